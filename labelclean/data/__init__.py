@@ -1,0 +1,1 @@
+"""From what the user has (folders, tables, archives) to batches of tensors."""

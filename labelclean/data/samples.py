@@ -1,0 +1,74 @@
+"""SampleTable: what every source becomes, and the one thing that leaves the reading of sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+OK = "ok"
+MISSING = "missing"  # a label whose image is not there
+UNREADABLE = "unreadable"  # a file that no decoder accepts, empty or too large
+UNLABELLED = "unlabelled"  # an image without a label
+DUPLICATE_OF = "duplicate_of:"  # followed by the path of the first image with the same content
+
+NO_LABEL = -1
+
+
+class ImageSource(Protocol):
+    """Gives the encoded image of a row; picklable, so that other processes can read too."""
+
+    def read(self, row: int) -> bytes | NDArray[np.uint8]:
+        """The encoded file (bytes) of a row, or its pixels (h, w, 3). Raises OSError."""
+        ...
+
+    def fingerprint(self, row: int) -> str:
+        """Changes whenever the row's content may have changed: name, size and mtime of a file."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleTable:
+    """One row for each image or label that the source names, in the source's order.
+
+    images       reads row k, k in [0, n)
+    paths        (n,) as given, forward slashes
+    labels       (n,) int64, index into class_names, or NO_LABEL
+    class_names  (c,) in the order of the indices
+    status       (n,) str objects, the constants above
+    held_out     (n,) bool: rows of a test or validation split, reported but not trained on
+    truth        (n,) int64 like labels where the true labels are known, else None
+    root         folder that the paths are relative to, absolute; None for rows inside an archive
+    notes        one line each: what the user should know about how the source was read
+    """
+
+    images: ImageSource
+    paths: tuple[str, ...]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    status: NDArray[np.object_]
+    held_out: NDArray[np.bool_]
+    root: Path | None
+    truth: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.paths), len(self.labels), len(self.status), len(self.held_out)}
+        if len(sizes) != 1:
+            raise ValueError(f"columns of unequal length: {sorted(sizes)}")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def with_status(self, status: NDArray[np.object_]) -> SampleTable:
+        return replace(self, status=status)
+
+    def with_labels(self, labels: NDArray[np.int64]) -> SampleTable:
+        return replace(self, labels=labels)

@@ -1,0 +1,23 @@
+"""Problems that the user can fix: each is shown as one line and ends with exit code 2."""
+
+from __future__ import annotations
+
+
+class LabelcleanError(Exception):
+    """A problem the user can fix: what is wrong, where, and what to do."""
+
+
+class SourceError(LabelcleanError):
+    """The images or labels cannot be read as given."""
+
+
+class ConfigError(LabelcleanError):
+    """The options contradict each other or are out of range."""
+
+
+class ReportError(LabelcleanError):
+    """A report cannot be read or written as asked."""
+
+
+class RunError(LabelcleanError):
+    """A training run cannot start, go on or end well with what it was given."""

@@ -1,0 +1,1 @@
+"""From batches to predictions: losses, methods, networks, the one epoch loop."""

@@ -1,0 +1,216 @@
+"""Networks: torchvision's ResNets, a small ResNet for CPUs, timm's by name; and their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from labelclean.errors import ConfigError, LabelcleanError
+
+SMALL_IMAGE = 64  # px; up to here the first layer keeps the resolution, as the paper's CIFAR nets do
+TORCHVISION = ("resnet18", "resnet34", "resnet50")
+ARCHITECTURES = ("resnet10", *TORCHVISION, "timm:NAME")
+TIMM = "timm:"
+
+
+class Classifier(nn.Module):
+    """A backbone that gives one feature vector per image, and a linear head on it."""
+
+    def __init__(self, backbone: nn.Module, num_features: int, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(num_features, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images (b, 3, h, w) -> logits (b, c)."""
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+
+def build(arch: str, num_classes: int, image_size: int, weights: str = "none") -> Classifier:
+    """A classifier for images of image_size px with freshly drawn head.
+
+    arch     resnet10 | resnet18 | resnet34 | resnet50 | timm:NAME
+    weights  none | imagenet | path of a .safetensors file or a state dict
+
+    Raises ConfigError for an unknown architecture, and for weights that are not to be had or
+    have other shapes.
+    """
+    is_small = image_size <= SMALL_IMAGE
+    if arch == "resnet10":
+        backbone, num_features = _resnet10(is_small)
+    elif arch in TORCHVISION:
+        backbone, num_features = _torchvision(arch, is_small, weights)
+    elif arch.startswith(TIMM):
+        backbone, num_features = _timm(arch, weights)
+    else:
+        raise ConfigError(f"--arch {arch} is unknown; there are {', '.join(ARCHITECTURES)}")
+    model = Classifier(backbone, num_features, num_classes)
+    if weights == "imagenet" and arch == "resnet10":
+        raise ConfigError("--weights imagenet: there are none for resnet10; try --arch resnet18")
+    if weights not in ("none", "imagenet"):
+        _load_file(model, Path(weights))
+    return model
+
+
+class _Block(nn.Module):
+    """The basic residual block of He et al. 2016."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+        nn.init.zeros_(self.bn2.weight)  # each block starts as its shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn1(self.conv1(x)).relu()
+        y = self.bn2(self.conv2(y))
+        out: Tensor = (y + self.shortcut(x)).relu()
+        return out
+
+
+def _resnet10(is_small: bool) -> tuple[nn.Module, int]:
+    """Four basic blocks of widths 16 to 128: a tenth of a second a batch on two CPU cores."""
+    widths = (16, 32, 64, 128)
+    if is_small:
+        stem: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False)]
+    else:  # a quarter of the resolution, as the 7x7 stem and the pooling of the larger nets
+        stem = [nn.Conv2d(3, 16, 7, 4, 3, bias=False)]
+    blocks = [
+        _Block(i, o, stride)
+        for i, o, stride in zip((16, *widths), widths, (1, 2, 2, 2), strict=False)
+    ]
+    backbone = nn.Sequential(
+        *stem, nn.BatchNorm2d(16), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    return backbone, widths[-1]
+
+
+def _torchvision(arch: str, is_small: bool, weights: str) -> tuple[nn.Module, int]:
+    net = torchvision.models.get_model(arch, weights=None)
+    if weights == "imagenet":
+        _load_imagenet(net, arch)
+    if is_small:  # CIFAR's form: 3x3 stem, no max-pool
+        net.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+        nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+        net.maxpool = nn.Identity()
+    num_features = net.fc.in_features
+    net.fc = nn.Identity()
+    return net, num_features
+
+
+def _load_imagenet(net: nn.Module, arch: str) -> None:
+    entry = torchvision.models.get_model_weights(arch).DEFAULT
+    try:
+        state = entry.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--weights imagenet: {arch} cannot be downloaded from {entry.url} ({error}); "
+            "go online once, or give a file by --weights FILE, or --weights none"
+        ) from None
+    net.load_state_dict(state)
+
+
+def _timm(arch: str, weights: str) -> tuple[nn.Module, int]:
+    try:
+        import timm
+    except ImportError:
+        raise ConfigError(
+            f"--arch {arch} needs timm: pip install 'labelclean[timm]'"
+        ) from None
+    name = arch.removeprefix(TIMM)
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "see timm.list_models()"
+        raise ConfigError(f"--arch {arch}: timm has no such model; near: {near}")
+    try:
+        net = timm.create_model(name, pretrained=weights == "imagenet", num_classes=0)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(
+            f"--arch {arch} --weights {weights}: {reason}; offline? try --weights none or a file"
+        ) from None
+    return net, net.num_features
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from .safetensors or a state dict; never unpickles anything else.
+
+    Raises ConfigError if the file is missing or is neither.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise ConfigError(f"--weights {path}: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise ConfigError(f"--weights {path}: {str(error).splitlines()[0]}") from None
+    except Exception as error:
+        # torch raises pickle.UnpicklingError for foreign objects and what the file's bytes
+        # provoke otherwise; all mean: not a plain state dict
+        raise ConfigError(
+            f"--weights {path}: not a plain state dict ({type(error).__name__}); "
+            "save model.state_dict() or use .safetensors"
+        ) from None
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]  # the habit of many training scripts
+    if not isinstance(content, Mapping) or not all(torch.is_tensor(v) for v in content.values()):
+        raise ConfigError(f"--weights {path}: holds no state dict; save model.state_dict()")
+    return {str(name): tensor for name, tensor in content.items()}
+
+
+def _load_file(model: Classifier, path: Path) -> None:
+    """Fills the model from a file: our own names, or those of the plain backbone.
+
+    The head is taken where its shape fits; its absence is no error, since classes differ.
+    """
+    state = {name.removeprefix("module."): tensor for name, tensor in read_state(path).items()}
+    if not any(name.startswith("backbone.") for name in state):
+        state = {f"backbone.{name}": tensor for name, tensor in state.items()}
+    own = model.state_dict()
+    state = {name: tensor for name, tensor in state.items() if name in own}
+    head = {name for name in state if name.startswith("head.")}
+    for name in head:
+        if state[name].shape != own[name].shape:
+            del state[name]
+    missing = [name for name in own if name not in state and not name.startswith("head.")]
+    if missing:
+        raise ConfigError(
+            f"--weights {path}: lacks {len(missing)} of {len(own)} tensors of the chosen --arch, "
+            f"the first is {missing[0].removeprefix('backbone.')}"
+        )
+    for name, tensor in state.items():
+        if tensor.shape != own[name].shape:
+            raise ConfigError(
+                f"--weights {path}: {name.removeprefix('backbone.')} is {tuple(tensor.shape)}, "
+                f"the chosen --arch has {tuple(own[name].shape)}"
+            )
+    model.load_state_dict({**own, **state})
+
+
+def count_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+__all__ = [
+    "ARCHITECTURES",
+    "Classifier",
+    "LabelcleanError",
+    "build",
+    "count_parameters",
+    "read_state",
+]

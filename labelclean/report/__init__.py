@@ -1,0 +1,1 @@
+"""From predictions to verdicts, tables and figures for people."""
