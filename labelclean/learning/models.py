@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torchvision
 from torch import Tensor, nn
 
-from labelclean.errors import ConfigError, LabelcleanError
+from labelclean.errors import ConfigError
 
-SMALL_IMAGE = 64  # px; up to here the first layer keeps the resolution, as the paper's CIFAR nets do
+SMALL_IMAGE = (
+    64  # px; up to here the first layer keeps the resolution, as the paper's CIFAR nets do
+)
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
 ARCHITECTURES = ("resnet10", *TORCHVISION, "timm:NAME")
 TIMM = "timm:"
@@ -126,9 +129,7 @@ def _timm(arch: str, weights: str) -> tuple[nn.Module, int]:
     try:
         import timm
     except ImportError:
-        raise ConfigError(
-            f"--arch {arch} needs timm: pip install 'labelclean[timm]'"
-        ) from None
+        raise ConfigError(f"--arch {arch} needs timm: pip install 'labelclean[timm]'") from None
     name = arch.removeprefix(TIMM)
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "see timm.list_models()"
@@ -141,6 +142,10 @@ def _timm(arch: str, weights: str) -> tuple[nn.Module, int]:
             f"--arch {arch} --weights {weights}: {reason}; offline? try --weights none or a file"
         ) from None
     return net, net.num_features
+
+
+# what arbitrary bytes provoke in torch's restricted unpickler, besides UnpicklingError
+_BAD_BYTES = (ValueError, EOFError, LookupError, AttributeError, TypeError)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -157,11 +162,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise ConfigError(f"--weights {path}: {str(error).splitlines()[0]}") from None
-    except Exception as error:
-        # torch raises pickle.UnpicklingError for foreign objects and what the file's bytes
-        # provoke otherwise; all mean: not a plain state dict
+    except (SafetensorError, UnpicklingError, OSError, RuntimeError, *_BAD_BYTES) as error:
         raise ConfigError(
             f"--weights {path}: not a plain state dict ({type(error).__name__}); "
             "save model.state_dict() or use .safetensors"
@@ -204,13 +205,3 @@ def _load_file(model: Classifier, path: Path) -> None:
 
 def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-__all__ = [
-    "ARCHITECTURES",
-    "Classifier",
-    "LabelcleanError",
-    "build",
-    "count_parameters",
-    "read_state",
-]

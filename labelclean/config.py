@@ -1,0 +1,227 @@
+"""All that decides a run, checked once; presets with the source of their numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from labelclean.errors import ConfigError
+
+METHODS = ("jnpl", "nl", "ce")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16")
+SCHEDULES = ("one-cycle", "steps")
+SCORES = ("margin", "probability")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """All that decides what a network learns; stored in the report and in every checkpoint."""
+
+    method: str = "jnpl"
+    arch: str = "resnet10"
+    weights: str = "none"
+    freeze_backbone: bool = False
+    epochs: int | None = 20  # None: from the number of images
+    batch_size: int = 128  # images a step
+    lr: float = 0.1
+    schedule: str = "one-cycle"
+    warmup: float = 0.25  # share of the steps that a one-cycle learning rate rises
+    lr_drops: tuple[float, ...] = ()  # shares of the run after which "steps" divides lr by ten
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    shift: int = 4  # px of random translation
+    flip: bool = True  # random mirror images; wrong for digits, letters, left and right
+    complementary: str = "all"  # all c - 1; or a number drawn per image and step; or "paper"
+    start: float = 0.0  # share of the run that cross-entropy alone trains (jnpl)
+    ramp: float = 0.0  # share of the run over which it yields to NL+ (jnpl)
+    nl_scale: float = 1.0  # factor of NL and NL+
+    pl_weight: float = 0.01  # λ of paper Eq. 4
+    pl_start: float = 0.0  # share of the run after which PL+ begins
+    class_weights: bool = True  # NLNL: max count / count of the given label
+    averaging: float = 0.1  # share of the run that the averaged weights span; 0: the last step's
+    score_epochs: int = 5  # last epochs whose training outputs are averaged into the scores
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        problems = [
+            *_not_among("--method", self.method, METHODS),
+            *_not_among("--schedule", self.schedule, SCHEDULES),
+            *_below("--epochs", self.epochs, 1),
+            *_below("--batch-size", self.batch_size, 2),
+            *_outside("--lr", self.lr, 0, 100, open_low=True),
+            *_outside("--warmup", self.warmup, 0, 1),
+            *_outside("--momentum", self.momentum, 0, 1, open_low=self.nesterov, open_high=True),
+            *_outside("--weight-decay", self.weight_decay, 0, 1),
+            *_outside("--shift", self.shift, 0, 32),
+            *_outside("--start", self.start, 0, 1),
+            *_outside("--ramp", self.ramp, 0, 1),
+            *_outside("--nl-scale", self.nl_scale, 0, 1000),
+            *_outside("--pl-weight", self.pl_weight, 0, 1000),
+            *_outside("--pl-start", self.pl_start, 0, 1),
+            *_outside("--averaging", self.averaging, 0, 1),
+            *_below("--score-epochs", self.score_epochs, 1),
+            *_outside("--seed", self.seed, 0, 2**32 - 1),
+        ]
+        if self.complementary not in ("all", "paper") and not self.complementary.isdecimal():
+            problems.append(
+                f"--complementary is {self.complementary}, must be all, paper or a number"
+            )
+        for share in self.lr_drops:
+            problems += _outside("--lr-drops", share, 0, 1)
+        _raise_all(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictConfig:
+    """How scores become verdicts; the default is an issue probability of at least one half."""
+
+    threshold: float | None = None  # on issue_probability
+    budget: int | None = None  # as many rows as a person can look at
+    target_precision: float | None = None  # as many rows as keep this expected precision
+    gamma: float | None = None  # the paper's rule: an issue where p_y < γ
+
+    def __post_init__(self) -> None:
+        problems = [
+            *_outside("--threshold", self.threshold, 0, 1),
+            *_below("--budget", self.budget, 0),
+            *_outside("--target-precision", self.target_precision, 0, 1),
+            *_outside("--gamma", self.gamma, 0, 1),
+        ]
+        given = [
+            name
+            for name, value in (
+                ("--threshold", self.threshold),
+                ("--budget", self.budget),
+                ("--target-precision", self.target_precision),
+                ("--gamma", self.gamma),
+            )
+            if value is not None
+        ]
+        if len(given) > 1:
+            problems.append(f"{' and '.join(given)} exclude each other; give one")
+        _raise_all(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeConfig:
+    """Where and how fast a run goes; none of it is meant to change what is learned."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
+    workers: int | None = None  # decoding processes; None: one a core
+    minutes: float | None = None  # time for the training; sets the number of epochs
+    image_size: int | None = None  # px; None: from the images
+    cache_dir: Path | None = None
+    cache_limit: float = 50.0  # GiB on disk; larger data sets are decoded again each epoch
+    run_dir: Path | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        _raise_all(
+            [
+                *_not_among("--device", self.device, DEVICES),
+                *_not_among("--precision", self.precision, PRECISIONS),
+                *_below("--workers", self.workers, 1),
+                *_outside("--minutes", self.minutes, 0, 1e6, open_low=True),
+                *_outside("--image-size", self.image_size, 8, 1024),
+                *_outside("--cache-limit", self.cache_limit, 0, 1e6),
+            ]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterConfig:
+    """One run of `filter`: what is learned, how it is judged, where it runs."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    self_test: float = 0.0  # share of the labels that is flipped in memory to measure recall
+
+    def __post_init__(self) -> None:
+        _raise_all(_outside("--self-test", self.self_test, 0, 0.2))
+
+
+def _not_among(flag: str, value: str, known: tuple[str, ...]) -> list[str]:
+    return [] if value in known else [f"{flag} is {value}, must be one of {', '.join(known)}"]
+
+
+def _below(flag: str, value: int | None, least: int) -> list[str]:
+    return (
+        [] if value is None or value >= least else [f"{flag} is {value}, must be at least {least}"]
+    )
+
+
+def _outside(
+    flag: str,
+    value: float | None,
+    low: float,
+    high: float,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> list[str]:
+    if value is None:
+        return []
+    # written so that NaN, which compares false with everything, is outside
+    above = value > low if open_low else value >= low
+    below = value < high if open_high else value <= high
+    if above and below:
+        return []
+    brackets = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+    return [f"{flag} is {value:g}, must be in {brackets}"]
+
+
+def _raise_all(problems: list[str]) -> None:
+    if problems:
+        raise ConfigError("; ".join(problems))
+
+
+# The paper's settings are for ResNets from scratch on 32 px images (Sec. 6.1) and a pre-trained
+# ResNet-50 on Clothing1M; quick and standard are ours (examples/benchmark).
+PRESETS: dict[str, TrainConfig] = {
+    "quick": TrainConfig(),
+    "standard": TrainConfig(arch="resnet18", epochs=40, batch_size=256),
+    "paper": TrainConfig(
+        arch="resnet34",
+        epochs=1000,
+        batch_size=128,
+        lr=0.01,
+        schedule="steps",
+        lr_drops=(0.8,),
+        weight_decay=1e-4,
+        nesterov=False,
+        complementary="paper",
+        averaging=0.0,
+        score_epochs=10,
+    ),
+    "clothing1m": TrainConfig(
+        arch="resnet50",
+        weights="imagenet",
+        epochs=40,
+        batch_size=64,
+        lr=0.001,
+        schedule="steps",
+        lr_drops=(0.75,),
+        weight_decay=1e-4,
+        nesterov=False,
+        shift=0,
+        complementary="paper",
+        averaging=0.0,
+        score_epochs=10,
+    ),
+}
+
+
+def preset(name: str, **given: Any) -> TrainConfig:
+    """The preset of that name with the given fields in place of its own.
+
+    Raises ConfigError for an unknown preset or values out of range.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"--preset {name} is unknown; there are {', '.join(PRESETS)}")
+    return replace(PRESETS[name], **{k: v for k, v in given.items() if v is not None})

@@ -1,0 +1,179 @@
+"""From rows and their images to a SampleTable: splits chosen, labels encoded, nonsense refused."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelclean.data.rows import Rows, counted, first_three, shown
+from labelclean.data.samples import MISSING, NO_LABEL, OK, UNLABELLED, ImageSource, SampleTable
+from labelclean.data.splits import choose_rows
+from labelclean.data.tables import Texts
+from labelclean.errors import SourceError
+
+
+def assemble(
+    rows: Rows,
+    *,
+    is_there: NDArray[np.bool_],
+    images: Callable[[NDArray[np.int64]], ImageSource],
+    root: Path | None,
+    split: str | None,
+    truth: Texts | None = None,
+    hint: Callable[[], str] = lambda: "",
+) -> SampleTable:
+    """The table that the rows make.
+
+    is_there  (n,) whether the row's image exists
+    images    kept rows -> their image source
+    truth     (n,) the true labels, where the source has them beside the given ones
+    hint      what to say when no image is found at all
+
+    Raises SourceError if nothing could be learned from it.
+    """
+    keep, held_out = choose_rows(rows.splits, split, rows.origin)
+    kept = np.flatnonzero(keep)
+    notes = list(rows.notes)
+    if len(kept) < len(rows):
+        notes.append(
+            f"--split {split}: {counted(len(rows) - len(kept), 'row')} of other splits left out"
+        )
+        rows = rows.take(kept)
+    is_there, held_out = is_there[kept], held_out[kept]
+    class_names, labels, true_labels = _encode(
+        rows, [truth[k] for k in kept.tolist()] if truth is not None else None
+    )
+    has_label = labels != NO_LABEL
+    status = np.where(is_there, np.where(has_label, OK, UNLABELLED), MISSING).astype(object)
+    _refuse(rows, status, labels, held_out, class_names, hint)
+    notes += _notes(rows, status, labels, held_out, class_names)
+    return SampleTable(
+        images=images(kept),
+        paths=tuple(rows.names),
+        labels=labels,
+        class_names=class_names,
+        status=status,
+        held_out=held_out,
+        truth=true_labels,
+        root=root,
+        notes=tuple(notes),
+    )
+
+
+def _encode(
+    rows: Rows, truth: Texts | None
+) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64] | None]:
+    names = set(rows.labels) | set(truth or ())
+    names.discard(None)
+    place = {name: k for k, name in enumerate(rows.order)}
+    ordered: list[str] = sorted(
+        (name for name in names if name is not None),
+        key=lambda name: (place.get(name, len(place)), *_natural(name)),
+    )
+    codes: dict[str | None, int] = {name: k for k, name in enumerate(ordered)}
+    codes[None] = NO_LABEL
+    labels = np.array([codes[label] for label in rows.labels], dtype=np.int64)
+    if truth is None:
+        return tuple(ordered), labels, None
+    return tuple(ordered), labels, np.array([codes[label] for label in truth], dtype=np.int64)
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    """Numbers by value and before words: 2 before 10 before 'cat'."""
+    is_number = name.isascii() and name.isdigit() and len(name) < 100
+    return (0, int(name), name) if is_number else (1, 0, name)
+
+
+def _refuse(
+    rows: Rows,
+    status: NDArray[np.object_],
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
+    class_names: tuple[str, ...],
+    hint: Callable[[], str],
+) -> None:
+    usable = status == OK
+    origin = rows.origin
+    if not usable.any():
+        if not class_names:
+            raise SourceError(
+                f"{origin}: no image has a label: '{rows.label_name}' is empty in every row: "
+                "name the column by --label-col"
+            )
+        lost = np.flatnonzero(labels != NO_LABEL).tolist()
+        raise SourceError(
+            f"{origin}: none of the {counted(len(lost), 'image')} it labels is there "
+            f"({first_three((rows.names[k] for k in lost), len(lost))}): "
+            f"{hint() or 'correct the paths'}"
+        )
+    usable &= ~held_out
+    count = int(usable.sum())
+    if not count:
+        raise SourceError(
+            f"{origin}: every labelled image is in a test or validation split, so none is left to "
+            "train on: --split all trains on all"
+        )
+    present = np.unique(labels[usable])
+    if len(present) == 1:
+        raise SourceError(
+            f"{origin}: every image has the label '{shown(class_names[present[0]])}': at least two "
+            "classes are needed to find wrong labels"
+        )
+    num_classes = len(class_names)
+    if num_classes > count or (num_classes > 10 and 2 * num_classes > count):
+        lost = int((status == MISSING).sum())
+        more = f" ({lost:,} more are missing)" if lost else ""
+        raise SourceError(
+            f"{origin}: {num_classes:,} classes for {counted(count, 'image')}{more}: "
+            f"is '{shown(rows.label_name)}' really the label? Name its column by --label-col"
+        )
+
+
+def _notes(
+    rows: Rows,
+    status: NDArray[np.object_],
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
+    class_names: tuple[str, ...],
+) -> list[str]:
+    notes = []
+    for state, noun, lack in (
+        (MISSING, "label", "no image"),
+        (UNLABELLED, "image", "no label"),
+    ):
+        places = np.flatnonzero(status == state)
+        if len(places):
+            has = "has" if len(places) == 1 else "have"
+            names = first_three((rows.names[k] for k in places.tolist()), len(places))
+            notes.append(f"{counted(len(places), noun)} {has} {lack}: {names}")
+    if held_out.any():
+        number = counted(int(held_out.sum()), "row")
+        notes.append(f"{number} of a test or validation split: reported, not trained on")
+    usable = labels[(status == OK) & ~held_out]
+    counts = np.bincount(usable, minlength=len(class_names))
+    for wanted, what in ((0, "no image to train on"), (1, "a single image")):
+        places = np.flatnonzero(counts == wanted)
+        if len(places):
+            has = "class has" if len(places) == 1 else "classes have"
+            names = first_three((class_names[k] for k in places.tolist()), len(places))
+            notes.append(f"{len(places):,} {has} {what}: {names}")
+    return notes
+
+
+def folder_hint(names: list[str], listed: list[str], root: Path, beside: Path | None) -> str:
+    """Which folder the user may have meant, when none of the names is in the one they gave."""
+    first = names[0]
+    for folder in (root.parent, beside):
+        if folder is not None and folder != root and (folder / first).is_file():
+            return f"they are in {folder}: give that folder as IMAGES"
+    base = posixpath.basename(first)
+    for path in listed:
+        if path.endswith(f"/{first}"):
+            return f"they are in {root / path.removesuffix(first)}: give that folder as IMAGES"
+        if posixpath.basename(path).casefold() == base.casefold():
+            return f"{shown(path)} is there, which is spelled differently: correct the paths"
+    return f"paths must be relative to {root}"

@@ -1,0 +1,133 @@
+"""Run: all that a training run is made of, and what a resumed one needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import swa_utils
+
+from labelclean.config import TrainConfig
+from labelclean.data.batches import Batch
+from labelclean.learning.guard import ClassCounts
+from labelclean.learning.methods import class_weights
+from labelclean.learning.predictions import ScoreSums
+
+
+class BatchSource(Protocol):
+    """What the loop asks of Batches, or of features that stand in for images."""
+
+    labels: Tensor
+    train_rows: NDArray[np.int64]
+    batch_size: int
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+    def generator(self, epoch: int, step: int) -> torch.Generator: ...
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]: ...
+    def in_order(self, rows: NDArray[np.int64]) -> Iterator[Batch]: ...
+
+
+def learning_rate(progress: float, config: TrainConfig) -> float:
+    """The learning rate when a share of the run is done.
+
+    "one-cycle" rises linearly over warmup and falls linearly to 0 (Smith 2018); "steps"
+    divides by ten at each share of lr_drops (paper Sec. 6.1).
+    """
+    if config.schedule == "steps":
+        return config.lr * 0.1 ** sum(progress >= share for share in config.lr_drops)
+    if progress < config.warmup:
+        return config.lr * progress / config.warmup
+    return config.lr * (1 - progress) / max(1e-9, 1 - config.warmup)
+
+
+class Run:
+    """All that a training run is made of; state() is all that a resumed one needs."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: BatchSource,
+        config: TrainConfig,
+        *,
+        num_classes: int,
+        dtype: torch.dtype,
+    ) -> None:
+        if config.epochs is None:
+            raise ValueError("the number of epochs is not decided")
+        self.model, self.batches, self.config, self.dtype = model, batches, config, dtype
+        self.device = batches.labels.device
+        self.epochs = config.epochs
+        self.total_steps = self.epochs * batches.steps_per_epoch
+        decay = 1 - 1 / max(1.0, config.averaging * self.total_steps)
+        averaging = swa_utils.get_ema_multi_avg_fn(decay)
+        self.average = swa_utils.AveragedModel(model, multi_avg_fn=averaging, use_buffers=True)
+        self.optimizer = torch.optim.SGD(
+            model.parameters(),
+            lr=config.lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.nesterov,
+        )
+        given = batches.labels[torch.from_numpy(batches.train_rows).to(self.device)]
+        self.given_shares = torch.bincount(given, minlength=num_classes) / len(given)
+        self.class_weights = torch.ones(num_classes, device=self.device)
+        if config.class_weights:
+            self.class_weights = class_weights(given, num_classes)
+        self.sums = ScoreSums(len(batches.labels), self.device)
+        self.epoch = self.step = self.recoveries = 0
+        self.parts = 1  # pieces that a batch is cut into to fit into memory
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        self.counts = ClassCounts(len(self.class_weights), self.device)
+        self.taken = torch.zeros((), device=self.device)
+        self.agreeing = torch.zeros((), device=self.device)
+        self.seen = 0
+        self.bad_step = torch.full((), -1, device=self.device)
+
+    @property
+    def network(self) -> nn.Module:
+        """What predicts: the averaged weights, or the last ones where none are averaged."""
+        return self.average if self.config.averaging else self.model
+
+    @property
+    def progress(self) -> float:
+        return (self.epoch * self.batches.steps_per_epoch + self.step) / self.total_steps
+
+    @property
+    def is_scoring(self) -> bool:
+        return self.epoch >= self.epochs - self.config.score_epochs
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "sums": self.sums.state(),
+            "predicted": self.counts.predicted,
+            "probs": self.counts.probs,
+            "taken": self.taken,
+            "agreeing": self.agreeing,
+            "at": [self.epoch, self.step, self.recoveries, self.parts, self.seen],
+            "moved": [self.config.start, self.config.ramp, self.config.pl_start],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.sums.load(state["sums"])
+        self.begin_epoch()
+        self.epoch, self.step, self.recoveries, self.parts, self.seen = state["at"]
+        self.counts.predicted.copy_(state["predicted"])
+        self.counts.probs.copy_(state["probs"])
+        self.taken.copy_(state["taken"])
+        self.agreeing.copy_(state["agreeing"])
+        start, ramp, pl_start = state["moved"]
+        self.config = replace(self.config, start=start, ramp=ramp, pl_start=pl_start)

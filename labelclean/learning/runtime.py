@@ -1,0 +1,120 @@
+"""Where a run happens and what survives it: device, precision, memory, atomic checkpoints."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import nn
+
+from labelclean.errors import ConfigError, RunError
+
+CHECKPOINT_VERSION = 1
+BF16_PAYS = 1.15  # times faster it must be; without the instructions it is several times slower
+
+
+def choose_device(requested: str) -> torch.device:
+    """cuda before mps before cpu for "auto". Raises ConfigError if the one asked for is absent."""
+    present = {"cpu": True, "cuda": torch.cuda.is_available()}
+    present["mps"] = torch.backends.mps.is_available()
+    if requested == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
+    if not present[requested]:
+        usable = ", ".join(name for name, is_there in present.items() if is_there)
+        raise ConfigError(f"--device {requested}: this machine has none; it has {usable}")
+    return torch.device(requested)
+
+
+def choose_precision(requested: str, device: torch.device) -> torch.dtype:
+    """bfloat16 where a convolution's forward and backward pass is measured to be faster."""
+    if requested != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
+    if device.type == "mps":
+        return torch.float32
+    if device.type == "cuda":  # every card with tensor cores of that type gains from it
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    plain = min(_convolution_seconds(torch.float32) for _ in range(3))
+    short = min(_convolution_seconds(torch.bfloat16) for _ in range(3))
+    return torch.bfloat16 if plain > BF16_PAYS * short else torch.float32
+
+
+def _convolution_seconds(dtype: torch.dtype) -> float:
+    net = nn.Conv2d(32, 32, 3, padding=1).to(memory_format=torch.channels_last)
+    images = torch.ones(64, 32, 32, 32).contiguous(memory_format=torch.channels_last)
+    started = time.perf_counter()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        loss = net(images).float().square().mean()
+    loss.backward()
+    return time.perf_counter() - started
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that data may take on the device; half is left to the network."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] // 2)
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory() // 4)
+    return 0
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else "mps"
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str, str]) -> None:
+    """Writes tensors and plain values; the file appears whole or not at all.
+
+    identity  what a resumed run must share: see load_checkpoint
+
+    Raises RunError if it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            torch.save({"version": CHECKPOINT_VERSION, "identity": dict(identity), **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into the latter
+        part.unlink(missing_ok=True)
+        raise RunError(
+            f"{path}: the checkpoint cannot be written ({error}); free some space or give --run-dir"
+        ) from None
+
+
+def load_checkpoint(path: Path, identity: Mapping[str, str]) -> dict[str, Any]:
+    """The state saved there; unpickles nothing but tensors and plain values.
+
+    Raises RunError if it is damaged, of another version, or differs in identity.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        version, saved = state["version"], state["identity"]
+    except (UnpicklingError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError):
+        raise RunError(
+            f"{path}: not a checkpoint of labelclean, or damaged; delete it and start again"
+        ) from None
+    if version != CHECKPOINT_VERSION:
+        raise RunError(
+            f"{path}: checkpoint of version {version}, this labelclean reads "
+            f"{CHECKPOINT_VERSION}; start again without --resume"
+        )
+    for what, value in identity.items():
+        if saved.get(what) != value:
+            raise RunError(
+                f"{path}: the checkpoint was made with other {what}; "
+                "give the same as then, or start again without --resume"
+            )
+    return dict(state)

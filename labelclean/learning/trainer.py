@@ -1,0 +1,206 @@
+"""The only epoch loop, and what it does when something goes wrong on the way."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labelclean.config import TrainConfig
+from labelclean.data.batches import Batch
+from labelclean.errors import RunError
+from labelclean.learning import runtime
+from labelclean.learning.methods import METHODS, Moment
+from labelclean.learning.run import BatchSource, Run, learning_rate
+
+REPORT_EVERY = 1.0  # s between two looks at the device: each one waits for it
+SAVE_EVERY = 30.0  # s between two checkpoints
+TRIAL_STEPS = 16  # steps that are timed to choose a number of epochs
+RECOVERIES = 2  # times that a collapsed run goes back before it gives up
+LONGER_START = 0.15  # share of the run that a recovery adds to the start by cross-entropy
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, and what it looks like so far."""
+
+    epoch: int
+    epochs: int
+    share: float  # of the steps that are done
+    images_per_second: float
+    disagreement: float  # share of images whose largest probability is not the given label's
+    taken: float | None  # share of images that PL+ trained on
+    note: str | None = None  # something that happened: a recovery, a smaller batch
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def fit(
+    run: Run,
+    *,
+    checkpoint: Path | None = None,
+    identity: Mapping[str, str],
+    good: dict[str, Any] | None = None,
+    on_progress: OnProgress = lambda _: None,
+) -> None:
+    """Trains the run to its last epoch; goes on from where the run stands.
+
+    Raises RunError for a loss that is not finite, for memory that does not suffice for two
+    images, and when the network collapses again after RECOVERIES longer starts.
+    """
+    good = good or copy.deepcopy(run.state())  # where a collapsed run goes back to
+    saved = time.monotonic()
+    while run.epoch < run.epochs:
+        for progress in _train_epoch(run, on_progress):
+            on_progress(progress)
+            if checkpoint and time.monotonic() - saved > SAVE_EVERY:
+                runtime.save_checkpoint(checkpoint, {**run.state(), "good": good}, identity)
+                saved = time.monotonic()
+        if run.counts.is_collapsed(run.given_shares):
+            _recover(run, good, on_progress)
+            continue
+        run.epoch, run.step = run.epoch + 1, 0
+        run.begin_epoch()
+        good = copy.deepcopy(run.state())
+    if checkpoint:
+        runtime.save_checkpoint(checkpoint, {**run.state(), "good": good}, identity)
+
+
+def _train_epoch(run: Run, on_progress: OnProgress) -> Iterator[Progress]:
+    """The steps of one epoch; yields about once a second, at a point where all is consistent."""
+    run.model.train()
+    looked, images = time.monotonic(), 0
+    for batch in run.batches.epoch(run.epoch, run.step):
+        for group in run.optimizer.param_groups:
+            group["lr"] = learning_rate(run.progress, run.config)
+        logits = _fitting_step(run, batch, on_progress)
+        run.average.update_parameters(run.model)
+        run.counts.add(logits)
+        run.agreeing += (logits.argmax(dim=1) == batch.labels).sum()
+        if run.is_scoring:
+            run.sums.add(logits, batch)
+        images += len(logits)
+        run.seen += len(logits)
+        run.step += 1
+        elapsed = time.monotonic() - looked
+        if elapsed > REPORT_EVERY or run.step == run.batches.steps_per_epoch:
+            _stop_if_not_finite(run)  # sync point
+            yield _progress(run, images / max(elapsed, 1e-9))
+            looked, images = time.monotonic(), 0
+
+
+def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:
+    """One optimiser step, with smaller pieces of the batch if memory does not suffice."""
+    while True:
+        try:
+            return _optimise(run, batch)
+        except RuntimeError as error:
+            size = len(batch.index) // (2 * run.parts)
+            if not runtime.is_out_of_memory(error):
+                raise
+            if size < 2:
+                raise RunError(
+                    f"out of memory on {run.device} with two images a step; "
+                    "give a smaller --image-size or --arch, or --device cpu"
+                ) from None
+        # outside of except: the error's traceback would keep the tensors alive
+        run.parts *= 2
+        if run.device.type == "cuda":
+            torch.cuda.empty_cache()
+        note = f"out of memory: {size} images at a time from here on"
+        on_progress(replace(_progress(run, 0.0), note=note))
+
+
+def _optimise(run: Run, batch: Batch) -> Tensor:
+    """Forward, loss, backward and the optimiser's step; returns the logits (b, c), float32."""
+    method = METHODS[run.config.method]
+    generator = run.batches.generator(run.epoch, run.step)
+    moment = Moment(run.progress, run.config, run.class_weights, generator)
+    run.optimizer.zero_grad(set_to_none=True)
+    seen = []
+    for images, labels in zip(
+        batch.images.tensor_split(run.parts), batch.labels.tensor_split(run.parts), strict=True
+    ):
+        with torch.autocast(run.device.type, run.dtype, enabled=run.dtype != torch.float32):
+            logits = run.model(images)
+        logits = logits.float()
+        result = method(logits, labels, moment)
+        (result.loss * (len(labels) / len(batch.labels))).backward()
+        is_bad = ~torch.isfinite(result.loss.detach()) & (run.bad_step < 0)
+        run.bad_step = torch.where(is_bad, run.step, run.bad_step)
+        if result.taken is not None:
+            run.taken += result.taken * len(labels)
+        seen.append(logits.detach())
+    run.optimizer.step()
+    return torch.cat(seen)
+
+
+def _stop_if_not_finite(run: Run) -> None:
+    if (step := int(run.bad_step)) >= 0:
+        raise RunError(
+            f"the loss is not finite at epoch {run.epoch + 1}, step {step + 1}; "
+            f"try a lower --lr (it is {run.config.lr:g}) or --precision float32"
+        )
+
+
+def _progress(run: Run, images_per_second: float) -> Progress:
+    seen = max(run.seen, 1)
+    ran_pl_plus = run.config.method == "jnpl" and run.progress >= run.config.pl_start
+    return Progress(
+        epoch=run.epoch + 1,
+        epochs=run.epochs,
+        share=run.progress,
+        images_per_second=images_per_second,
+        disagreement=1 - float(run.agreeing) / seen,
+        taken=float(run.taken) / seen if ran_pl_plus else None,
+    )
+
+
+def _recover(run: Run, good: dict[str, Any], on_progress: OnProgress) -> None:
+    """Back to the last good epoch, with cross-entropy for longer and PL+ after that."""
+    at, recoveries = run.epoch + 1, run.recoveries + 1
+    if recoveries > RECOVERIES:
+        raise RunError(
+            f"the network gives nearly all images the same class (epoch {at}), also after "
+            f"{RECOVERIES} longer starts; try a lower --lr, more --start, or --method ce"
+        )
+    run.load(copy.deepcopy(good))
+    start = min(1.0, max(run.progress, run.config.start) + LONGER_START)
+    ramp = max(run.config.ramp, LONGER_START)  # a switch at once is what collapses
+    pl_start = min(1.0, max(run.config.pl_start, start + ramp))
+    run.config = replace(run.config, start=start, ramp=ramp, pl_start=pl_start)
+    run.recoveries = recoveries
+    note = f"collapsed to few classes in epoch {at}: back to epoch {run.epoch + 1}, longer start"
+    on_progress(replace(_progress(run, 0.0), note=note))
+
+
+def epochs_within(
+    seconds: float,
+    model: nn.Module,
+    batches: BatchSource,
+    config: TrainConfig,
+    *,
+    num_classes: int,
+    dtype: torch.dtype,
+) -> int:
+    """How many epochs take that long, judged by the first steps of a copy of the network."""
+    once = replace(config, epochs=1)
+    trial = Run(copy.deepcopy(model), batches, once, num_classes=num_classes, dtype=dtype)
+    times: list[float] = []
+    for batch in batches.epoch(0):
+        started = time.monotonic()
+        _optimise(trial, batch).sum().item()  # sync point: the device has done the step
+        trial.average.update_parameters(trial.model)
+        times.append(time.monotonic() - started)
+        if len(times) == TRIAL_STEPS:
+            break
+    step_seconds = float(np.median(times[len(times) // 4 :]))  # the first ones warm up
+    return max(1, int(seconds / (step_seconds * batches.steps_per_epoch)))

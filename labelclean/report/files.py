@@ -1,0 +1,255 @@
+"""Reports as files: CSV, TSV, JSON Lines, Parquet: rows to bytes and back, and whole writes."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from labelclean.errors import ReportError
+
+ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
+
+# What makes a spreadsheet run a cell as a formula (OWASP, "CSV Injection"), full-width forms too.
+FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Cells as they stand in a file, not yet checked.
+
+    cells   column name to (n,) cells: str from CSV, anything from the other formats
+    places  (n,) where each row stands, for messages
+    """
+
+    cells: Mapping[str, Sequence[Any]]
+    places: Sequence[str]
+
+
+class _Lines:
+    """Takes each row that csv writes."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.write = lines.append
+
+
+def printable(name: object) -> str:
+    """A name on one line: control characters, direction marks and broken UTF-8 are escaped."""
+    return "".join(
+        char if char.isprintable() or char == "\u200d" else char.encode("unicode_escape").decode()
+        for char in str(name)  # the joiner of emoji is harmless
+    )
+
+
+def ending_of(path: Path) -> str:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise ReportError(
+            f"{printable(path)}: a report ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, "
+            f"not {printable(ending) or 'nothing'!r}"
+        )
+    return ending
+
+
+def encode(frame: pd.DataFrame, path: Path) -> bytes:
+    """The rows in the format of the path's ending; the same bytes for the same rows."""
+    ending = ending_of(path)
+    if ending == ".parquet":
+        return _encode_parquet(frame, path)
+    if ending == ".jsonl":
+        return _encode_lines(frame)
+    return encode_csv(frame, "\t" if ending == ".tsv" else ",")
+
+
+def decode(data: bytes, path: Path, names: Sequence[str]) -> Columns:
+    """The columns `names` of a file's bytes. Raises ReportError if it is no such file."""
+    ending = ending_of(path)
+    if ending == ".parquet":
+        return _decode_parquet(data, path, names)
+    if ending == ".jsonl":
+        return _decode_lines(data, path, names)
+    return _decode_csv(data, path, names, "\t" if ending == ".tsv" else ",")
+
+
+def encode_csv(frame: pd.DataFrame, delimiter: str = ",") -> bytes:
+    """CSV in UTF-8 with cells that no spreadsheet runs; bytes of broken names stay as they are."""
+    lines: list[str] = []
+    # Before Python 3.13 only \r\n as the row's end makes csv quote a lone \r or \n in a cell.
+    writer = csv.writer(_Lines(lines), delimiter=delimiter, lineterminator="\r\n")
+    writer.writerow(frame.columns)
+    texts = [_cell_texts(frame[name]) for name in frame.columns]
+    writer.writerows(zip(*texts, strict=True))
+    text = "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def neutralised(cell: str) -> str:
+    """The cell behind an apostrophe if a spreadsheet would run it, or it begins with one."""
+    return "'" + cell if _needs_apostrophe(cell) else cell
+
+
+def restored(cell: str) -> str:
+    """The inverse of `neutralised`; an apostrophe that it did not set stays."""
+    return cell[1:] if cell.startswith("'") and _needs_apostrophe(cell[1:]) else cell
+
+
+def _needs_apostrophe(cell: str) -> bool:
+    return cell.startswith("'") or cell.lstrip(" ")[:1] in FORMULA_STARTS
+
+
+def _cell_texts(column: pd.Series[Any]) -> list[str]:
+    if column.dtype == bool:
+        return ["True" if value else "False" for value in column.tolist()]
+    if column.dtype == float:
+        return ["" if value != value else f"{value:.6g}" for value in column.tolist()]
+    return [neutralised(value) for value in column.tolist()]
+
+
+def _decode_csv(data: bytes, path: Path, names: Sequence[str], delimiter: str) -> Columns:
+    text = data.decode("utf-8-sig", "surrogateescape")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, places = [], []
+    try:
+        header = next(reader, [])
+        _check_names(path, header, names)
+        for row in reader:
+            if not row:
+                continue
+            place = f"{printable(path)}:{reader.line_num}"
+            if len(row) != len(header):
+                raise ReportError(
+                    f"{place}: {len(row)} cells where the header has {len(header)}; "
+                    "restore the line or run filter again"
+                )
+            rows.append(row)
+            places.append(place)
+    except csv.Error as error:
+        raise ReportError(
+            f"{printable(path)}:{reader.line_num}: not CSV ({error}); run filter again"
+        ) from None
+    position = {name: header.index(name) for name in names}
+    cells = {name: [restored(row[k]) for row in rows] for name, k in position.items()}
+    return Columns(cells=cells, places=places)
+
+
+def _encode_lines(frame: pd.DataFrame) -> bytes:
+    out = []
+    columns = [frame[name].tolist() for name in frame.columns]
+    for values in zip(*columns, strict=True):
+        row = {n: None if v != v else v for n, v in zip(frame.columns, values, strict=True)}
+        out.append(encode_json(row) + b"\n")
+    return b"".join(out)
+
+
+def encode_json(value: object) -> bytes:
+    """JSON in UTF-8; broken file names become escapes, which read back as they were."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, allow_nan=False).encode()
+
+
+def _decode_lines(data: bytes, path: Path, names: Sequence[str]) -> Columns:
+    rows, places = [], []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        place = f"{printable(path)}:{number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            raise ReportError(f"{place}: not a line of JSON; run filter again") from None
+        _check_names(place, row if isinstance(row, dict) else [], names)
+        rows.append(row)
+        places.append(place)
+    return Columns(cells={name: [row[name] for row in rows] for name in names}, places=places)
+
+
+def _encode_parquet(frame: pd.DataFrame, path: Path) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"b": pa.bool_(), "f": pa.float64(), "O": pa.string()}
+    arrays = {}
+    for name in frame.columns:
+        column = frame[name]
+        try:
+            arrays[name] = pa.array(column.tolist(), types[column.dtype.kind])
+        except UnicodeEncodeError as error:
+            raise ReportError(
+                f"{printable(path)}: Parquet holds no broken UTF-8 such as {name} "
+                f"'{printable(error.object)}'; choose a report that ends in .csv or .jsonl"
+            ) from None
+    sink = io.BytesIO()
+    pq.write_table(pa.table(arrays), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _decode_parquet(data: bytes, path: Path, names: Sequence[str]) -> Columns:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError):
+        raise ReportError(f"{printable(path)}: not a Parquet file; run filter again") from None
+    _check_names(path, table.column_names, names)
+    cells = {name: table.column(name).to_pylist() for name in names}
+    places = [f"{printable(path)}: row {k}" for k in range(1, table.num_rows + 1)]
+    return Columns(cells=cells, places=places)
+
+
+def _check_names(
+    place: object, found: Sequence[str] | Mapping[str, Any], names: Sequence[str]
+) -> None:
+    missing = [name for name in names if name not in found]
+    if len(missing) == len(names):
+        raise ReportError(f"{printable(place)}: not a labelclean report; give what filter wrote")
+    if missing:
+        raise ReportError(
+            f"{printable(place)}: no column {', '.join(missing)}; a report keeps all its columns"
+        )
+
+
+def write_whole(contents: Mapping[Path, bytes]) -> None:
+    """All the files appear whole, or none does. Raises OSError.
+
+    Each is written beside its place, then moved there, in the order given.
+    """
+    staged: dict[Path, Path] = {}
+    created: list[Path] = []
+    try:
+        for target, data in contents.items():
+            # A short name, so that any name that fits its folder can be written; not mkstemp,
+            # whose files only their owner may read.
+            staged[target] = target.with_name(f".{secrets.token_hex(6)}.tmp")
+            with open(staged[target], "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for target, beside in staged.items():
+            is_new = not os.path.lexists(target)
+            os.replace(beside, target)
+            if is_new:
+                created.append(target)
+    except BaseException:  # Ctrl-C too must leave nothing behind
+        for path in created:
+            _remove(path)
+        raise
+    finally:
+        for beside in staged.values():
+            _remove(beside)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

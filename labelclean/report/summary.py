@@ -1,0 +1,150 @@
+"""What a report says in short: for a person, and as JSON."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from labelclean.data.samples import OK
+from labelclean.report.files import printable
+from labelclean.report.table import Report
+
+MOST = 10  # rows and pairs shown
+
+
+def summary_text(report: Report, path: str | Path | None = None, width: int = 100) -> str:
+    """The summary as plain text; `path` is the report's, for the commands that go on from it."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=False, color_system=None)
+    console.print(render(report, path))
+    return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+
+
+def render(report: Report, path: str | Path | None = None) -> RenderableType:
+    """The summary for a rich console. Names are never read as markup or control codes."""
+    parts: list[RenderableType] = [*_headlines(report)]
+    suspicious = most_suspicious(report)
+    if len(suspicious):
+        parts += [Text(), _rows_table(suspicious)]
+    if report.meta.confusable_pairs:
+        parts += [Text(), _pairs_table(report)]
+    if report.meta.notes:
+        parts += [Text(), *(_line("note: ", printable(note)) for note in report.meta.notes)]
+    if path is not None and str(path) != "-":
+        name = printable(shlex.quote(str(path)))
+        parts += [
+            Text(),
+            _line("look and decide:   ", f"labelclean review {name}"),
+            _line("corrected labels:  ", f"labelclean apply {name} --out clean.csv"),
+        ]
+    return Group(*parts)
+
+
+def most_suspicious(report: Report, count: int = MOST) -> pd.DataFrame:
+    """The `count` issues of the lowest label_score, most suspicious first; equal ones in order."""
+    issues = report.frame[report.frame["is_label_issue"]]
+    return issues.sort_values("label_score", kind="stable", na_position="last").head(count)
+
+
+def summary_json(report: Report) -> dict[str, Any]:
+    """The summary's figures, JSON-ready; names as they are."""
+    meta = report.meta
+    return {
+        "rows": len(report),
+        "counts": dict(meta.counts),
+        "label_issues": int(report.frame["is_label_issue"].sum()),
+        "noise_rate": meta.noise_rate,
+        "noise_rate_interval": list(meta.noise_rate_interval),
+        "most_suspicious": [
+            {
+                "image": row["image"],
+                "given_label": row["given_label"],
+                "suggested_label": row["suggested_label"],
+                "label_score": _or_none(row["label_score"]),
+                "issue_probability": _or_none(row["issue_probability"]),
+            }
+            for row in most_suspicious(report).to_dict("records")
+        ],
+        "confusable_pairs": [vars(pair) for pair in meta.confusable_pairs],
+        "self_test": meta.self_test,
+        "notes": list(meta.notes),
+        "image_root": meta.image_root,
+        "checkpoint": meta.checkpoint,
+        "device": meta.device,
+        "seed": meta.seed,
+        "seconds": dict(meta.seconds),
+    }
+
+
+def _headlines(report: Report) -> list[Text]:
+    meta = report.meta
+    low, high = meta.noise_rate_interval
+    issues = int(report.frame["is_label_issue"].sum())
+    others = [
+        f"{count:,} {printable(status)}" for status, count in meta.counts.items() if status != OK
+    ]
+    lines = [
+        _line("images:        ", f"{meta.counts.get(OK, 0):,} judged, of {len(report):,} rows"),
+        _line("wrong labels:  ", f"{issues:,} look wrong" if issues else "none looks wrong"),
+        _line("noise rate:    ", f"{meta.noise_rate:.1%} ({low:.1%} to {high:.1%})"),
+    ]
+    if others:
+        lines.insert(1, _line("other rows:    ", ", ".join(others)))
+    if meta.self_test:
+        figures = (f"{printable(k)} {_figure(v)}" for k, v in meta.self_test.items())
+        lines.append(_line("self-test:     ", ", ".join(figures)))
+    if meta.seconds:
+        total = sum(meta.seconds.values())
+        stages = ", ".join(f"{printable(k)} {v:.1f}" for k, v in meta.seconds.items())
+        lines.append(
+            _line("seconds:       ", f"{total:.1f} on {printable(meta.device)} ({stages})")
+        )
+    return lines
+
+
+def _rows_table(rows: pd.DataFrame) -> Table:
+    table = Table(title="Most suspicious", title_justify="left", box=None, pad_edge=False)
+    for heading in ("image", "given", "suggested"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("probably wrong", justify="right")
+    for row in rows.to_dict("records"):
+        names = (row["image"], row["given_label"], row["suggested_label"])
+        chance = _or_none(row["issue_probability"])
+        shown = "" if chance is None else f"{chance:.1%}"
+        table.add_row(*(Text(printable(name)) for name in names), Text(shown))
+    return table
+
+
+def _pairs_table(report: Report) -> Table:
+    pairs = report.meta.confusable_pairs
+    table = Table(title="Mixed up most often", title_justify="left", box=None, pad_edge=False)
+    for heading in ("given", "seems to be"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("rows", "of its class"):
+        table.add_column(heading, justify="right")
+    for pair in pairs[:MOST]:
+        names = (Text(printable(name)) for name in (pair.given, pair.suggested))
+        table.add_row(*names, Text(f"{pair.count:,}"), Text(f"{pair.share:.1%}"))
+    if len(pairs) > MOST:
+        table.caption = Text(f"and {len(pairs) - MOST:,} more in the meta file")
+        table.caption_justify = "left"
+    return table
+
+
+def _line(heading: str, words: str) -> Text:
+    return Text.assemble((heading, "bold"), words, overflow="fold")
+
+
+def _figure(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else printable(value)
+
+
+def _or_none(value: float) -> float | None:
+    return None if value != value else value

@@ -1,0 +1,117 @@
+"""The summary: its exact text, hostile names, and its figures as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from rich.console import Console
+
+from labelclean.report.summary import most_suspicious, render, summary_json, summary_text
+from labelclean.report.table import COLUMNS, ConfusablePair, Report, ReportMeta
+
+
+def report_of(rows, **changes):
+    meta = {
+        "class_names": ("cat", "dog"),
+        "image_root_given": "images",
+        "image_root": "/data/images",
+        "config": {},
+        "seed": 7,
+        "versions": {},
+        "device": "cpu",
+        "seconds": {"train": 1.23456789},
+        "noise_rate": 0.2,
+        "noise_rate_interval": (0.15, 0.25),
+        "confusable_pairs": (ConfusablePair(given="cat", suggested="dog", count=1, share=1 / 3),),
+    }
+    columns = {name: [row[k] for row in rows] for k, name in enumerate(COLUMNS)}
+    return Report.from_columns(columns, ReportMeta(**(meta | changes)))
+
+
+def row(image, given, suggested, score, issue=True, status="ok"):
+    return (image, given, suggested, issue, score, 1 - score, 0.9, given, -0.5, status)
+
+
+def test_the_summary_names_counts_rate_rows_pairs_notes_and_the_way_on():
+    rows = [
+        row("b.png", "cat", "dog", 0.25),
+        row("a.png", "dog", "cat", 0.001),
+        row("c.png", "dog", "dog", 0.9, issue=False),
+        row("d.png", "dog", "dog", float("nan"), issue=False, status="missing"),
+    ]
+    report = report_of(rows, notes=("1 label has no image",), self_test={"recall": 0.91})
+    assert summary_text(report, "my report.csv") == (
+        "images:        3 judged, of 4 rows\n"
+        "other rows:    1 missing\n"
+        "wrong labels:  2 look wrong\n"
+        "noise rate:    20.0% (15.0% to 25.0%)\n"
+        "self-test:     recall 0.91\n"
+        "seconds:       1.2 on cpu (train 1.2)\n"
+        "\n"
+        "Most suspicious\n"
+        "image  given  suggested  probably wrong\n"
+        "a.png  dog    cat                 99.9%\n"
+        "b.png  cat    dog                 75.0%\n"
+        "\n"
+        "Mixed up most often\n"
+        "given  seems to be  rows  of its class\n"
+        "cat    dog             1         33.3%\n"
+        "\n"
+        "note: 1 label has no image\n"
+        "\n"
+        "look and decide:   labelclean review 'my report.csv'\n"
+        "corrected labels:  labelclean apply 'my report.csv' --out clean.csv\n"
+    )
+
+
+def test_a_report_without_issues_says_so_and_shows_no_tables():
+    text = summary_text(report_of([row("a", "x", "x", 0.9, issue=False)], confusable_pairs=()))
+    assert "wrong labels:  none looks wrong" in text
+    assert "Most suspicious" not in text and "Mixed up" not in text and "labelclean" not in text
+
+
+def test_names_are_neither_markup_nor_emoji_codes_nor_control_codes():
+    evil = "[red]x[/] :smile: \x1b[31m\u202e\n\udcff"
+    shown = "[red]x[/] :smile: \\x1b[31m\\u202e\\n\\udcff"
+    pair = ConfusablePair(given=evil, suggested=evil, count=1, share=0.5)
+    report = report_of(
+        [row(evil, evil, evil, 0.1)],
+        confusable_pairs=(pair,),
+        notes=(evil,),
+        device=evil,
+        seconds={evil: 1.0},
+        self_test={evil: evil},
+    )
+    text = summary_text(report, evil, width=300)
+    assert text.count(shown) == 3 + 2 + 1 + 2 + 2 + 2
+    assert not set("\x1b\u202e\udcff😄") & set(text)
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=300)
+    terminal.print(render(report))
+    assert "\x1b[31m" not in terminal.file.getvalue()
+
+
+def test_a_long_name_is_folded_and_not_cut():
+    text = summary_text(report_of([row("q" * 250, "a", "b", 0.1)]), width=80)
+    assert text.count("q") == 250
+
+
+def test_the_most_suspicious_are_the_issues_of_lowest_score_equal_ones_in_order():
+    rows = [row(f"{k}.png", "a", "b", score) for k, score in enumerate([0.3, 0.1, 0.3, 0.2])]
+    rows.append(row("right.png", "a", "a", 0.0, issue=False))
+    assert most_suspicious(report_of(rows), 3)["image"].tolist() == ["1.png", "3.png", "0.png"]
+
+
+def test_the_json_summary_is_plain_json_with_names_as_they_are():
+    figures = summary_json(report_of([row("[b]\n", "a", "b", 0.25), row("c", "a", "b", 0.125)]))
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    assert figures["label_issues"] == figures["rows"] == 2
+    assert figures["most_suspicious"][1] == {
+        "image": "[b]\n",
+        "given_label": "a",
+        "suggested_label": "b",
+        "label_score": 0.25,
+        "issue_probability": 0.75,
+    }
+    assert figures["noise_rate_interval"] == [0.15, 0.25]
+    assert figures["confusable_pairs"][0]["suggested"] == "dog"
