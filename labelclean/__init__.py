@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labelclean.report.table import Report as Report
-    from labelclean.workflows import filter_dataset as filter_dataset
+    from labelclean.workflows.filtering import filter_dataset as filter_dataset
 
-try:
-    __version__ = version("labelclean")
-except PackageNotFoundError:  # run from a folder of sources
-    __version__ = "0+unknown"
+__version__ = "0.1.0.dev0"  # read by the build as well
 
 __all__ = ["Report", "__version__", "filter_dataset"]
 
@@ -20,7 +16,7 @@ __all__ = ["Report", "__version__", "filter_dataset"]
 def __getattr__(name: str) -> Any:
     """Loads torch and pandas when they are asked for: `labelclean --help` answers at once."""
     if name == "filter_dataset":
-        from labelclean.workflows import filter_dataset
+        from labelclean.workflows.filtering import filter_dataset
 
         return filter_dataset
     if name == "Report":

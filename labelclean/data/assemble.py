@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Callable
 from pathlib import Path
@@ -125,8 +126,8 @@ def _refuse(
         )
     num_classes = len(class_names)
     if num_classes > count or (num_classes > 10 and 2 * num_classes > count):
-        lost = int((status == MISSING).sum())
-        more = f" ({lost:,} more are missing)" if lost else ""
+        absent = int((status == MISSING).sum())
+        more = f" ({absent:,} more are missing)" if absent else ""
         raise SourceError(
             f"{origin}: {num_classes:,} classes for {counted(count, 'image')}{more}: "
             f"is '{shown(rows.label_name)}' really the label? Name its column by --label-col"
@@ -168,7 +169,7 @@ def folder_hint(names: list[str], listed: list[str], root: Path, beside: Path | 
     """Which folder the user may have meant, when none of the names is in the one they gave."""
     first = names[0]
     for folder in (root.parent, beside):
-        if folder is not None and folder != root and (folder / first).is_file():
+        if folder is not None and folder != root and os.path.isfile(folder / first):
             return f"they are in {folder}: give that folder as IMAGES"
     base = posixpath.basename(first)
     for path in listed:

@@ -436,7 +436,10 @@ class _Store:
     def knowledge(self) -> _Knowledge | None:
         """What an earlier run found out, unless it is damaged or a file can be read by now."""
         try:
-            with np.load(self._knowledge_path, allow_pickle=False) as saved:
+            with (
+                open(self._knowledge_path, "rb") as file,  # np.load leaves a damaged file open
+                np.load(file, allow_pickle=False) as saved,
+            ):
                 head = json.loads(str(saved["head"]))
                 known = _Knowledge(
                     outcome=saved["outcome"],

@@ -1,8 +1,7 @@
-"""The demo data set: 4,000 Fashion-MNIST images with known wrong labels, and three awkward files."""
+"""The demo data set: 4,000 Fashion-MNIST images, known wrong labels, three awkward files."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import os
@@ -19,13 +18,9 @@ from PIL import Image
 from labelclean.data import noise
 from labelclean.errors import ConfigError
 
-CLASSES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat") + (
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+CLASSES = tuple(
+    "T-shirt,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
+)  # in the order of their numbers in the data set
 PER_CLASS = 400
 SIDE = 28  # pixels
 SHEETS = Path(__file__).with_name("demo")
@@ -95,8 +90,8 @@ def write_demo(folder: str | Path, *, seed: int = 0, force: bool = False) -> Dem
     labels.csv names three images that cannot be read: one truncated, one empty, one missing.
     truth.csv has the truncated one, whose class is known, and not the others.
 
-    Raises ConfigError if the folder is not empty (with `force`: has images that are not the
-    demo's) or cannot be written; then it is as before.
+    Raises ConfigError if the folder is not empty (with `force`: is not an earlier demo) or cannot
+    be written; then it is as before.
     """
     folder = Path(folder)
     images, truth = demo_images()
@@ -112,13 +107,18 @@ def write_demo(folder: str | Path, *, seed: int = 0, force: bool = False) -> Dem
     try:
         _check_folder(folder, {*names, *awkward}, force)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".demo-", dir=folder.parent) as beside:
+        # Inside a folder that is there already: its parent may be another disk, or read-only.
+        where = folder if folder.is_dir() else folder.parent
+        with tempfile.TemporaryDirectory(prefix=".demo-", dir=where) as beside:
             whole = Path(beside, "demo")
             _write_images(whole / "images", names, images, images[truth == 0][0])
             (whole / "labels.csv").write_bytes(_csv(given))
             (whole / "truth.csv").write_bytes(_csv(true))
             shutil.copyfile(SHEETS / LICENCE, whole / LICENCE)
-            _move(whole, folder, Path(beside))
+            if folder.is_dir():
+                _move_entries(whole, folder, Path(beside))
+            else:
+                whole.rename(folder)
     except OSError as error:
         raise ConfigError(
             f"{str(folder)!r}: the demo cannot be written there ({error.strerror}); "
@@ -134,24 +134,28 @@ def write_demo(folder: str | Path, *, seed: int = 0, force: bool = False) -> Dem
 
 
 def _check_folder(folder: Path, demo_names: set[str], force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{str(folder)!r}: is a file; choose another folder")
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ConfigError(f"{str(folder)!r}: is no folder; choose another name")
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if not force:
         raise ConfigError(
-            f"{str(folder)!r}: is not empty; choose another folder, or --force replaces the demo "
-            "in it"
+            f"{str(folder)!r}: is not empty; choose another folder, or --force replaces an earlier "
+            "demo in it"
         )
+    # What --force deletes must be the demo's own: its licence is there, and no other picture.
+    foreign = folder
     pictures = folder / "images"
-    if pictures.exists() or pictures.is_symlink():
-        found = set(os.listdir(pictures)) if pictures.is_dir() else {""}
-        foreign = sorted(found - demo_names)
-        if foreign or pictures.is_symlink():
-            raise ConfigError(
-                f"{str(pictures / (foreign or [''])[0])!r}: is not the demo's, --force does not "
-                "replace it; choose another folder"
-            )
+    if (folder / LICENCE).is_file() and not pictures.is_symlink():
+        others = set(os.listdir(pictures)) - demo_names if pictures.is_dir() else set()
+        tables = [folder / name for name in ("labels.csv", "truth.csv")]
+        folders = [table for table in tables if table.is_dir()]
+        if not others and not folders:
+            return
+        foreign = folders[0] if folders else pictures / min(others)
+    raise ConfigError(
+        f"{str(foreign)!r}: is no demo's, --force does not replace it; choose another folder"
+    )
 
 
 def _write_images(
@@ -175,15 +179,9 @@ def _csv(rows: Sequence[tuple[str, str]]) -> bytes:
     return out.getvalue().encode()
 
 
-def _move(whole: Path, folder: Path, beside: Path) -> None:
-    """Puts the finished demo in place: at once where the folder is new, else entry by entry."""
-    if not folder.exists() or not any(folder.iterdir()):
-        with contextlib.suppress(FileNotFoundError):
-            folder.rmdir()
-        whole.rename(folder)
-        return
+def _move_entries(whole: Path, folder: Path, beside: Path) -> None:
+    """The finished demo into a folder that is there; files that are not the demo's stay."""
+    if (folder / "images").is_dir():
+        (folder / "images").rename(beside / "before")
     for entry in sorted(whole.iterdir()):
-        target = folder / entry.name
-        if target.is_dir():
-            target.rename(beside / "before")
-        os.replace(entry, target)
+        os.replace(entry, folder / entry.name)

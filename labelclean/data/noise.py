@@ -197,9 +197,9 @@ def _by_rank(rows: NDArray[np.int64], draw: Matrix) -> NDArray[np.int64]:
 
 def _apportion(total: int, shares: Matrix, keep: int) -> NDArray[np.int64]:
     """Whole counts that sum to `total`, by largest remainder; a tie goes to `keep`, then lower."""
-    quota = np.round(total * shares / shares.sum(), 9)  # 0.29 * 100 is 28.999999999999996
+    quota = total * shares / shares.sum()
     counts: NDArray[np.int64] = np.floor(quota).astype(np.int64)
-    remainder = np.round(quota - counts, 9)
+    remainder = np.round(quota - counts, 9)  # 100 * 0.29 is 28.999999999999996: a remainder of 1
     tie = np.arange(len(shares))
     tie[keep] = -1
     counts[np.lexsort((tie, -remainder))[: total - counts.sum()]] += 1

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
 import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from labelclean.errors import ConfigError
+from labelclean.errors import ConfigError, RunError
 
 SMALL_IMAGE = (
     64  # px; up to here the first layer keeps the resolution, as the paper's CIFAR nets do
@@ -153,15 +157,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
     Raises ConfigError if the file is missing or is neither.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
         raise ConfigError(f"--weights {path}: no such file")
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses anyway
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, UnpicklingError, OSError, RuntimeError, *_BAD_BYTES) as error:
         raise ConfigError(
             f"--weights {path}: not a plain state dict ({type(error).__name__}); "
@@ -203,5 +206,19 @@ def _load_file(model: Classifier, path: Path) -> None:
     model.load_state_dict({**own, **state})
 
 
-def count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+def save(model: nn.Module, path: Path, description: Mapping[str, str]) -> None:
+    """Writes the weights as .safetensors, whole or not at all, with a description in its header.
+
+    Raises RunError if they cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(state, part, metadata=dict(description))
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise RunError(
+            f"{path}: the weights cannot be written ({error}); free some space or give --run-dir"
+        ) from None

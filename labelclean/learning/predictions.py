@@ -65,8 +65,8 @@ class ScoreSums:
 def predict(
     network: nn.Module,
     batches: Iterable[Batch],
+    labels: Tensor,
     *,
-    count: int,
     num_classes: int,
     dtype: torch.dtype,
     flip: bool,
@@ -74,9 +74,10 @@ def predict(
 ) -> Predictions:
     """Predictions of a network in evaluation mode for the rows that the batches hold.
 
-    count  rows of the source
-    flip   average the logits of each image and its mirror image
+    labels  (n,) int64: the labels whose probability is asked for, below 0 for none
+    flip    average the logits of each image and its mirror image
     """
+    count = len(labels)
     kept = min(TOP, num_classes)
     p_given, margins = np.full((2, count), np.nan, dtype=np.float32)
     classes = np.full((count, kept), -1, dtype=np.int32)
@@ -89,11 +90,14 @@ def predict(
                 logits = (logits + network(batch.images.flip(3)).float()) / 2
         all_probs = logits.softmax(dim=1)
         top = all_probs.topk(kept, dim=1)
-        index, labels = batch.index.cpu().numpy(), batch.labels.clamp(min=0)
+        index, asked = batch.index.cpu().numpy(), labels[batch.index]
         classes[index], probs[index] = top.indices.cpu().numpy(), top.values.cpu().numpy()
-        has_label = (batch.labels >= 0).cpu().numpy()
-        labelled = index[has_label]
-        p_given[labelled] = all_probs.gather(1, labels[:, None])[:, 0].cpu().numpy()[has_label]
-        margins[labelled] = margin(logits, labels).cpu().numpy()[has_label]
+        column = asked.clamp(min=0)[:, None]
+        has_label = asked >= 0
+        p = torch.where(has_label, all_probs.gather(1, column)[:, 0], torch.nan)
+        p_given[index] = p.cpu().numpy()
+        margins[index] = (
+            torch.where(has_label, margin(logits, column[:, 0]), torch.nan).cpu().numpy()
+        )
         on_rows(len(index))
     return Predictions(p_given, margins, classes, probs)

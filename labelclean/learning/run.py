@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
@@ -22,10 +23,10 @@ from labelclean.learning.predictions import ScoreSums
 class BatchSource(Protocol):
     """What the loop asks of Batches, or of features that stand in for images."""
 
-    labels: Tensor
-    train_rows: NDArray[np.int64]
-    batch_size: int
-
+    @property
+    def labels(self) -> Tensor: ...
+    @property
+    def train_rows(self) -> NDArray[np.int64]: ...
     @property
     def steps_per_epoch(self) -> int: ...
     def generator(self, epoch: int, step: int) -> torch.Generator: ...
@@ -83,6 +84,7 @@ class Run:
         self.epoch = self.step = self.recoveries = 0
         self.parts = 1  # pieces that a batch is cut into to fit into memory
         self.begin_epoch()
+        self.initial = copy.deepcopy(self.state())
 
     def begin_epoch(self) -> None:
         self.counts = ClassCounts(len(self.class_weights), self.device)
@@ -92,9 +94,10 @@ class Run:
         self.bad_step = torch.full((), -1, device=self.device)
 
     @property
-    def network(self) -> nn.Module:
+    def trained(self) -> nn.Module:
         """What predicts: the averaged weights, or the last ones where none are averaged."""
-        return self.average if self.config.averaging else self.model
+        averaged: nn.Module = self.average.module
+        return averaged if self.config.averaging else self.model
 
     @property
     def progress(self) -> float:
@@ -114,6 +117,7 @@ class Run:
             "probs": self.counts.probs,
             "taken": self.taken,
             "agreeing": self.agreeing,
+            "epochs": self.epochs,
             "at": [self.epoch, self.step, self.recoveries, self.parts, self.seen],
             "moved": [self.config.start, self.config.ramp, self.config.pl_start],
         }

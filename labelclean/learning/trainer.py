@@ -64,7 +64,10 @@ def fit(
             if checkpoint and time.monotonic() - saved > SAVE_EVERY:
                 runtime.save_checkpoint(checkpoint, {**run.state(), "good": good}, identity)
                 saved = time.monotonic()
-        if run.counts.is_collapsed(run.given_shares):
+        is_last = run.epoch == run.epochs - 1
+        # while cross-entropy alone begins, uneven predictions are no sign yet
+        is_judged = is_last or run.progress >= run.config.start
+        if is_judged and run.counts.is_collapsed(run.given_shares):
             _recover(run, good, on_progress)
             continue
         run.epoch, run.step = run.epoch + 1, 0
@@ -165,15 +168,15 @@ def _progress(run: Run, images_per_second: float) -> Progress:
 
 
 def _recover(run: Run, good: dict[str, Any], on_progress: OnProgress) -> None:
-    """Back to the last good epoch, with cross-entropy for longer and PL+ after that."""
+    """Back with a longer start: to the last good epoch first, then to the very beginning."""
     at, recoveries = run.epoch + 1, run.recoveries + 1
-    if recoveries > RECOVERIES:
+    if recoveries > RECOVERIES or run.config.method != "jnpl":
         raise RunError(
-            f"the network gives nearly all images the same class (epoch {at}), also after "
-            f"{RECOVERIES} longer starts; try a lower --lr, more --start, or --method ce"
+            f"the network gives nearly all images the same class (epoch {at}, after "
+            f"{run.recoveries} longer starts); try a lower --lr or another --method"
         )
-    run.load(copy.deepcopy(good))
-    start = min(1.0, max(run.progress, run.config.start) + LONGER_START)
+    run.load(copy.deepcopy(good if recoveries == 1 else run.initial))
+    start = min(1.0, max(run.progress, run.config.start) + recoveries * LONGER_START)
     ramp = max(run.config.ramp, LONGER_START)  # a switch at once is what collapses
     pl_start = min(1.0, max(run.config.pl_start, start + ramp))
     run.config = replace(run.config, start=start, ramp=ramp, pl_start=pl_start)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -474,17 +475,17 @@ def test_a_disk_that_fills_up_while_writing_leads_to_streaming(
     assert cache_files(tmp_path / "cache") == []
 
 
-def test_a_full_disk_in_a_decoding_process_leads_to_streaming(tmp_path: Path) -> None:
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize("workers", [None, 1])
+def test_a_full_disk_in_a_decoding_process_leads_to_streaming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int | None
+) -> None:
     expected, table = write_images(tmp_path / "in", 4)
-    (tmp_path / "cache").mkdir()
-
-    def cut(done: int, total: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    decoding = cache._Decoding(table=table, spec=SPEC, workers=1, on_progress=lambda *_: None)
-    with pytest.raises(OSError):
-        decoding.run(Path("/dev/full"))
-    assert expected.shape[0] == 4
+    monkeypatch.setattr(cache._Store, "reserved", lambda *_: nullcontext(Path("/dev/full")))
+    found = loaded(table, tmp_path / "cache", workers=workers)
+    assert isinstance(found, Streamed)
+    assert found.why.endswith("No space left on device")
+    np.testing.assert_array_equal(found.rows(np.arange(4)), expected)
 
 
 def test_a_cache_folder_that_cannot_be_made_leads_to_streaming(tmp_path: Path) -> None:

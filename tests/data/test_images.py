@@ -200,9 +200,7 @@ def test_a_16_bit_photo_equals_its_8_bit_version() -> None:
         (np.array([7.5, 7.5], np.float32) - 10, [0, 0]),
     ],
 )
-def test_wide_values_are_scaled_by_their_range(
-    values: np.ndarray, expected: list[int]
-) -> None:
+def test_wide_values_are_scaled_by_their_range(values: np.ndarray, expected: list[int]) -> None:
     assert to_8_bit_range(values).tolist() == expected
 
 

@@ -25,6 +25,7 @@ SYMMETRIC_7 = [0, 1, 3, 0, 0, 0, 2, 2, 3, 2, 2, 0, 0, 0, 4, 1, 1, 2, 3, 4]
 COINS_7 = [0, 1, 2, 0, 0, 0, 2, 2, 3, 2, 2, 0, 0, 0, 4, 0, 1, 2, 3, 4]
 RING_7 = [0, 1, 3, 4, 0, 0, 2, 2, 3, 0, 1, 2, 3, 4, 4, 1, 1, 2, 3, 4]
 
+percents = st.one_of(st.sampled_from([10, 25, 50, 75]), st.integers(0, 100))  # halves are common
 label_arrays = st.integers(2, 6).flatmap(
     lambda c: st.tuples(
         st.just(c),
@@ -41,7 +42,7 @@ def random_matrix(c: int, seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).dirichlet(np.ones(c), size=c)
 
 
-@given(label_arrays, st.integers(0, 100), st.integers(0, 2**32))
+@given(label_arrays, percents, st.integers(0, 2**32))
 def test_exact_symmetric_noise_flips_the_nearest_count_in_every_class(drawn, percent, seed):
     c, labels = drawn
     noisy = noise.symmetric(labels, c, percent / 100, seeded(seed))
@@ -101,6 +102,24 @@ def test_a_class_that_cannot_be_reached_is_never_given(drawn, seed, exact):
     noisy = noise.by_matrix(labels, transition, seeded(seed), exact)
     step = (noisy - labels)[labels >= 0] % c
     assert set(step.tolist()) <= {0, 1}
+
+
+@pytest.mark.parametrize("draw, expected", [(0.0, 1), (0.25, 2), (0.999, 2)])
+def test_a_draw_on_the_edge_belongs_to_the_class_above_it(draw, expected):
+    class Fixed:
+        def random(self, size):
+            return np.full(size, draw)
+
+    transition = np.array([[0, 0.25, 0.75, 0]] * 4)  # the last class has no share: never given
+    assert noise.by_matrix(np.array([3]), transition, Fixed(), exact=False).tolist() == [expected]
+
+
+def test_equal_remainders_keep_the_label_then_prefer_the_lower_class():
+    labels = np.full(3, 2, dtype=np.int64)
+    transition = np.array([[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]])
+    assert sorted(noise.by_matrix(labels, transition, seeded()).tolist()) == [0, 0, 1]
+    transition[2] = [0.5, 0, 0.5]
+    assert sorted(noise.by_matrix(labels, transition, seeded()).tolist()) == [0, 2, 2]
 
 
 def test_a_whole_count_is_exact_where_the_float_product_falls_short():

@@ -144,12 +144,15 @@ def test_odd_names_work_in_a_table_and_in_class_folders(tmp_path, name):
     assert given(read(tmp_path / "classes", SourceOptions())) == {f"x/{name}": "x", "y/b.png": "y"}
 
 
-def test_composed_and_decomposed_unicode_names_are_the_same_file(tmp_path):
-    put(tmp_path / "i", "u\u0308.png", "b.png")
-    csv = labels_file(tmp_path / "l.csv", "\u00fc.png,x", "b.png,y")
+@pytest.mark.parametrize(
+    ("named", "stored"), [("\u00fc.png", "u\u0308.png"), ("u\u0308.png", "\u00fc.png")]
+)
+def test_composed_and_decomposed_unicode_names_are_the_same_file(tmp_path, named, stored):
+    put(tmp_path / "i", stored, "b.png")
+    csv = labels_file(tmp_path / "l.csv", f"{named},x", "b.png,y")
     table = read(tmp_path / "i", SourceOptions(labels=csv))
     assert table.status.tolist() == [OK, OK]
-    assert table.images.read(0) == "u\u0308.png".encode()
+    assert table.images.read(0) == stored.encode()
 
 
 @pytest.mark.skipif(os.path.exists(__file__.upper()), reason="this disk ignores case")
@@ -183,6 +186,13 @@ def test_a_repeated_path_with_the_same_label_is_merged(tmp_path, images):
     table = read(images, SourceOptions(labels=csv))
     assert table.paths == ("a.png", "b.png", "sub/c.png", "sub/d.PNG")
     assert table.notes == ("2 repeated rows with the same label merged",)
+
+
+def test_a_repeated_path_that_is_a_test_row_once_is_held_out(tmp_path, images):
+    lines = [f"{line}," for line in ABCD]
+    csv = labels_file(tmp_path / "l.csv", *lines, "a.png,cat,test", header="image,label,split")
+    table = read(images, SourceOptions(labels=csv))
+    assert table.held_out.tolist() == [True, False, False, False]
 
 
 def test_a_repeated_path_with_two_labels_is_refused_with_both_lines(tmp_path, images):
@@ -381,10 +391,12 @@ def test_a_folder_of_parquet_shards_is_one_source_with_splits_from_the_names(tmp
 
 
 def test_labels_for_a_parquet_source_replace_its_own(tmp_path):
-    write_parquet(tmp_path / "t.parquet", struct=True)
-    csv = labels_file(tmp_path / "l.csv", "5.png,dog", "0.png,cat", "1.png,cat")
+    cells = [*CELLS[:4], None, *CELLS[5:]]
+    write_parquet(tmp_path / "t.parquet", struct=True, cells=cells)
+    csv = labels_file(tmp_path / "l.csv", "5.png,dog", "0.png,cat", "1.png,cat", "4.png,dog")
     table = read(tmp_path / "t.parquet", SourceOptions(labels=csv))
-    assert given(table) == {"5.png": "dog", "0.png": "cat", "1.png": "cat"}
+    assert given(table) == {"5.png": "dog", "0.png": "cat", "1.png": "cat", "4.png": "dog"}
+    assert table.status.tolist() == [OK, OK, OK, MISSING]
     assert [table.images.read(k) for k in range(3)] == [CELLS[5], CELLS[0], CELLS[1]]
     assert table.truth is None
     csv = labels_file(tmp_path / "l.csv", "5.png,dog", "50.png,cat")

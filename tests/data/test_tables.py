@@ -100,6 +100,12 @@ def test_whatever_python_writes_as_csv_is_read_back_with_its_lines(tmp_path, row
     assert lines == starts
 
 
+def test_line_breaks_inside_values_survive_where_a_large_file_is_read_in_blocks(tmp_path):
+    values = [f"{k}" + "line\n" * 200_000 for k in range(20)]  # 20 MB, blocks of 16 MiB
+    body = "".join(f'{k}.png,"{value}"\n' for k, value in enumerate(values))
+    assert read_table(write(tmp_path, "image,label\n" + body)).texts(1) == values
+
+
 def test_json_lines_and_parquet_give_integers_as_decimal_text(tmp_path):
     frame = pd.DataFrame({"image": ["a", "b", "c"], "label": [7, None, 10**15]})  # floats by None
     frame.to_parquet(tmp_path / "t.parquet")

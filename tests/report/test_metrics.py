@@ -192,9 +192,9 @@ def test_estimates_of_the_report_are_measured_when_given():
 
 def test_bootstrap_intervals_hold_the_value_are_reproducible_and_narrow_with_rows():
     small, many = frame_of(100), frame_of(3000)
-    first = m.evaluate(*small[:2], bootstrap=100, seed=3)
-    assert first.to_json() == m.evaluate(*small[:2], bootstrap=100, seed=3).to_json()
-    wide, narrow = first.auroc, m.evaluate(*many[:2], bootstrap=100).auroc
+    first = m.evaluate(*small[:2], bootstrap=40, seed=3)
+    assert first.to_json() == m.evaluate(*small[:2], bootstrap=40, seed=3).to_json()
+    wide, narrow = first.auroc, m.evaluate(*many[:2], bootstrap=40).auroc
     assert wide.low < wide.value < wide.high
     assert narrow.high - narrow.low < (wide.high - wide.low) / 2
 

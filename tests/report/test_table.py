@@ -123,6 +123,12 @@ def test_the_csv_file_as_another_program_sees_it(tmp_path):
     assert pd.read_csv(tmp_path / "r.csv")["is_label_issue"].dtype == bool
 
 
+def test_figures_have_six_digits_and_zero_no_sign():
+    frame = report_of([("a", "b", "b", False, 0.1234567, 1.0, 1 / 3, "", -1e-320 * 0, "ok")]).frame
+    figures = frame.select_dtypes(float).iloc[0].tolist()
+    assert list(map(str, figures)) == ["0.123457", "1.0", "0.333333", "0.0"]
+
+
 def test_json_lines_and_parquet_hold_names_unchanged_and_null_for_no_figure(tmp_path):
     report = report_of([("=1", "a", "b", True, None, 0.5, 0.5, "", 0.5, "ok")])
     report.write(tmp_path / "r.jsonl")

@@ -1,0 +1,5 @@
+"""`python -m labelclean` is `labelclean`."""
+
+from labelclean.cli import main
+
+main()

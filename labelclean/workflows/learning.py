@@ -1,0 +1,209 @@
+"""learn: from samples and labels to a trained network and what it says of every row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from labelclean.config import FilterConfig, auto_epochs
+from labelclean.data.batches import Batches
+from labelclean.errors import RunError
+from labelclean.learning import features, models, runtime, trainer
+from labelclean.learning.predictions import Predictions, predict
+from labelclean.learning.run import BatchSource, Run
+from labelclean.progress import Advance, Reporter
+from labelclean.workflows.preparing import Samples
+
+CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What came out of the training.
+
+    predictions  of the labels that were trained on
+    as_given     of the given labels, which differ where the self-test flipped them
+    config       with the number of epochs that was decided
+    """
+
+    predictions: Predictions
+    as_given: Predictions
+    config: FilterConfig
+    device: str
+    dtype: str
+    weights: Path | None
+
+
+def learn(
+    samples: Samples,
+    labels: NDArray[np.int64],
+    config: FilterConfig,
+    device: torch.device,
+    reporter: Reporter,
+) -> Learned:
+    where, num_classes = config.runtime, samples.table.num_classes
+    dtype = runtime.choose_precision(where.precision, device)
+    torch.manual_seed(config.train.seed)
+    torch.backends.cudnn.deterministic = True  # same seed, same report
+    model = models.build(config.train.arch, num_classes, samples.spec.size, config.train.weights)
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if where.compile:
+        model.compile()
+    batches = Batches(
+        samples.pixels,
+        labels,
+        samples.train_rows,
+        device=device,
+        dtype=dtype,
+        batch_size=config.train.batch_size,
+        shift=config.train.shift,
+        flip=config.train.flip,
+        seed=config.train.seed,
+        resident_bytes=runtime.free_bytes(device),
+    )
+    learner: torch.nn.Module = model
+    source: BatchSource = batches
+    if config.train.freeze_backbone:
+        with reporter.stage("features") as advance:
+            on_rows = _counter(advance, len(samples.rows))
+            source = features.extract(model, batches, samples.rows, dtype, on_rows)
+        learner, dtype = model.head, torch.float32
+    identity = _identity(samples, labels, config, dtype)
+    run, good, config = _start(learner, source, samples, config, dtype, identity, reporter)
+    with reporter.stage("training") as advance:
+        trainer.fit(
+            run,
+            checkpoint=_in_run_dir(config, CHECKPOINT),
+            identity=identity,
+            good=good,
+            on_progress=_training_progress(advance, reporter),
+        )
+    weights = _in_run_dir(config, WEIGHTS)
+    if weights:
+        if config.train.freeze_backbone:
+            model.head.load_state_dict(run.trained.state_dict())
+        whole = model if config.train.freeze_backbone else run.trained
+        models.save(whole, weights, _description(samples, config))
+    with reporter.stage("predicting") as advance:
+        return Learned(
+            predictions=_predict(run, source, samples, _counter(advance, len(samples.rows))),
+            as_given=_predict_as_given(run, source, samples, labels),
+            config=config,
+            device=runtime.device_name(device),
+            dtype=str(dtype).removeprefix("torch."),
+            weights=weights,
+        )
+
+
+def _start(
+    learner: torch.nn.Module,
+    source: BatchSource,
+    samples: Samples,
+    config: FilterConfig,
+    dtype: torch.dtype,
+    identity: dict[str, str],
+    reporter: Reporter,
+) -> tuple[Run, dict[str, Any] | None, FilterConfig]:
+    """A new run, or the one of the checkpoint with the state to go back to on a collapse."""
+    num_classes = samples.table.num_classes
+    saved = None
+    if config.runtime.resume:
+        path = _in_run_dir(config, CHECKPOINT)
+        if path is None:
+            raise RunError("--resume needs a run folder: give --run-dir, or --out a file")
+        if path.is_file():
+            saved = runtime.load_checkpoint(path, identity)
+            reporter.note(f"resuming from {path}")
+        else:
+            reporter.note(f"{path}: no checkpoint there, starting from the beginning")
+    train = config.train
+    if saved:
+        epochs = saved["epochs"]
+    elif config.runtime.minutes is not None:
+        epochs = trainer.epochs_within(
+            60 * config.runtime.minutes,
+            learner,
+            source,
+            train,
+            num_classes=num_classes,
+            dtype=dtype,
+        )
+        reporter.note(f"{epochs} epochs fit into {config.runtime.minutes:g} minutes")
+    else:
+        epochs = train.epochs or auto_epochs(len(samples.train_rows))
+    config = replace(config, train=replace(train, epochs=epochs))
+    run = Run(learner, source, config.train, num_classes=num_classes, dtype=dtype)
+    if saved:
+        run.load(saved)
+    return run, saved["good"] if saved else None, config
+
+
+def _identity(
+    samples: Samples, labels: NDArray[np.int64], config: FilterConfig, dtype: torch.dtype
+) -> dict[str, str]:
+    """What a resumed run must share with the one that it goes on from."""
+    settings = {k: v for k, v in asdict(config.train).items() if k != "epochs"}
+    asked = config.runtime.minutes or config.train.epochs
+    data = hashlib.blake2b(digest_size=16)
+    data.update("\0".join(samples.table.paths).encode("utf-8", "surrogateescape"))
+    data.update(labels.tobytes())
+    data.update(np.ascontiguousarray(samples.pixels.digest).tobytes())
+    return {
+        "options": repr((sorted(settings.items()), asked)),
+        "images or labels": data.hexdigest(),
+        "image size": repr(samples.spec),
+        "precision": str(dtype),
+    }
+
+
+def _description(samples: Samples, config: FilterConfig) -> dict[str, str]:
+    return {
+        "arch": config.train.arch,
+        "class_names": json.dumps(samples.table.class_names),
+        "image_size": str(samples.spec.size),
+        "resize": str(samples.spec.resize),
+    }
+
+
+def _in_run_dir(config: FilterConfig, name: str) -> Path | None:
+    folder = config.runtime.run_dir
+    return None if folder is None else folder / name
+
+
+def _counter(advance: Advance, total: int) -> Callable[[int], None]:
+    """Turns rows that were done just now into rows done so far."""
+    done = 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        advance(done, total, f"{done:,} of {total:,} images")
+
+    return count
+
+
+def _training_progress(advance: Advance, reporter: Reporter) -> trainer.OnProgress:
+    def show(progress: trainer.Progress) -> None:
+        if progress.note:
+            reporter.note(progress.note)
+            return
+        words = [
+            f"epoch {progress.epoch} of {progress.epochs}",
+            f"{progress.images_per_second:,.0f} images/s",
+            f"{progress.disagreement:.0%} disagree",
+        ]
+        if progress.taken is not None:
+            words.append(f"PL+ takes {progress.taken:.0%}")
+        advance(progress.share, 1.0, ", ".join(words))
+
+    return show

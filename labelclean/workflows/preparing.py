@@ -1,0 +1,93 @@
+"""prepare: from a table of samples to pixels, with what must be known before anything is learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelclean.config import RuntimeConfig
+from labelclean.data import cache, duplicates, images
+from labelclean.data.samples import DUPLICATE_OF, MISSING, OK, UNREADABLE, SampleTable
+from labelclean.errors import SourceError
+from labelclean.progress import Reporter
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Decoded samples.
+
+    first       (n,)  first row of the same content
+    rows        rows with an image
+    train_rows  rows with an image and a label that are not held out
+    """
+
+    table: SampleTable
+    pixels: cache.Pixels | cache.Streamed
+    spec: images.ImageSpec
+    first: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    train_rows: NDArray[np.int64]
+
+
+def prepare(
+    table: SampleTable, where: RuntimeConfig, *, device_is_cpu: bool, reporter: Reporter
+) -> Samples:
+    """Decodes the table's images, or finds them in the cache, and checks what is left to train on.
+
+    Raises SourceError if no image can be read, or fewer than two classes have one.
+    """
+    spec = images.choose_spec(
+        table, image_size=where.image_size, device_is_cpu=device_is_cpu
+    )
+    with reporter.stage("decoding") as advance:
+        pixels = cache.load(
+            table,
+            spec,
+            cache_dir=where.cache_dir,
+            limit_bytes=int(where.cache_limit * GIB),
+            workers=where.workers,
+            on_progress=lambda done, total: advance(done, total, f"{done:,} of {total:,} images"),
+        )
+    if isinstance(pixels, cache.Streamed):
+        reporter.note(f"images are decoded anew in each epoch: {pixels.why}")
+    has_image = ~np.isin(pixels.status.astype(str), (MISSING, UNREADABLE))
+    first = duplicates.find_duplicates(pixels.digest, has_image)
+    status = pixels.status.copy()
+    for row in np.flatnonzero((first != np.arange(len(first))) & (status == OK)):
+        status[row] = DUPLICATE_OF + table.paths[first[row]]
+    train_rows = np.flatnonzero(has_image & (table.labels >= 0) & ~table.held_out)
+    _check_trainable(table, pixels, has_image, train_rows)
+    return Samples(
+        table=table.with_status(status),
+        pixels=pixels,
+        spec=spec,
+        first=first,
+        rows=np.flatnonzero(has_image),
+        train_rows=train_rows,
+    )
+
+
+def _check_trainable(
+    table: SampleTable,
+    pixels: cache.Checked,
+    has_image: NDArray[np.bool_],
+    train_rows: NDArray[np.int64],
+) -> None:
+    where = table.root or "the source"
+    if not has_image.any():
+        bad = int(np.flatnonzero(pixels.status == UNREADABLE)[0])
+        raise SourceError(
+            f"{where}: none of the {len(table):,} images can be read; the first is "
+            f"{table.paths[bad]} ({pixels.reason[bad]})"
+        )
+    names = {table.class_names[k] for k in np.unique(table.labels[train_rows])}
+    if len(names) < 2:
+        only = f"only the class {names.pop()}" if names else "no labelled image"
+        raise SourceError(
+            f"{where}: {only} is left to train on after {int((~has_image).sum()):,} unreadable or "
+            "missing images; two classes are needed"
+        )

@@ -1,0 +1,61 @@
+"""The rooms of the house: which may import which, and what happens at import."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "labelclean"
+ALLOWED = {
+    "errors": set(),
+    "config": {"errors"},
+    "progress": {"errors"},
+    "data": {"config", "errors"},
+    "learning": {"data", "config", "errors"},
+    "report": {"data", "config", "errors"},
+    "workflows": {"report", "learning", "data", "progress", "config", "errors"},
+    "cli": {"workflows", "report", "data", "progress", "config", "errors"},
+    "__main__": {"cli"},
+    "__init__": {"workflows", "report"},
+}
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "labelclean" and len(parts) > 1 and parts[1] != "__version__":
+                rooms.add(parts[1])
+    return rooms
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_imports_point_one_way(path: Path):
+    room = _room(path)
+    assert _imported_rooms(path) <= ALLOWED[room] | {room}
+
+
+def test_help_loads_neither_torch_nor_pandas_nor_rich():
+    code = (
+        "import sys; from labelclean.cli import app; app(['--help'], standalone_mode=False); "
+        "print([m for m in ('torch', 'pandas', 'rich', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "filter" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
