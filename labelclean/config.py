@@ -12,7 +12,11 @@ METHODS = ("jnpl", "nl", "ce")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("one-cycle", "steps")
-SCORES = ("margin", "probability")
+
+# Without --epochs: about 200,000 looks at images, the budget of examples/benchmark, but at least
+# six epochs, fewer leave a net undecided, and at most 60, more let it learn the noise by heart.
+LOOKS = 200_000
+FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +219,11 @@ PRESETS: dict[str, TrainConfig] = {
         score_epochs=10,
     ),
 }
+
+
+def auto_epochs(images: int) -> int:
+    """As many epochs as show the network LOOKS images, between FEWEST and MOST."""
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(LOOKS / images)))
 
 
 def preset(name: str, **given: Any) -> TrainConfig:

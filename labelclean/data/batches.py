@@ -101,6 +101,11 @@ class Batches:
         for index, images in self._read(self.dealt(rows)):
             yield Batch(self._normalise(images), self.labels[index], index)
 
+    def sample(self, count: int) -> Tensor:
+        """The first training images (at most count, 3, h, w), as they are, normalised."""
+        rows = self._pixels.rows(self.train_rows[:count])
+        return self._normalise(torch.from_numpy(rows).to(self._device))
+
     def shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
         """The rows of each step, dealt evenly, so that no batch is too small for batch norm."""
         shuffled = np.random.default_rng((self._seed, epoch)).permutation(self.train_rows)

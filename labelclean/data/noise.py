@@ -199,7 +199,7 @@ def _apportion(total: int, shares: Matrix, keep: int) -> NDArray[np.int64]:
     """Whole counts that sum to `total`, by largest remainder; a tie goes to `keep`, then lower."""
     quota = total * shares / shares.sum()
     counts: NDArray[np.int64] = np.floor(quota).astype(np.int64)
-    remainder = np.round(quota - counts, 9)  # 100 * 0.29 is 28.999999999999996: a remainder of 1
+    remainder = np.round(quota - counts, 9)  # 50 * 0.07 is 3.5000000000000004
     tie = np.arange(len(shares))
     tie[keep] = -1
     counts[np.lexsort((tie, -remainder))[: total - counts.sum()]] += 1

@@ -15,12 +15,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from labelclean.errors import ConfigError, RunError
+from labelclean.learning.smallnet import SMALL_IMAGE, WIDTHS, SmallNet
 
 SMALL_IMAGE = (
     64  # px; up to here the first layer keeps the resolution, as the paper's CIFAR nets do
 )
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
-ARCHITECTURES = ("resnet10", *TORCHVISION, "timm:NAME")
+ARCHITECTURES = ("smallnet", "resnet10", *TORCHVISION, "timm:NAME")
 TIMM = "timm:"
 
 
@@ -41,14 +42,17 @@ class Classifier(nn.Module):
 def build(arch: str, num_classes: int, image_size: int, weights: str = "none") -> Classifier:
     """A classifier for images of image_size px with freshly drawn head.
 
-    arch     resnet10 | resnet18 | resnet34 | resnet50 | timm:NAME
+    arch     smallnet | resnet10 | resnet18 | resnet34 | resnet50 | timm:NAME
     weights  none | imagenet | path of a .safetensors file or a state dict
 
     Raises ConfigError for an unknown architecture, and for weights that are not to be had or
     have other shapes.
     """
     is_small = image_size <= SMALL_IMAGE
-    if arch == "resnet10":
+    backbone: nn.Module
+    if arch == "smallnet":
+        backbone, num_features = SmallNet(image_size), WIDTHS[-1]
+    elif arch == "resnet10":
         backbone, num_features = _resnet10(is_small)
     elif arch in TORCHVISION:
         backbone, num_features = _torchvision(arch, is_small, weights)
@@ -57,11 +61,17 @@ def build(arch: str, num_classes: int, image_size: int, weights: str = "none") -
     else:
         raise ConfigError(f"--arch {arch} is unknown; there are {', '.join(ARCHITECTURES)}")
     model = Classifier(backbone, num_features, num_classes)
-    if weights == "imagenet" and arch == "resnet10":
-        raise ConfigError("--weights imagenet: there are none for resnet10; try --arch resnet18")
+    if weights == "imagenet" and arch in ("smallnet", "resnet10"):
+        raise ConfigError(f"--weights imagenet: there are none for {arch}; try --arch resnet18")
     if weights not in ("none", "imagenet"):
         _load_file(model, Path(weights))
     return model
+
+
+def whiten(model: Classifier, images: Tensor, weights: str) -> None:
+    """Fits the fixed filters of a network that has some to the images (m, 3, h, w), if new."""
+    if isinstance(model.backbone, SmallNet) and weights == "none":
+        model.backbone.whiten(images)
 
 
 class _Block(nn.Module):

@@ -69,7 +69,7 @@ class Run:
         averaging = swa_utils.get_ema_multi_avg_fn(decay)
         self.average = swa_utils.AveragedModel(model, multi_avg_fn=averaging, use_buffers=True)
         self.optimizer = torch.optim.SGD(
-            model.parameters(),
+            [p for p in model.parameters() if p.requires_grad],
             lr=config.lr,
             momentum=config.momentum,
             weight_decay=config.weight_decay,

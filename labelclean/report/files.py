@@ -22,6 +22,10 @@ ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
 # What makes a spreadsheet run a cell as a formula (OWASP, "CSV Injection"), full-width forms too.
 FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")
 
+# Made once: json.dumps makes one for each row.
+_UNICODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_ASCII = json.JSONEncoder(allow_nan=False)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
@@ -153,9 +157,9 @@ def _encode_lines(frame: pd.DataFrame) -> bytes:
 def encode_json(value: object) -> bytes:
     """JSON in UTF-8; broken file names become escapes, which read back as they were."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        return _UNICODE.encode(value).encode()
     except UnicodeEncodeError:
-        return json.dumps(value, allow_nan=False).encode()
+        return _ASCII.encode(value).encode()
 
 
 def _decode_lines(data: bytes, path: Path, names: Sequence[str]) -> Columns:

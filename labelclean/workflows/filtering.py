@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-import torchvision
-from numpy.typing import NDArray
-
-from labelclean import __version__
-from labelclean.config import PRESETS, FilterConfig, auto_epochs
-from labelclean.data import cache, duplicates, images, sources
-from labelclean.data.batches import Batches
-from labelclean.data.samples import DUPLICATE_OF, MISSING, OK, UNREADABLE, SampleTable
-from labelclean.errors import RunError, SourceError
-from labelclean.learning import features, models, runtime, trainer
-from labelclean.learning.predictions import Predictions, predict
-from labelclean.learning.run import BatchSource, Run
-from labelclean.progress import Advance, Reporter
-from labelclean.report import conflicts, scores, selftest
-from labelclean.report.table import Report, ReportMeta, find_confusable_pairs
+from labelclean.config import PRESETS, FilterConfig
+from labelclean.data import sources
+from labelclean.learning import runtime
+from labelclean.progress import Reporter
+from labelclean.report import selftest
+from labelclean.report.table import Report
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "model.safetensors"

@@ -25,6 +25,7 @@ from labelclean.workflows.preparing import Samples
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "model.safetensors"
+WHITENED = 2_000  # images that a network's fixed filters are fitted to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Learned:
     """What came out of the training.
 
     predictions  of the labels that were trained on
-    as_given     of the given labels, which differ where the self-test flipped them
+    as_given     of the given labels, for the rows where the self-test flipped them
     config       with the number of epochs that was decided
     """
 
@@ -71,6 +72,7 @@ def learn(
         seed=config.train.seed,
         resident_bytes=runtime.free_bytes(device),
     )
+    models.whiten(model, batches.sample(WHITENED), config.train.weights)
     learner: torch.nn.Module = model
     source: BatchSource = batches
     if config.train.freeze_backbone:
@@ -95,9 +97,12 @@ def learn(
         whole = model if config.train.freeze_backbone else run.trained
         models.save(whole, weights, _description(samples, config))
     with reporter.stage("predicting") as advance:
+        on_rows = _counter(advance, len(samples.rows))
+        flipped = np.flatnonzero(labels != samples.table.labels)
+        given = torch.from_numpy(samples.table.labels).to(device)
         return Learned(
-            predictions=_predict(run, source, samples, _counter(advance, len(samples.rows))),
-            as_given=_predict_as_given(run, source, samples, labels),
+            predictions=_predict(run, samples.rows, source.labels, on_rows),
+            as_given=_predict(run, flipped, given, lambda _: None),
             config=config,
             device=runtime.device_name(device),
             dtype=str(dtype).removeprefix("torch."),
@@ -164,6 +169,20 @@ def _identity(
         "image size": repr(samples.spec),
         "precision": str(dtype),
     }
+
+
+def _predict(
+    run: Run, rows: NDArray[np.int64], labels: Tensor, on_rows: Callable[[int], None]
+) -> Predictions:
+    return predict(
+        run.trained,
+        run.batches.in_order(rows),
+        labels,
+        num_classes=len(run.class_weights),
+        dtype=run.dtype,
+        flip=run.config.flip and not isinstance(run.batches, features.FeatureBatches),
+        on_rows=on_rows,
+    )
 
 
 def _description(samples: Samples, config: FilterConfig) -> dict[str, str]:

@@ -120,6 +120,9 @@ def test_equal_remainders_keep_the_label_then_prefer_the_lower_class():
     assert sorted(noise.by_matrix(labels, transition, seeded()).tolist()) == [0, 0, 1]
     transition[2] = [0.5, 0, 0.5]
     assert sorted(noise.by_matrix(labels, transition, seeded()).tolist()) == [0, 2, 2]
+    transition[0] = [0.92, 0.01, 0.07]  # 46, 0.5 and 3.5000000000000004 of 50
+    noisy = noise.by_matrix(np.zeros(50, dtype=np.int64), transition, seeded())
+    assert np.bincount(noisy).tolist() == [46, 1, 3]
 
 
 def test_a_whole_count_is_exact_where_the_float_product_falls_short():

@@ -13,7 +13,7 @@ from labelclean.errors import ConfigError
 from labelclean.learning import models
 
 
-@pytest.mark.parametrize("arch", ["resnet10", "resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize("arch", ["smallnet", "resnet10", "resnet18", "resnet34", "resnet50"])
 @pytest.mark.parametrize("size", [32, 96])
 def test_every_architecture_gives_one_logit_a_class(arch: str, size: int):
     model = models.build(arch, 7, size).eval()
@@ -92,5 +92,5 @@ def test_imagenet_weights_offline_are_one_line(tmp_path, monkeypatch):
 
 
 def test_an_unknown_architecture_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="--arch vgg is unknown; there are resnet10, resnet18"):
+    with pytest.raises(ConfigError, match="--arch vgg is unknown; there are smallnet, resnet10"):
         models.build("vgg", 3, 32)
