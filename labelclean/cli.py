@@ -186,7 +186,6 @@ def filter_command(
     from labelclean import config
     from labelclean.data.sources import SourceOptions
     from labelclean.progress import TerminalReporter
-    from labelclean.report import table
     from labelclean.workflows import filtering  # torch loads here, not for --help
 
     given = locals()
@@ -194,8 +193,6 @@ def filter_command(
     if lr_drops is not None:
         train["lr_drops"] = _shares("--lr-drops", lr_drops)
     limit = None if fail_over is None else _share("--fail-over", fail_over)
-    if run_dir is None and out != "-":
-        run_dir = Path(out).with_suffix(".run")
     settings = config.FilterConfig(
         train=config.preset(preset or filtering.default_preset(device), **train),
         verdict=config.VerdictConfig(
@@ -224,10 +221,10 @@ def filter_command(
         root=root,
         download=download,
     )
-    table.check_can_write(out, force)  # before hours of training, not after
     reporter = TerminalReporter(is_quiet=quiet)
-    report = filtering.filter_dataset(images, config=settings, options=options, reporter=reporter)
-    report.write(out, force)
+    report = filtering.filter_dataset(
+        images, out=out, force=force, config=settings, options=options, reporter=reporter
+    )
     _print_report(report, out, as_json)
     if limit is not None and report.meta.noise_rate > limit:
         typer.echo(
@@ -264,6 +261,90 @@ def evaluate_command(
 
     quality = evaluate_report(report, truth, image_col=image_col, label_col=label_col, seed=seed)
     typer.echo(json.dumps(quality.to_json()) if as_json else quality_text(quality))
+
+
+@app.command("inject-noise")
+def inject_noise_command(
+    images: SourceArg,
+    labels: LabelsArg = None,
+    symm: Annotated[
+        str | None, typer.Option(help="Share of each class, to any other class: 0.2 or 20%.")
+    ] = None,
+    asymm: Annotated[
+        str | None,
+        typer.Option(help="Share of each mapped class, to the one it is taken for: 0.4 or 40%."),
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of from,to,rate, or of from,to with --asymm, or of a transition matrix."
+        ),
+    ] = None,
+    human: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels by people, as CIFAR-N: one a line in the images' order, or a table."
+        ),
+    ] = None,
+    human_col: Annotated[str | None, typer.Option(help="Their column in the table.")] = None,
+    instance: Annotated[
+        str | None, typer.Option(help="Mean share, to a class that the image decides: 0.2 or 20%.")
+    ] = None,
+    bernoulli: Annotated[
+        bool,
+        typer.Option("--bernoulli", help="A coin for each label, not an exact count in a class."),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to make; default: the source's name and -noisy.")
+    ] = None,
+    write_images: Annotated[
+        str | None, typer.Option("--images", help="Write CIFAR's images too: folder or parquet.")
+    ] = None,
+    image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
+    label_col: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
+    split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    split: Annotated[str | None, typer.Option(help="Splits to use, e.g. train, or all.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")] = False,
+    seed: Annotated[int, typer.Option(help="Same seed: same labels, on any machine.")] = 0,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Put known wrong labels into a data set, to see how well they are found."""
+    from labelclean.data.sources import SourceOptions
+    from labelclean.progress import TerminalReporter
+    from labelclean.workflows import injecting
+
+    spec = injecting.NoiseSpec(
+        symm=None if symm is None else _share("--symm", symm),
+        asymm=None if asymm is None else _share("--asymm", asymm),
+        instance=None if instance is None else _share("--instance", instance),
+        mapping=mapping,
+        human=human,
+        human_col=human_col,
+        bernoulli=bernoulli,
+        seed=seed,
+    )
+    options = SourceOptions(
+        labels=labels,
+        image_col=image_col,
+        label_col=label_col,
+        split_col=split_col,
+        split=split,
+        root=root,
+        download=download,
+    )
+    done = injecting.inject_noise(
+        images,
+        options,
+        spec=spec,
+        out=out,
+        images_as=write_images,
+        force=force,
+        reporter=TerminalReporter(is_quiet=quiet),
+    )
+    typer.echo(json.dumps(done.to_json()) if as_json else done.describe())
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("one-cycle", "steps")
 
-# Without --epochs: about 200,000 looks at images, the budget of examples/benchmark, but at least
+# Without --epochs: about 160,000 looks at images, the budget of examples/benchmark, but at least
 # six epochs, fewer leave a net undecided, and at most 60, more let it learn the noise by heart.
-LOOKS = 200_000
+LOOKS = 160_000
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
 
 
@@ -24,12 +24,12 @@ class TrainConfig:
     """All that decides what a network learns; stored in the report and in every checkpoint."""
 
     method: str = "jnpl"
-    arch: str = "resnet10"
+    arch: str = "smallnet"
     weights: str = "none"
     freeze_backbone: bool = False
-    epochs: int | None = 20  # None: from the number of images
+    epochs: int | None = None  # None: from the number of images
     batch_size: int = 128  # images a step
-    lr: float = 0.1
+    lr: float = 0.2
     schedule: str = "one-cycle"
     warmup: float = 0.25  # share of the steps that a one-cycle learning rate rises
     lr_drops: tuple[float, ...] = ()  # shares of the run after which "steps" divides lr by ten
@@ -39,13 +39,13 @@ class TrainConfig:
     shift: int = 4  # px of random translation
     flip: bool = True  # random mirror images; wrong for digits, letters, left and right
     complementary: str = "all"  # all c - 1; or a number drawn per image and step; or "paper"
-    start: float = 0.0  # share of the run that cross-entropy alone trains (jnpl)
-    ramp: float = 0.0  # share of the run over which it yields to NL+ (jnpl)
-    nl_scale: float = 1.0  # factor of NL and NL+
+    start: float = 0.375  # share of the run that cross-entropy alone trains (jnpl)
+    ramp: float = 0.4  # share of the run over which it yields to NL+ (jnpl)
+    nl_scale: float = 3.0  # factor of NL and NL+
     pl_weight: float = 0.01  # λ of paper Eq. 4
-    pl_start: float = 0.0  # share of the run after which PL+ begins
+    pl_start: float = 0.85  # share of the run after which PL+ begins
     class_weights: bool = True  # NLNL: max count / count of the given label
-    averaging: float = 0.1  # share of the run that the averaged weights span; 0: the last step's
+    averaging: float = 0.15  # share of the run that the averaged weights span; 0: the last step's
     score_epochs: int = 5  # last epochs whose training outputs are averaged into the scores
     seed: int = 0
 
@@ -189,7 +189,7 @@ def _raise_all(problems: list[str]) -> None:
 # ResNet-50 on Clothing1M; quick and standard are ours (examples/benchmark).
 PRESETS: dict[str, TrainConfig] = {
     "quick": TrainConfig(),
-    "standard": TrainConfig(arch="resnet18", epochs=40, batch_size=256),
+    "standard": TrainConfig(arch="resnet18", epochs=40, batch_size=256, lr=0.1),
     "paper": TrainConfig(
         arch="resnet34",
         epochs=1000,
@@ -200,6 +200,11 @@ PRESETS: dict[str, TrainConfig] = {
         weight_decay=1e-4,
         nesterov=False,
         complementary="paper",
+        start=0.0,
+        ramp=0.0,
+        nl_scale=1.0,
+        pl_start=0.0,
+        class_weights=False,
         averaging=0.0,
         score_epochs=10,
     ),
@@ -215,6 +220,11 @@ PRESETS: dict[str, TrainConfig] = {
         nesterov=False,
         shift=0,
         complementary="paper",
+        start=0.0,
+        ramp=0.0,
+        nl_scale=1.0,
+        pl_start=0.0,
+        class_weights=False,
         averaging=0.0,
         score_epochs=10,
     ),

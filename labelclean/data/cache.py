@@ -11,6 +11,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +31,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol, runtime_checkable
 from zipfile import BadZipFile
 
-import loky  # type: ignore[import-untyped]  # ships no type hints
+import loky
 import numpy as np
 import PIL
 import platformdirs
@@ -238,6 +239,14 @@ def _begin(job: Job) -> None:
     _job = job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this one
     warnings.simplefilter("ignore")
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent was killed; it would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _decode_here(start: int, wanted: NDArray[np.bool_]) -> Block:
@@ -303,7 +312,6 @@ class _Worker:
                     max_workers=1,
                     initializer=_begin,
                     initargs=(self._job,),
-                    timeout=60,  # s idle: its end when the parent was killed
                     env={"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"},  # large images are no leak
                 )
             future: Future[Any] = self._executor.submit(function, *args)

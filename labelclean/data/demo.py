@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -59,6 +60,17 @@ class DemoSummary:
     classes: tuple[str, ...]
     wrong_labels: int
     awkward: tuple[str, ...]
+
+    def describe(self) -> str:
+        """What is there, and the command to go on with."""
+        folder = shlex.quote(str(self.folder))
+        return (
+            f"{self.images:,} images of {len(self.classes)} classes in {folder}, "
+            f"{self.wrong_labels:,} labels wrong, and {len(self.awkward)} awkward rows: "
+            f"{', '.join(self.awkward)}\n"
+            f"find them:      labelclean filter {folder}/images {folder}/labels.csv\n"
+            f"compare after:  labelclean evaluate report.csv --truth {folder}/truth.csv"
+        )
 
 
 def sheet_name(class_name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from labelclean.data.batches import Batch
 
-TOP = 5  # classes kept per row: memory grows with n, not with n × c
+TOP = 10  # classes kept per row: memory grows with n, not with n × c
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,25 @@ class Predictions:
     margin        (n,)    float32  logit of the given label minus the largest other logit
     top_classes   (n, k)  int32    most probable classes, falling
     top_probs     (n, k)  float32  their probabilities
+    epoch_p_given, epoch_margin    (n,) float32  means over the last epochs of training, of
+                          augmented images; NaN for rows that were not trained on
     """
 
     p_given: NDArray[np.float32]
     margin: NDArray[np.float32]
     top_classes: NDArray[np.int32]
     top_probs: NDArray[np.float32]
+    epoch_p_given: NDArray[np.float32]
+    epoch_margin: NDArray[np.float32]
+
+    def replaced(self, rows: NDArray[np.int64], others: Predictions) -> Predictions:
+        """A copy with those of other predictions in the given rows."""
+        columns = {}
+        for each in fields(self):
+            column = getattr(self, each.name).copy()
+            column[rows] = getattr(others, each.name)[rows]
+            columns[each.name] = column
+        return Predictions(**columns)
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
@@ -53,6 +66,11 @@ class ScoreSums:
         self.margin[batch.index] += margin(logits, batch.labels)
         self.epochs[batch.index] += 1
 
+    def means(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean p_given and margin (n,); NaN for rows that were never added."""
+        p_given, margins = self.p_given / self.epochs, self.margin / self.epochs  # 0 / 0 is NaN
+        return p_given.cpu().numpy(), margins.cpu().numpy()
+
     def state(self) -> dict[str, Tensor]:
         return {"p_given": self.p_given, "margin": self.margin, "epochs": self.epochs}
 
@@ -70,12 +88,14 @@ def predict(
     num_classes: int,
     dtype: torch.dtype,
     flip: bool,
+    sums: ScoreSums | None = None,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Predictions:
     """Predictions of a network in evaluation mode for the rows that the batches hold.
 
     labels  (n,) int64: the labels whose probability is asked for, below 0 for none
     flip    average the logits of each image and its mirror image
+    sums    of the training, for the epoch means
     """
     count = len(labels)
     kept = min(TOP, num_classes)
@@ -100,4 +120,5 @@ def predict(
             torch.where(has_label, margin(logits, column[:, 0]), torch.nan).cpu().numpy()
         )
         on_rows(len(index))
-    return Predictions(p_given, margins, classes, probs)
+    means = np.full((2, count), np.nan, dtype=np.float32) if sums is None else sums.means()
+    return Predictions(p_given, margins, classes, probs, *means)

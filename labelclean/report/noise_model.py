@@ -1,10 +1,9 @@
-"""Which class is true, given what a network says and the given label: the noise, and its calibration.
+"""How labels came to be wrong, fitted to what a network says: P(true class | image, given label).
 
-The network saw the given labels, so its own probabilities say little on how many are wrong. The
-model here: the true class follows softmax(sharpness * z + bias), where z are log-probabilities from
-which the gain that a label gets by having been trained on is taken off; the given label is drawn
-from the true class's row of a transition matrix. What is free is fitted to the given labels by
-maximum likelihood.
+The network saw the given labels, so its own probabilities say little on how many of them are wrong.
+Here the true class follows softmax(sharpness * score), where the gain that a label has from being
+trained on is taken off its score, and the given label is drawn from the true class's row of a
+transition matrix. Sharpness and matrix are those that make the given labels most likely.
 """
 
 from __future__ import annotations
@@ -17,275 +16,296 @@ from scipy.optimize import minimize_scalar
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
-SHARPNESS = np.geomspace(8.0, 0.5, 10)
-ANCHORS = 0.1  # share of the rows, the surest ones, that are taken to be of a certain class
-ANCHOR_PROBABILITY = 0.95
-SHRINKAGE = 5.0  # rows that a class's row of the matrix is pulled to the pooled one with
-FIT_ROWS = 20_000
-SURE = 0.5  # share of the rows, the surest ones, that the gain is measured on
-GAIN_QUANTILE = 0.25  # low: where the given label is right and the network wrong it stands high
+SHARPNESS = np.geomspace(8.0, 0.25, 12)  # where the search begins: a network may be far too sure
+SHRINKAGE = 5.0  # rows with which a class's row of the matrix is pulled to the pooled one
+ANCHORS = 0.1  # share of the rows, the surest ones, whose class is taken as certain
+DOMINANCE = 0.8  # a wrong label is at most this times as common as the right one
+CERTAIN = 0.95  # mean probability of the leading class among them
+SUREST = 0.2  # share of the rows on which the share of wrong labels is read off directly
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Log-probabilities of the classes that can be true, (m) rows, each less its row's mean.
+    """The classes that may be true, and their log-probabilities less their mean over all classes.
 
-    classes     (m, q)  int64, the given label first, then the most probable ones; -1: none
-    scores      (m, q)  float64, -inf where there is no class
-    rest        (m,)    the score of each class not listed
-    rest_count  (m,)    number of classes not listed
+    classes     (m, q)  the given label, then the most probable others; -1: none in this place
+    scores      (m, q)  -inf where there is no class
+    rest        (m,)    score of each class not listed
+    rest_count  (m,)    how many are not listed
+    mean        (m,)    what was taken off the log-probabilities
+    is_trained  (m,)    the network was trained on this image with this label
     """
 
     classes: Ints
     scores: Floats
     rest: Floats
     rest_count: Floats
+    mean: Floats
+    is_trained: NDArray[np.bool_]
 
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    def take(self, rows: Ints | slice) -> Candidates:
-        return Candidates(
-            self.classes[rows], self.scores[rows], self.rest[rows], self.rest_count[rows]
-        )
+    def take(self, rows: Ints) -> Candidates:
+        return Candidates(*(part[rows] for part in vars(self).values()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseModel:
-    """gain: what training on a label adds to its score; transition (c, c), bias (c,)."""
+    """gain: what being trained on adds to a label's score; transition (c, c): true → given."""
 
     gain: float
     sharpness: float
-    bias: Floats
     transition: Floats
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """Per row: probability of each candidate, of each class not listed, of the given label.
+    """Probabilities per row, before and after the given label is known.
 
-    log_likelihood  (m,)  of the given label
+    prior       (m, q)  of each candidate by the image alone
+    candidates  (m, q)  of each candidate by image and given label; the first is the given label's
+    rest        (m,)    of all classes not listed, together
+    likelihood  (m,)    natural logarithm of the given label's probability
     """
 
+    prior: Floats
     candidates: Floats
     rest: Floats
-    prior: Floats
-    prior_rest: Floats
-    log_likelihood: Floats
-
-    @property
-    def given(self) -> Floats:
-        return self.candidates[:, 0]
+    likelihood: Floats
 
 
 def gather_candidates(
     labels: Ints,
     p_given: NDArray[np.float32],
-    top_classes: NDArray[np.int32],
-    top_probs: NDArray[np.float32],
+    classes: NDArray[np.int32],
+    probs: NDArray[np.float32],
     num_classes: int,
+    is_trained: NDArray[np.bool_],
 ) -> Candidates:
-    """The given label and the top classes of each row; what is left is spread evenly.
+    """The given label and some more classes of each row; what is left is spread evenly.
 
-    labels       (m,)    given, in [0, c)
-    p_given      (m,)    probability of it
-    top_classes  (m, k)  falling; top_probs (m, k)
+    labels   (m,)    given, in [0, c); -1: none
+    p_given  (m,)    its probability
+    classes  (m, k)  most probable classes, with probs (m, k)
     """
-    listed = np.where(top_classes == labels[:, None], -1, top_classes).astype(np.int64)
-    classes = np.concatenate([labels[:, None], listed], axis=1)
-    probs = np.concatenate([p_given[:, None], top_probs], axis=1).astype(np.float64)
-    probs[classes < 0] = 0.0
-    floor = 1e-5 / num_classes
-    rest_count = (num_classes - (classes >= 0).sum(axis=1)).astype(np.float64)
-    rest = np.log(np.maximum(1 - probs.sum(axis=1), 0) / np.maximum(rest_count, 1) + floor)
-    scores = np.log(probs + floor)
-    known = np.where(classes >= 0, scores, 0.0)
-    middle = (known.sum(axis=1) + rest * rest_count) / num_classes
-    scores = np.where(classes >= 0, scores - middle[:, None], -np.inf)
-    return Candidates(classes, scores, rest - middle, rest_count)
+    listed = np.where(classes == labels[:, None], -1, classes).astype(np.int64)
+    listed = np.concatenate([labels[:, None], listed], axis=1)
+    known = listed >= 0
+    values = np.concatenate([p_given[:, None], probs], axis=1).astype(np.float64)
+    values = np.where(known, values, 0.0)
+    rest_count = (num_classes - known.sum(axis=1)).astype(np.float64)
+    left = np.maximum(1 - values.sum(axis=1), 0) / np.maximum(rest_count, 1)
+    rest, scores = log_probs(left, num_classes), log_probs(values, num_classes)
+    mean = (np.where(known, scores, 0).sum(axis=1) + rest * rest_count) / num_classes
+    scores = np.where(known, scores - mean[:, None], -np.inf)
+    rest = np.where(rest_count > 0, rest - mean, -np.inf)
+    return Candidates(listed, scores, rest, rest_count, mean, is_trained)
+
+
+def log_probs(probs: Floats, num_classes: int) -> Floats:
+    """Logarithms with a floor: below it a network's differences mean nothing."""
+    return np.log(probs + 1e-5 / num_classes)
 
 
 def training_gain(
-    candidates: Candidates, num_classes: int, sure: float = SURE, quantile: float = GAIN_QUANTILE
+    candidates: Candidates,
+    num_classes: int,
+    quantile: float | None = None,
+    others: tuple[Ints, Floats] | None = None,
 ) -> float:
-    """How much higher a label's score is where it is given and wrong than where it is not given.
+    """How much higher the score of a wrong label is where it is given than where it is not.
 
-    Looked at are rows in which another class is well ahead of all but the label in question, and of
-    that label too; labels are compared with the same label beside the same leading class.
+    Seen in rows in which another class leads, between the same label and leading class.
+
+    quantile  of the two distributions of scores that is compared; None: their means
+    others    classes (m, s), -1: none, and scores of labels that are not given, drawn at random;
+              without them the candidates, which must then be all classes
     """
-    classes, scores = candidates.classes, candidates.scores
-    if len(classes) == 0 or scores.shape[1] < 3 and num_classes > 2:
+    rows = np.arange(len(candidates.classes))
+    lead = candidates.classes[rows, candidates.scores.argmax(axis=1)]
+    given = candidates.classes[:, 0]
+    classes, scores = (
+        others if others is not None else (candidates.classes[:, 1:], candidates.scores[:, 1:])
+    )
+    beaten = (classes >= 0) & (classes != given[:, None]) & (classes != lead[:, None])
+    row, column = np.nonzero(beaten)
+    pairs = lead[row] * num_classes + classes[row, column]
+    elsewhere = scores[row, column]
+    count = np.bincount(pairs, minlength=num_classes**2)
+    base = np.bincount(pairs, weights=elsewhere, minlength=num_classes**2) / np.maximum(count, 1)
+
+    given_pairs = lead * num_classes + given
+    wrong = np.flatnonzero((lead != given) & (count[given_pairs] > 0) & candidates.is_trained)
+    if not len(wrong):
         return 0.0
-    rows = np.arange(len(classes))
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :3]
-    first = order[:, 0]
-    top = np.take_along_axis(scores, order, axis=1)
-    second = np.maximum(top[:, 1], candidates.rest)
-    third = np.maximum(top[:, 2], candidates.rest) if top.shape[1] > 2 else candidates.rest
-    lead = np.repeat((top[:, 0] - second)[:, None], scores.shape[1], axis=1)
-    lead[rows, order[:, 1]] = top[:, 0] - third
-    lead[np.isinf(lead) | np.isnan(lead)] = 0.0
-    tested = (classes >= 0) & (lead >= np.quantile(top[:, 0] - second, 1 - sure))
-    tested[rows, first] = False
-    is_given = np.zeros_like(tested)
-    is_given[:, 0] = tested[:, 0]
-    others = tested & ~is_given
-    pairs = classes[rows, first][:, None] * num_classes + np.maximum(classes, 0)
-    size = num_classes**2
-    count = np.bincount(pairs[others], minlength=size)
-    base = np.bincount(pairs[others], weights=scores[others], minlength=size)
-    base = base / np.maximum(count, 1)
-    share = np.bincount(pairs[is_given], minlength=size) / np.maximum(count, 1)
-    is_given &= count[pairs] > 0
-    if not is_given.any():
-        return 0.0
-    there = scores[is_given] - base[pairs[is_given]]
-    elsewhere = scores[others] - base[pairs[others]]
-    gap = np.quantile(there, quantile) - _quantile(elsewhere, share[pairs[others]], quantile)
+    there = candidates.scores[wrong, 0] - base[given_pairs[wrong]]
+    # Each pair counts as often as it is a wrong label, or the confused pairs alone make a gap.
+    weights = np.bincount(given_pairs[wrong], minlength=num_classes**2) / np.maximum(count, 1)
+    if quantile is None:
+        return max(0.0, float(there.mean()))  # the others' mean distance from their base is 0
+    gap = np.quantile(there, quantile) - _quantile(elsewhere - base[pairs], weights[pairs], quantile)
     return max(0.0, float(gap))
 
 
 def _quantile(values: Floats, weights: Floats, quantile: float) -> float:
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weights[order])
-    at = np.searchsorted(total, quantile * total[-1])
-    return float(values[order[min(int(at), len(values) - 1)]])
+    return float(values[order[np.searchsorted(total, quantile * total[-1])]])
 
 
 def posterior(model: NoiseModel, candidates: Candidates) -> Posterior:
-    """P(true class | what the network says, given label) for every row."""
-    held_out = _held_out(model, candidates)
-    return _posterior(model, candidates, *held_out)
-
-
-def _held_out(model: NoiseModel, candidates: Candidates) -> tuple[Floats, Floats]:
-    scores = candidates.scores.copy()
-    scores[:, 0] -= model.gain
-    return scores, candidates.rest
-
-
-def _posterior(
-    model: NoiseModel, candidates: Candidates, scores: Floats, rest_score: Floats
-) -> Posterior:
+    """What the model says of every row."""
     classes = candidates.classes
-    logits = model.sharpness * scores + model.bias[classes]
-    top = logits.max(axis=1)
-    prior = np.exp(logits - top[:, None])
-    prior_rest = np.where(
-        candidates.rest_count > 0, np.exp(model.sharpness * rest_score - top), 0.0
-    )
-    total = prior.sum(axis=1) + candidates.rest_count * prior_rest
-    prior /= total[:, None]
-    prior_rest /= total
     given = classes[:, :1]
-    flips = model.transition[classes, given]
-    flips[classes < 0] = 0.0
+    logits = model.sharpness * _without_gain(model, candidates)
+    rest_logits = model.sharpness * candidates.rest
+    top = np.maximum(logits.max(axis=1), rest_logits)
+    prior = np.exp(logits - top[:, None])
+    rest = np.exp(rest_logits - top)  # of each class not listed
+    total = prior.sum(axis=1) + candidates.rest_count * rest
+    prior /= total[:, None]
+    rest /= total
+    flips = np.where(classes >= 0, model.transition[classes, given], 0.0)
     rest_flips = np.maximum(model.transition.sum(axis=0)[given[:, 0]] - flips.sum(axis=1), 0.0)
-    joint = prior * flips
-    joint_rest = prior_rest * rest_flips
+    joint, joint_rest = prior * flips, rest * rest_flips
     likelihood = np.maximum(joint.sum(axis=1) + joint_rest, 1e-300)
     return Posterior(
-        joint / likelihood[:, None],
-        joint_rest / likelihood,
-        prior,
-        prior_rest * candidates.rest_count,
-        np.log(likelihood),
+        prior, joint / likelihood[:, None], joint_rest / likelihood, np.log(likelihood)
     )
 
 
-def _improve(
-    model: NoiseModel, candidates: Candidates, steps: int, weights: Floats
-) -> tuple[NoiseModel, float]:
-    """Steps of expectation-maximisation on transition and bias; the mean log-likelihood before the last."""
-    num_classes = len(model.bias)
-    scores, rest_score = _held_out(model, candidates)
+def _without_gain(model: NoiseModel, candidates: Candidates) -> Floats:
+    scores = candidates.scores.copy()
+    scores[:, 0] -= model.gain * candidates.is_trained
+    return scores
+
+
+def against(found: Posterior) -> Floats:
+    """By how much the given label itself, apart from the image, speaks for its being wrong (m,).
+
+    Difference of log-odds: high where a class that fits the image is often labelled so.
+    """
+    before = found.prior[:, 0], 1 - found.prior[:, 0]
+    after = found.candidates[:, 0], found.candidates[:, 1:].sum(axis=1) + found.rest
+    odds = [np.log(right + 1e-12) - np.log(wrong + 1e-12) for right, wrong in (before, after)]
+    return np.asarray(odds[0] - odds[1])
+
+
+def concentration(transition: Floats) -> float:
+    """0: the wrong labels of a class are any others; 1: always the same one."""
+    num_classes = len(transition)
+    if num_classes == 2:
+        return 0.0
+    wrong = transition * (1 - np.eye(num_classes))
+    total = np.maximum(wrong.sum(axis=1), 1e-300)
+    even = 1 / (num_classes - 1)
+    found = (np.square(wrong / total[:, None]).sum(axis=1) - even) / (1 - even)
+    return float(np.clip((found * total).sum() / total.sum(), 0.0, 1.0))
+
+
+def count_transitions(
+    candidates: Candidates, shares: Floats, rest: Floats, transition: Floats
+) -> Floats:
+    """Expected rows (c, c) of each true class with each given label.
+
+    shares (m, q), rest (m,)  probabilities of the candidates and of all other classes, which the
+                              matrix as known so far divides among them
+    """
+    num_classes = len(transition)
     given = candidates.classes[:, 0]
     pairs = np.maximum(candidates.classes, 0) * num_classes + given[:, None]
-    total = weights.sum()
-    likelihood = -np.inf
-    for _ in range(steps):
-        found = _posterior(model, candidates, scores, rest_score)
-        likelihood = float((found.log_likelihood * weights).sum() / total)
-        counts = np.bincount(
-            pairs.ravel(),
-            weights=(found.candidates * weights[:, None]).ravel(),
-            minlength=num_classes**2,
-        ).reshape(num_classes, num_classes)
-        rest = np.bincount(given, weights=found.rest * weights, minlength=num_classes)
-        off = model.transition - np.diag(np.diag(model.transition))
-        counts += off * (rest / np.maximum(off.sum(axis=0), 1e-300))
-        model = replace(model, transition=shrunk_rows(counts))
-    return model, likelihood
+    counts = np.bincount(pairs.ravel(), weights=shares.ravel(), minlength=num_classes**2)
+    left = np.bincount(given, weights=rest, minlength=num_classes)
+    wrong = transition * (1 - np.eye(num_classes))
+    return counts.reshape(transition.shape) + wrong * (left / np.maximum(wrong.sum(axis=0), 1e-300))
 
 
 def shrunk_rows(counts: Floats) -> Floats:
-    """Rows that sum to one, pulled to the pooled share of right labels and to even errors."""
+    """Rows that sum to one, pulled to the pooled share of right labels and to even errors.
+
+    In each row and column the right label is the most frequent one: otherwise two classes whose
+    labels are often mixed up could change places.
+    """
     num_classes = len(counts)
     wrong = 1 - np.trace(counts) / counts.sum()
     pooled = np.full_like(counts, wrong / (num_classes - 1))
     np.fill_diagonal(pooled, 1 - wrong)
-    return (counts + SHRINKAGE * pooled) / (counts.sum(axis=1, keepdims=True) + SHRINKAGE)
+    rows = (counts + SHRINKAGE * pooled) / (counts.sum(axis=1, keepdims=True) + SHRINKAGE)
+    for _ in range(3):
+        right = np.diag(rows)
+        most = DOMINANCE * np.minimum(right[:, None], right[None, :])
+        np.fill_diagonal(most, 1.0)
+        rows = np.minimum(rows, most)
+        np.fill_diagonal(rows, right + 1 - rows.sum(axis=1))
+    return rows
 
 
-def start(num_classes: int, gain: float) -> NoiseModel:
+def _maximise(model: NoiseModel, candidates: Candidates, steps: int) -> tuple[NoiseModel, float]:
+    """Expectation-maximisation of the matrix; also the mean log-likelihood before the last step."""
+    likelihood = -np.inf
+    for _ in range(steps):
+        found = posterior(model, candidates)
+        likelihood = float(found.likelihood.mean())
+        counts = count_transitions(candidates, found.candidates, found.rest, model.transition)
+        model = replace(model, transition=shrunk_rows(counts))
+    return model, likelihood
+
+
+def fit(candidates: Candidates, num_classes: int, gain: float) -> NoiseModel:
+    """The model under which the given labels are most likely, at this gain."""
     transition = np.full((num_classes, num_classes), 0.3 / (num_classes - 1))
     np.fill_diagonal(transition, 0.7)
-    return NoiseModel(
-        gain=gain, sharpness=1.0, bias=np.zeros(num_classes), transition=transition
-    )
+    model = best = NoiseModel(gain=gain, sharpness=1.0, transition=transition)
+    highest = -np.inf
+    for sharpness in SHARPNESS.tolist():
+        model, likelihood = _maximise(replace(model, sharpness=sharpness), candidates, 15)
+        if likelihood > highest:
+            best, highest = model, likelihood
+    return refine(best, candidates)
 
 
-def fit(
-    candidates: Candidates, num_classes: int, gain: float, weights: Floats | None = None
-) -> NoiseModel:
-    """The model that makes the given labels most likely."""
-    weights = np.ones(len(candidates)) if weights is None else weights
-    model = start(num_classes, gain)
-    best, best_likelihood = model, -np.inf
-    for sharpness in SHARPNESS:
-        model, likelihood = _improve(
-            replace(model, sharpness=float(sharpness)), candidates, 20, weights
-        )
-        if likelihood > best_likelihood:
-            best, best_likelihood = model, likelihood
-        elif likelihood < best_likelihood - 0.02:
-            break
-    return refine(best, candidates, weights)
+def refine(model: NoiseModel, candidates: Candidates) -> NoiseModel:
+    """The most likely model near this one."""
+    least = np.log(_least_sharpness(model, candidates))
+    middle = max(np.log(model.sharpness), least)
 
-
-def refine(model: NoiseModel, candidates: Candidates, weights: Floats) -> NoiseModel:
-    """A model close by that is more likely."""
-    lowest = np.log(least_sharpness(model, candidates))
-    middle = max(np.log(model.sharpness), lowest)
-
-    def unlikely(log_sharpness: float) -> float:
-        near = replace(model, sharpness=float(np.exp(log_sharpness)))
-        return -_improve(near, candidates, 12, weights)[1]
+    def unlikely(sharpness: float) -> float:
+        return -_maximise(replace(model, sharpness=float(np.exp(sharpness))), candidates, 10)[1]
 
     found = minimize_scalar(
         unlikely,
-        bounds=(max(middle - 0.4, lowest), middle + 0.4),
+        bounds=(max(middle - 0.4, least), middle + 0.4),
         method="bounded",
         options={"maxiter": 8},
     )
-    return _improve(replace(model, sharpness=float(np.exp(found.x))), candidates, 40, weights)[0]
+    model = replace(model, sharpness=float(np.exp(found.x)))
+    return _maximise(model, candidates, 40)[0]
 
 
-def least_sharpness(model: NoiseModel, candidates: Candidates) -> float:
-    """The sharpness at which the surest rows are of a certain class.
+def _least_sharpness(model: NoiseModel, candidates: Candidates) -> float:
+    """The sharpness from which on the surest rows are of a certain class.
 
-    A network that learned noise may say 0.6 of a class for images that show it plainly: it then
-    fits the given labels without any being wrong.
+    Without it a network that says 0.6 of images that show their class plainly, as it learned from
+    noise, would fit labels of which none is wrong.
     """
-    scores, rest = _held_out(model, candidates)
-    ordered = np.sort(scores, axis=1)
-    lead = ordered[:, -1] - np.maximum(ordered[:, -2], rest)
-    surest = np.argsort(-lead, kind="stable")[: max(1, round(ANCHORS * len(lead)))]
-    some = candidates.take(surest)
-    for sharpness in np.geomspace(0.2, 8.0, 30):
-        near = replace(model, sharpness=float(sharpness))
-        if posterior(near, some).prior.max(axis=1).mean() >= ANCHOR_PROBABILITY:
+    surest = candidates.take(_surest(model, candidates, ANCHORS))
+    for sharpness in np.geomspace(0.05, 8.0, 40).tolist():
+        prior = posterior(replace(model, sharpness=sharpness), surest).prior
+        if prior.max(axis=1).mean() >= CERTAIN:
             return float(sharpness)
     return 8.0
+
+
+def _surest(model: NoiseModel, candidates: Candidates, share: float) -> Ints:
+    scores = _without_gain(model, candidates)
+    top = np.sort(scores, axis=1)[:, -2:]
+    lead = top[:, 1] - np.maximum(top[:, 0], candidates.rest)
+    return np.argsort(-lead, kind="stable")[: max(1, round(share * len(lead)))]
+
+
+def anchored_rate(model: NoiseModel, candidates: Candidates) -> float:
+    """Share of wrong labels among the surest rows: too low where hard images are mislabelled more."""
+    surest = candidates.take(_surest(model, candidates, SUREST))
+    found = posterior(model, surest)
+    leads = found.prior.argmax(axis=1) == 0
+    right = found.prior.max(axis=1).mean()
+    return float(np.clip(1 - leads.mean() / right, 0.0, 1.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ MOST = 10  # rows and pairs shown
 
 
 def summary_text(report: Report, path: str | Path | None = None, width: int = 100) -> str:
-    """The summary as plain text; `path` is the report's, for the commands that go on from it."""
+    """The summary as plain text; `path` is where the report was written."""
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=False, color_system=None)
     console.print(render(report, path))
@@ -38,12 +37,7 @@ def render(report: Report, path: str | Path | None = None) -> RenderableType:
     if report.meta.notes:
         parts += [Text(), *(_line("note: ", printable(note)) for note in report.meta.notes)]
     if path is not None and str(path) != "-":
-        name = printable(shlex.quote(str(path)))
-        parts += [
-            Text(),
-            _line("look and decide:   ", f"labelclean review {name}"),
-            _line("corrected labels:  ", f"labelclean apply {name} --out clean.csv"),
-        ]
+        parts += [Text(), _line("report:        ", printable(path))]
     return Group(*parts)
 
 
@@ -87,11 +81,12 @@ def _headlines(report: Report) -> list[Text]:
     meta = report.meta
     low, high = meta.noise_rate_interval
     issues = int(report.frame["is_label_issue"].sum())
+    judged = int(report.frame["label_score"].notna().sum())
     others = [
         f"{count:,} {printable(status)}" for status, count in meta.counts.items() if status != OK
     ]
     lines = [
-        _line("images:        ", f"{meta.counts.get(OK, 0):,} judged, of {len(report):,} rows"),
+        _line("images:        ", f"{judged:,} judged, of {len(report):,} rows"),
         _line("wrong labels:  ", f"{issues:,} look wrong" if issues else "none looks wrong"),
         _line("noise rate:    ", f"{meta.noise_rate:.1%} ({low:.1%} to {high:.1%})"),
     ]

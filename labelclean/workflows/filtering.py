@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import platform
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import PIL
+import torch
+import torchvision
+from numpy.typing import NDArray
+
+from labelclean import __version__
 from labelclean.config import PRESETS, FilterConfig
 from labelclean.data import sources
+from labelclean.data.duplicates import conflicting
 from labelclean.learning import runtime
+from labelclean.learning.predictions import Predictions
 from labelclean.progress import Reporter
-from labelclean.report import selftest
-from labelclean.report.table import Report
+from labelclean.report import scores, selftest
+from labelclean.report.table import ConfusablePair, Report, ReportMeta, check_can_write
+from labelclean.workflows.learning import CHECKPOINT, Learned, in_run_dir, learn
+from labelclean.workflows.preparing import Samples, prepare
 
-CHECKPOINT = "checkpoint.pt"
-WEIGHTS = "model.safetensors"
-GIB = 2**30
+NAMED = 5  # images in a note on conflicts
 
 
 def default_preset(device: str) -> str:
@@ -26,6 +36,8 @@ def filter_dataset(
     source: str | Path,
     labels: str | Path | None = None,
     *,
+    out: str | Path | None = None,
+    force: bool = False,
     config: FilterConfig | None = None,
     options: sources.SourceOptions | None = None,
     reporter: Reporter | None = None,
@@ -34,12 +46,18 @@ def filter_dataset(
 
     source   folder, table, Parquet file, or the name of a data set
     labels   table of labels where source is a folder of images
+    out      report to write; None: none; "-": CSV on stdout
     config   None: the preset that fits the device
 
-    Raises SourceError, ConfigError or RunError for what the user can mend.
+    Raises SourceError, ConfigError, RunError or ReportError for what the user can mend.
     """
     reporter = reporter or Reporter()
     config = config or FilterConfig(train=PRESETS[default_preset("auto")])
+    if out is not None:
+        check_can_write(out, force)  # before hours of training, not after
+        if config.runtime.run_dir is None and str(out) != "-":
+            beside = Path(out).with_suffix(".run")
+            config = replace(config, runtime=replace(config.runtime, run_dir=beside))
     device = runtime.choose_device(config.runtime.device)
     options = options or sources.SourceOptions()
     if labels is not None:
@@ -48,11 +66,135 @@ def filter_dataset(
         table = sources.read(source, options)
     for note in table.notes:
         reporter.note(note)
-    samples = _decode(table, config, device, reporter)
+    samples = prepare(table, config.runtime, device_is_cpu=device.type == "cpu", reporter=reporter)
     planted = selftest.plant(
         table.labels, samples.train_rows, table.num_classes, config.self_test, config.train.seed
     )
-    learned = _learn(samples, planted.labels, config, device, reporter)
+    learned = learn(samples, planted.labels, config, device, reporter)
     with reporter.stage("judging"):
-        verdicts = _judge(samples, planted, learned, config)
-    return _report(str(source), samples, verdicts, learned, reporter)
+        decision, tested = _judge(samples, planted, learned)
+    report = _report(str(source), samples, decision, tested, learned, reporter)
+    if out is not None:
+        report.write(out, force)
+    checkpoint = in_run_dir(config, CHECKPOINT)
+    if checkpoint is not None:  # nothing is left to resume
+        checkpoint.unlink(missing_ok=True)
+    return report
+
+
+def _judge(
+    samples: Samples, planted: selftest.PlantedFlips, learned: Learned
+) -> tuple[scores.Decision, selftest.SelfTest | None]:
+    """The verdict on every given label, and what became of the planted flips.
+
+    The flipped rows are judged twice: as flipped, together with all others, for the self-test,
+    and as given, by what the network says of the label that it was not trained on.
+    """
+    table, train = samples.table, learned.config.train
+    verdict, rows = learned.config.verdict, planted.rows
+
+    def decide(labels: NDArray[np.int64], predictions: Predictions) -> scores.Decision:
+        return scores.decide(
+            labels,
+            predictions.p_given,
+            predictions.margin,
+            predictions.top_classes,
+            predictions.top_probs,
+            table.num_classes,
+            verdict,
+            train.seed,
+            epoch_p_given=predictions.epoch_p_given,
+            epoch_margin=predictions.epoch_margin,
+        )
+
+    decision = decide(table.labels, learned.predictions.replaced(rows, learned.as_given))
+    if not len(rows):
+        return decision, None
+    flipped = decide(planted.labels, learned.predictions)
+    tested = selftest.measure(
+        flipped.is_label_issue[rows],
+        flipped.suggested[rows] == table.labels[rows],
+        decision.is_label_issue[rows],
+        decision.noise_rate,
+    )
+    return decision, tested
+
+
+def _report(
+    source: str,
+    samples: Samples,
+    decision: scores.Decision,
+    tested: selftest.SelfTest | None,
+    learned: Learned,
+    reporter: Reporter,
+) -> Report:
+    table = samples.table
+    names = np.array([*table.class_names, ""], dtype=object)  # class -1: no name
+    columns = {
+        "image": table.paths,
+        "given_label": names[table.labels],
+        "suggested_label": names[decision.suggested],
+        "is_label_issue": decision.is_label_issue.tolist(),
+        "label_score": decision.label_score,
+        "issue_probability": decision.issue_probability,
+        "suggested_probability": decision.suggested_probability,
+        "second_label": names[decision.second],
+        "margin": learned.predictions.margin,
+        "status": table.status,
+    }
+    pairs = tuple(
+        ConfusablePair(
+            given=table.class_names[pair.given],
+            suggested=table.class_names[pair.suggested],
+            count=pair.count,
+            share=pair.share,
+        )
+        for pair in decision.confusable_pairs
+    )
+    meta = ReportMeta(
+        class_names=table.class_names,
+        image_root_given=source,
+        image_root=None if table.root is None else str(table.root),
+        config=asdict(learned.config),
+        seed=learned.config.train.seed,
+        versions=_versions(),
+        device=f"{learned.device}, {learned.dtype}",
+        seconds=reporter.seconds,
+        noise_rate=decision.noise_rate,
+        noise_rate_interval=decision.noise_rate_interval,
+        transition_matrix=tuple(map(tuple, decision.transition_matrix.tolist())),
+        confusable_pairs=pairs,
+        checkpoint=None if learned.weights is None else str(learned.weights),
+        self_test=None if tested is None else tested.to_json(),
+        notes=(*table.notes, *_conflict_notes(samples)),
+    )
+    return Report.from_columns(columns, meta)
+
+
+def _conflict_notes(samples: Samples) -> list[str]:
+    """One line for the images that are there twice with different labels, the first ones named."""
+    table, first = samples.table, samples.first
+    rows = np.flatnonzero(conflicting(first, table.labels))
+    if not len(rows):
+        return []
+    images = np.unique(first[rows])
+    named = "; ".join(
+        " = ".join(
+            f"{table.paths[k]} ({table.class_names[table.labels[k]]})"
+            for k in rows[first[rows] == image].tolist()
+        )
+        for image in images[:NAMED]
+    )
+    are = "image is" if len(images) == 1 else "images are"
+    return [f"{len(images):,} {are} there more than once with different labels: {named}"]
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "labelclean": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }

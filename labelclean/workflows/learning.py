@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from labelclean.config import FilterConfig, auto_epochs
+from labelclean.config import FilterConfig, TrainConfig, auto_epochs
 from labelclean.data.batches import Batches
 from labelclean.errors import RunError
 from labelclean.learning import features, models, runtime, trainer
-from labelclean.learning.predictions import Predictions, predict
+from labelclean.learning.predictions import Predictions, ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
 from labelclean.progress import Advance, Reporter
 from labelclean.workflows.preparing import Samples
@@ -52,27 +52,14 @@ def learn(
     device: torch.device,
     reporter: Reporter,
 ) -> Learned:
-    where, num_classes = config.runtime, samples.table.num_classes
-    dtype = runtime.choose_precision(where.precision, device)
-    torch.manual_seed(config.train.seed)
-    torch.backends.cudnn.deterministic = True  # same seed, same report
-    model = models.build(config.train.arch, num_classes, samples.spec.size, config.train.weights)
-    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if where.compile:
+    """Trains on the labels (n,), or goes on from a checkpoint, and predicts every row.
+
+    Raises ConfigError or RunError for what the user can mend.
+    """
+    dtype = runtime.choose_precision(config.runtime.precision, device)
+    model, batches = set_up(samples, labels, config.train, device, dtype)
+    if config.runtime.compile:
         model.compile()
-    batches = Batches(
-        samples.pixels,
-        labels,
-        samples.train_rows,
-        device=device,
-        dtype=dtype,
-        batch_size=config.train.batch_size,
-        shift=config.train.shift,
-        flip=config.train.flip,
-        seed=config.train.seed,
-        resident_bytes=runtime.free_bytes(device),
-    )
-    models.whiten(model, batches.sample(WHITENED), config.train.weights)
     learner: torch.nn.Module = model
     source: BatchSource = batches
     if config.train.freeze_backbone:
@@ -85,12 +72,12 @@ def learn(
     with reporter.stage("training") as advance:
         trainer.fit(
             run,
-            checkpoint=_in_run_dir(config, CHECKPOINT),
+            checkpoint=in_run_dir(config, CHECKPOINT),
             identity=identity,
             good=good,
             on_progress=_training_progress(advance, reporter),
         )
-    weights = _in_run_dir(config, WEIGHTS)
+    weights = in_run_dir(config, WEIGHTS)
     if weights:
         if config.train.freeze_backbone:
             model.head.load_state_dict(run.trained.state_dict())
@@ -101,13 +88,41 @@ def learn(
         flipped = np.flatnonzero(labels != samples.table.labels)
         given = torch.from_numpy(samples.table.labels).to(device)
         return Learned(
-            predictions=_predict(run, samples.rows, source.labels, on_rows),
+            predictions=_predict(run, samples.rows, source.labels, on_rows, run.sums),
             as_given=_predict(run, flipped, given, lambda _: None),
             config=config,
             device=runtime.device_name(device),
             dtype=str(dtype).removeprefix("torch."),
             weights=weights,
         )
+
+
+def set_up(
+    samples: Samples,
+    labels: NDArray[np.int64],
+    train: TrainConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> tuple[models.Classifier, Batches]:
+    """A network drawn from the seed, on the device, and the batches that it learns from."""
+    torch.manual_seed(train.seed)
+    torch.backends.cudnn.deterministic = True  # same seed, same report
+    model = models.build(train.arch, samples.table.num_classes, samples.spec.size, train.weights)
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batches = Batches(
+        samples.pixels,
+        labels,
+        samples.train_rows,
+        device=device,
+        dtype=dtype,
+        batch_size=train.batch_size,
+        shift=train.shift,
+        flip=train.flip,
+        seed=train.seed,
+        resident_bytes=runtime.free_bytes(device),
+    )
+    models.whiten(model, batches.sample(WHITENED), train.weights)
+    return model, batches
 
 
 def _start(
@@ -123,7 +138,7 @@ def _start(
     num_classes = samples.table.num_classes
     saved = None
     if config.runtime.resume:
-        path = _in_run_dir(config, CHECKPOINT)
+        path = in_run_dir(config, CHECKPOINT)
         if path is None:
             raise RunError("--resume needs a run folder: give --run-dir, or --out a file")
         if path.is_file():
@@ -172,7 +187,11 @@ def _identity(
 
 
 def _predict(
-    run: Run, rows: NDArray[np.int64], labels: Tensor, on_rows: Callable[[int], None]
+    run: Run,
+    rows: NDArray[np.int64],
+    labels: Tensor,
+    on_rows: Callable[[int], None],
+    sums: ScoreSums | None = None,
 ) -> Predictions:
     return predict(
         run.trained,
@@ -181,6 +200,7 @@ def _predict(
         num_classes=len(run.class_weights),
         dtype=run.dtype,
         flip=run.config.flip and not isinstance(run.batches, features.FeatureBatches),
+        sums=sums,
         on_rows=on_rows,
     )
 
@@ -194,7 +214,7 @@ def _description(samples: Samples, config: FilterConfig) -> dict[str, str]:
     }
 
 
-def _in_run_dir(config: FilterConfig, name: str) -> Path | None:
+def in_run_dir(config: FilterConfig, name: str) -> Path | None:
     folder = config.runtime.run_dir
     return None if folder is None else folder / name
 

@@ -1,4 +1,4 @@
-"""prepare: from a table of samples to pixels, with what must be known before anything is learned."""
+"""prepare: from a table of samples to pixels, and what must be known before learning."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def prepare(
 
     Raises SourceError if no image can be read, or fewer than two classes have one.
     """
-    spec = images.choose_spec(
-        table, image_size=where.image_size, device_is_cpu=device_is_cpu
-    )
+    spec = images.choose_spec(table, image_size=where.image_size, device_is_cpu=device_is_cpu)
     with reporter.stage("decoding") as advance:
         pixels = cache.load(
             table,

@@ -313,12 +313,26 @@ def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 1)
 
 
+def lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
 def fill_with_zeros(path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
 
-@pytest.mark.parametrize("suffix", [".pixels", ".npz"])
-@pytest.mark.parametrize("damage", [truncate, fill_with_zeros, Path.unlink])
+@pytest.mark.parametrize(
+    "suffix, damage",
+    [
+        (".pixels", truncate),
+        (".pixels", lengthen),
+        (".pixels", fill_with_zeros),
+        (".pixels", Path.unlink),
+        (".npz", truncate),
+        (".npz", fill_with_zeros),
+        (".npz", Path.unlink),
+    ],
+)
 def test_a_damaged_cache_is_built_anew(tmp_path: Path, suffix: str, damage: object) -> None:
     expected, table = write_images(tmp_path / "in", 100)
     loaded(table, tmp_path / "cache")
@@ -376,7 +390,8 @@ from pathlib import Path
 from test_cache import Files, load, SPEC, table_of
 names = {table.paths!r}
 folder = Path({str(tmp_path / "in")!r})
-load(table_of(Files(folder, names), names, folder), SPEC, cache_dir=Path({str(tmp_path / "cache")!r}),
+table = table_of(Files(folder, names), names, folder)
+load(table, SPEC, cache_dir=Path({str(tmp_path / "cache")!r}),
      limit_bytes=10**9, workers=None, on_progress=lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 """
     done = subprocess.run([sys.executable, "-c", script], check=False)

@@ -60,8 +60,7 @@ def test_the_summary_names_counts_rate_rows_pairs_notes_and_the_way_on():
         "\n"
         "note: 1 label has no image\n"
         "\n"
-        "look and decide:   labelclean review 'my report.csv'\n"
-        "corrected labels:  labelclean apply 'my report.csv' --out clean.csv\n"
+        "report:        my report.csv\n"
     )
 
 
@@ -84,7 +83,7 @@ def test_names_are_neither_markup_nor_emoji_codes_nor_control_codes():
         self_test={evil: evil},
     )
     text = summary_text(report, evil, width=300)
-    assert text.count(shown) == 3 + 2 + 1 + 2 + 2 + 2
+    assert text.count(shown) == 3 + 2 + 1 + 2 + 2 + 1
     assert not set("\x1b\u202e\udcff😄") & set(text)
     terminal = Console(file=io.StringIO(), force_terminal=True, width=300)
     terminal.print(render(report))

@@ -1,0 +1,317 @@
+"""Does `filter` find the wrong labels? JNPL beside cross-entropy, cleanlab and the paper's settings.
+
+    python examples/benchmark/filter_quality.py --cifar FOLDER [--human FILE] --out DIR
+    python examples/benchmark/filter_quality.py --flowers FOLDER --out DIR
+
+FOLDER holds cifar-10-batches-bin/, or one folder of images a class; FILE has one annotator's class
+number a line. Each run is a row of DIR/filter_quality.csv; runs that are there are not repeated, so
+the script goes on where it was stopped. Two runs at a time, one thread each. The table is printed
+last. The methods, all with the same network, batch size and number of epochs:
+
+    jnpl         `labelclean filter` as it is
+    ce           the same with --method ce, and with our scores
+    ce p_y       the plain baseline: the same network's p_y, averaged over the last five epochs
+    cleanlab     find_label_issues on 3-fold cross-validated probabilities of the same network
+    jnpl paper   --preset paper (lr, batch, drawn labels, λ, no start) at the same number of steps
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+THREE_SEEDS, ONE_SEED = (0, 1, 2), (0,)
+CIFAR_NOISES = {
+    "symm 0.2": ONE_SEED,
+    "symm 0.4": THREE_SEEDS,
+    "symm 0.6": ONE_SEED,
+    "asymm 0.4": ONE_SEED,
+    "human": THREE_SEEDS,
+}
+FLOWER_NOISES = {"symm 0.2": ONE_SEED}
+METHODS = ("jnpl", "ce", "cleanlab", "jnpl paper")
+COUNT = 10_000  # CIFAR-10 images: the first ones
+FIGURES = ("ap", "auroc", "f1", "suggestions", "rate_error", "ece", "seconds")
+
+
+@dataclass(frozen=True)
+class Job:
+    data: str
+    noise: str
+    seed: int
+    method: str
+
+    @property
+    def words(self) -> list[str]:
+        return [self.data, self.noise, str(self.seed), self.method]
+
+
+def noisy_labels(
+    truth: NDArray[np.int64], noise: str, seed: int, num_classes: int, human: Path | None
+) -> NDArray[np.int64]:
+    from labelclean.data import noise as kinds
+
+    kind, _, rate = noise.partition(" ")
+    generator = np.random.Generator(np.random.PCG64(seed))
+    if kind == "symm":
+        return kinds.symmetric(truth, num_classes, float(rate), generator)
+    if kind == "asymm":
+        return kinds.by_matrix(truth, kinds.cifar10_asymmetric(float(rate)), generator)
+    if human is None:
+        raise SystemExit("human noise needs --human FILE")
+    return np.loadtxt(human, dtype=np.int64)[: len(truth)]
+
+
+def one(job: Job, options: argparse.Namespace) -> list[dict[str, object]]:
+    """Runs one job and returns its rows: one, or for ce two that share the training."""
+    import torch
+
+    from labelclean.config import PRESETS, FilterConfig, RuntimeConfig, VerdictConfig, auto_epochs
+    from labelclean.data import sources
+    from labelclean.progress import Reporter
+    from labelclean.report import scores
+    from labelclean.workflows import learning, preparing
+
+    torch.set_num_threads(1)
+    if job.data == "cifar10":
+        table = sources.read("cifar10", sources.SourceOptions(root=options.cifar, split="train"))
+        table = replace(
+            table,
+            paths=table.paths[:COUNT],
+            labels=table.labels[:COUNT],
+            status=table.status[:COUNT],
+            held_out=table.held_out[:COUNT],
+            images=replace(table.images, rows=table.images.rows[:COUNT]),
+        )
+    else:
+        table = sources.read(options.flowers, sources.SourceOptions())
+    truth = table.labels
+    given = noisy_labels(truth, job.noise, job.seed, table.num_classes, options.human)
+    table = table.with_labels(given)
+
+    quick = replace(PRESETS["quick"], seed=job.seed)
+    epochs = quick.epochs or auto_epochs(len(table))
+    quick = replace(quick, epochs=epochs)
+    train = {
+        "jnpl": quick,
+        "ce": replace(quick, method="ce"),
+        "cleanlab": replace(quick, method="ce"),
+        "jnpl paper": replace(PRESETS["paper"], seed=job.seed, arch=quick.arch, epochs=epochs),
+    }[job.method]
+    cache = options.out / "cache" / "-".join(job.words).replace(" ", "-")
+    config = FilterConfig(train=train, runtime=RuntimeConfig(device="cpu", cache_dir=cache))
+    device = torch.device("cpu")
+    started = time.monotonic()
+    samples = preparing.prepare(
+        table, config.runtime, device_is_cpu=True, reporter=Reporter()
+    )
+    if job.method == "cleanlab":
+        rows = [cleanlab_row(samples, given, truth, config, started)]
+    else:
+        learned = learning.learn(samples, given, config, device, Reporter())
+        decision = scores.decide_all(samples, learned.predictions, VerdictConfig(), seed=job.seed)
+        seconds = time.monotonic() - started
+        rows = [
+            figures(
+                job.method,
+                decision.label_score,
+                decision.issue_probability,
+                decision.is_label_issue,
+                decision.suggested,
+                decision.noise_rate,
+                given,
+                truth,
+                seconds,
+            )
+        ]
+        if job.method == "ce":
+            p = learned.predictions.epoch_p_given.astype(np.float64)
+            top = learned.predictions.top_classes
+            suggested = np.where(top[:, 0] != given, top[:, 0], top[:, 1])
+            rows.append(
+                figures(
+                    "ce p_y", p, 1 - p, p < 0.5, suggested, float((p < 0.5).mean()), given, truth,
+                    seconds,
+                )
+            )
+    facts = {
+        "data": job.data,
+        "n": len(table),
+        "noise": job.noise,
+        "seed": job.seed,
+        "epochs": epochs,
+        "arch": train.arch,
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, 1 thread",
+    }
+    return [{**facts, **row} for row in rows]
+
+
+def figures(
+    method: str,
+    label_score: NDArray[np.float64],
+    issue_probability: NDArray[np.float64],
+    is_issue: NDArray[np.bool_],
+    suggested: NDArray[np.int64],
+    noise_rate: float,
+    given: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    seconds: float,
+) -> dict[str, object]:
+    from labelclean.report import metrics
+
+    is_noisy = given != truth
+    return {
+        "method": method,
+        "ap": metrics.average_precision(label_score, is_noisy),
+        "auroc": metrics.auroc(label_score, is_noisy),
+        "f1": metrics.f1(is_issue, is_noisy),
+        "suggestions": metrics.suggestion_accuracy(suggested, given, truth),
+        "rate_error": metrics.noise_rate_error(noise_rate, is_noisy),
+        "ece": metrics.expected_calibration_error(issue_probability, is_noisy),
+        "seconds": seconds,
+    }
+
+
+def cleanlab_row(samples, given, truth, config, started) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """cleanlab on probabilities that 3-fold cross-validation of the same network gives."""
+    from cleanlab.count import estimate_joint
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+    from sklearn.model_selection import StratifiedKFold
+
+    probs = np.zeros((len(given), samples.table.num_classes))
+    folds = StratifiedKFold(3, shuffle=True, random_state=config.train.seed)
+    for train_rows, held_out in folds.split(given, given):
+        probs[held_out] = fold_probabilities(samples, given, train_rows, held_out, config)
+    is_issue = find_label_issues(given, probs)
+    score = get_label_quality_scores(given, probs)
+    top = probs.argsort(axis=1)[:, ::-1]
+    suggested = np.where(top[:, 0] != given, top[:, 0], top[:, 1])
+    noise_rate = 1 - float(np.trace(estimate_joint(given, probs)))
+    seconds = time.monotonic() - started
+    return figures(
+        "cleanlab", score, 1 - score, is_issue, suggested, noise_rate, given, truth, seconds
+    )
+
+
+def fold_probabilities(samples, given, train_rows, held_out, config):  # type: ignore[no-untyped-def]
+    """Softmax (len(held_out), c) of the averaged network, flips averaged, as `filter` predicts."""
+    import torch
+
+    from labelclean.learning import runtime, trainer
+    from labelclean.learning.run import Run
+    from labelclean.workflows import learning
+
+    device = torch.device("cpu")
+    dtype = runtime.choose_precision("auto", device)
+    part = replace(samples, train_rows=train_rows)
+    model, batches = learning.set_up(part, given, config.train, device, dtype)
+    classes = samples.table.num_classes
+    run = Run(model, batches, config.train, num_classes=classes, dtype=dtype)
+    trainer.fit(run, identity={})
+    network, found = run.trained.eval(), []
+    with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        for batch in batches.in_order(held_out):
+            logits = network(batch.images).float() + network(batch.images.flip(3)).float()
+            found.append((logits / 2).softmax(dim=1))
+    return torch.cat(found).numpy()
+
+
+def run_all(jobs: list[Job], options: argparse.Namespace) -> None:
+    """Two jobs at a time, each a process of its own with one thread."""
+    results = options.out / "filter_quality.csv"
+    done: set[tuple[str, ...]] = set()
+    if results.exists():
+        found = pd.read_csv(results, dtype=str)
+        columns = ("data", "noise", "seed", "method")
+        done = set(found[list(columns)].itertuples(index=False, name=None))
+    waiting = [job for job in jobs if tuple(job.words) not in done]
+    command = [sys.executable, __file__, *sys.argv[1:]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(job: Job) -> None:
+        began = time.monotonic()
+        subprocess.run([*command, "--one", *job.words], env=environment, check=True)
+        print(f"{' '.join(job.words)}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(start, waiting))
+
+
+def write_rows(rows: list[dict[str, object]], out: Path) -> None:
+    path = out / "filter_quality.csv"
+    is_new = not path.exists()
+    with open(path, "a", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        if is_new:
+            table.writeheader()
+        table.writerows(
+            {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
+        )
+
+
+def print_table(out: Path) -> None:
+    """Mean, and standard deviation where there are several seeds; average precision in percent."""
+    found = pd.read_csv(out / "filter_quality.csv")
+    found["ap"] *= 100
+    for data, part in found.groupby("data"):
+        print(f"\n{data}, n {part['n'].iloc[0]:,}, {part['epochs'].iloc[0]} epochs, "
+              f"{part['arch'].iloc[0]}, torch {part['torch'].iloc[0]}, {part['machine'].iloc[0]}")
+        print(f"{'noise':10} {'method':11} {'seeds':>5} " + " ".join(f"{f:>12}" for f in FIGURES))
+        for (noise, method), runs in part.groupby(["noise", "method"], sort=False):
+            cells = []
+            for name in FIGURES:
+                digits = {"ap": 1, "seconds": 0}.get(name, 3)
+                mean, spread = runs[name].mean(), runs[name].std()
+                text = f"{mean:.{digits}f}"
+                cells.append(text if len(runs) == 1 else f"{text} ± {spread:.{digits}f}")
+            print(f"{noise:10} {method:11} {len(runs):5} " + " ".join(f"{c:>12}" for c in cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cifar", type=Path, help="folder that holds cifar-10-batches-bin")
+    parser.add_argument("--human", type=Path, help="class numbers by one annotator, one a line")
+    parser.add_argument("--flowers", type=Path, help="folder of images in class folders")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results")
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
+    parser.add_argument("--noises", help="only these, separated by commas")
+    parser.add_argument("--methods", help="only these, separated by commas")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.one:
+        data, noise, seed, method = options.one
+        write_rows(one(Job(data, noise, int(seed), method), options), options.out)
+        return
+    noises = {"cifar10": CIFAR_NOISES if options.cifar else {}}
+    noises["flowers"] = FLOWER_NOISES if options.flowers else {}
+    wanted = options.noises.split(",") if options.noises else None
+    methods = options.methods.split(",") if options.methods else METHODS
+    jobs = [
+        Job(data, noise, seed, method)
+        for data, kinds in noises.items()
+        for noise, seeds in kinds.items()
+        if wanted is None or noise in wanted
+        for seed in seeds
+        for method in methods
+    ]
+    run_all(jobs, options)
+    print_table(options.out)
+
+
+if __name__ == "__main__":
+    main()

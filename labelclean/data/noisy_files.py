@@ -1,0 +1,163 @@
+"""The folder that inject-noise leaves: labels, truth, facts, and CIFAR's images if asked for."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from labelclean.data.cifar import ArrayImages
+from labelclean.errors import ConfigError, SourceError
+
+LABELS, TRUTH, META = "labels.csv", "truth.csv", "noise.json"
+IMAGES, PARQUET = "images", "images.parquet"
+_OWN = (LABELS, TRUTH, IMAGES, PARQUET, META)  # the facts last: they tell a finished folder
+_GROUP = 1000  # images in a row group: what reading one image brings into memory
+
+Advance = Callable[[float, float, str], None]
+
+
+def check_folder(folder: Path, force: bool) -> None:
+    """Raises ConfigError if there is anything at that path that is not to be replaced."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ConfigError(f"--out {folder}: is no folder: choose another name")
+    try:
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    if not force:
+        raise ConfigError(
+            f"--out {folder}: is not empty: choose another folder, or --force replaces earlier "
+            "noise in it"
+        )
+    pictures = folder / IMAGES
+    foreign = set(os.listdir(pictures)) - {"train", "test"} if pictures.is_dir() else set()
+    if not (folder / META).is_file() or foreign or pictures.is_symlink():
+        raise ConfigError(
+            f"--out {folder}: is not what inject-noise wrote, so --force does not replace it: "
+            "choose another folder"
+        )
+
+
+def write_folder(
+    folder: Path,
+    files: Mapping[str, bytes],
+    write_images: Callable[[Path], None] | None,
+    force: bool,
+) -> None:
+    """All the files, and what write_images adds to the folder it is given, or nothing at all.
+
+    Raises ConfigError if the folder must not be replaced or cannot be written.
+    """
+    check_folder(folder, force)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Inside a folder that is there already: its parent may be another disk, or read-only.
+        where = folder if folder.is_dir() else folder.parent
+        with tempfile.TemporaryDirectory(prefix=".inject-", dir=where) as beside:
+            whole, before = Path(beside, "whole"), Path(beside, "before")
+            whole.mkdir()
+            for name, data in files.items():
+                (whole / name).write_bytes(data)
+            if write_images is not None:
+                write_images(whole)
+            if folder.is_dir():
+                before.mkdir()
+                _swap(whole, folder, before)
+            else:
+                whole.rename(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    """A table in UTF-8. Raises SourceError for a name that is no Unicode."""
+    lines: list[str] = []
+    # Before Python 3.13 only \r\n as the row's end makes csv quote a lone \r or \n in a cell.
+    writer = csv.writer(_Lines(lines), lineterminator="\r\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    try:
+        return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(f"{error.object!a}: is no Unicode: rename the image") from None
+
+
+def json_bytes(facts: Mapping[str, object]) -> bytes:
+    """One line for each fact, so that a matrix does not fill pages."""
+    lines = (f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items())
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def write_png(folder: Path, names: Sequence[str], images: ArrayImages, advance: Advance) -> None:
+    """images/ with a PNG file for each name."""
+    for parent in {(folder / IMAGES / name).parent for name in names}:
+        parent.mkdir(parents=True)
+    for row, name in enumerate(names):
+        (folder / IMAGES / name).write_bytes(_png(images, row))
+        if row % _GROUP == 0:
+            advance(row, len(names), f"{row:,} of {len(names):,}")
+
+
+def write_parquet(
+    folder: Path,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+    images: ArrayImages,
+    advance: Advance,
+) -> None:
+    """images.parquet with Hugging Face's struct of bytes and path, and the columns of text."""
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    schema = pa.schema([("image", image), *((name, pa.string()) for name in columns)])
+    with pq.ParquetWriter(folder / PARQUET, schema) as writer:
+        for start in range(0, len(names), _GROUP):
+            rows = range(start, min(start + _GROUP, len(names)))
+            cells = [{"bytes": _png(images, row), "path": names[row]} for row in rows]
+            texts = [pa.array([column[row] for row in rows]) for column in columns.values()]
+            writer.write_table(pa.table([pa.array(cells, image), *texts], schema=schema))
+            advance(start, len(names), f"{start:,} of {len(names):,}")
+
+
+class _Lines:
+    """Takes each row that csv writes."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.write = lines.append
+
+
+def _png(images: ArrayImages, row: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(images.read(row)).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def _swap(whole: Path, folder: Path, before: Path) -> None:
+    """Earlier files out of the folder and the new ones in; on failure, all as it was."""
+    moves = [(folder / name, before / name) for name in _OWN if os.path.lexists(folder / name)]
+    moves += [(whole / name, folder / name) for name in _OWN if (whole / name).exists()]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            os.rename(source, target)
+            done.append((source, target))
+    except BaseException:  # Ctrl-C too
+        for source, target in reversed(done):
+            with suppress(OSError):
+                os.rename(target, source)
+        raise
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"--out {folder}: cannot be written ({error.strerror or error}): choose another folder"
+    )

@@ -1,0 +1,324 @@
+"""From what a network says of every row to verdicts, suggestions and the share of wrong labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+
+from labelclean.config import VerdictConfig
+from labelclean.report import noise_model
+from labelclean.report.noise_model import Candidates, Floats, Ints, NoiseModel
+
+FIT_ROWS = 20_000  # the model has few parameters; more for many classes
+RESAMPLE_ROWS = 2_000
+RESAMPLES = 10
+CHUNK = 200_000  # rows at once: bounds the memory
+RANK_SHARE = 1e-3  # of label_score: keeps rows of equal probability in order
+MODEL_ERROR = 0.02  # of the noise rate, beside what resampling and other estimators differ by
+PAIRS = 10
+
+Flags = NDArray[np.bool_]
+Singles = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Rows with the label `given` that are judged to be `suggested`; share of that label's rows."""
+
+    given: int
+    suggested: int
+    count: int
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is held of every row, and of all together.
+
+    label_score            (n,)    0 to 1, low is suspicious; NaN where there is nothing to judge
+    issue_probability      (n,)    calibrated; never rises with label_score
+    is_label_issue         (n,)
+    suggested              (n,)    the given label where it is judged right; -1: unknown
+    suggested_probability  (n,)
+    second                 (n,)    the class that comes next; -1: unknown
+    noise_rate             share of wrong labels among the judged rows, with its interval
+    transition_matrix      (c, c)  rows: true class, columns: given label
+    confusable_pairs       those with the most rows first
+    """
+
+    label_score: Floats
+    issue_probability: Floats
+    is_label_issue: Flags
+    suggested: Ints
+    suggested_probability: Floats
+    second: Ints
+    noise_rate: float
+    noise_rate_interval: tuple[float, float]
+    transition_matrix: Floats
+    confusable_pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What a network says of each row; NaN and class -1 where it says nothing.
+
+    p_given        (n,)    probability of the given label, by the network at the end
+    margin         (n,)    its logit less the largest other one
+    top_classes    (n, k)  most probable classes, falling, with top_probs (n, k)
+    epoch_p_given  (n,)    means over the last epochs of training, with epoch_margin (n,); NaN for
+                           rows that were not trained on; they better the ranking
+    other_classes  (n, s)  drawn at random among those not given, with other_probs (n, s): where
+                           k < c, they show how much was learned by heart
+    """
+
+    p_given: Singles
+    margin: Singles
+    top_classes: NDArray[np.int32]
+    top_probs: Singles
+    epoch_p_given: Singles | None = None
+    epoch_margin: Singles | None = None
+    other_classes: NDArray[np.int32] | None = None
+    other_probs: Singles | None = None
+
+
+def decide(
+    labels: Ints,
+    p_given: Singles,
+    margin: Singles,
+    top_classes: NDArray[np.int32],
+    top_probs: Singles,
+    num_classes: int,
+    verdict: VerdictConfig,
+    seed: int = 0,
+    *,
+    epoch_p_given: Singles | None = None,
+    epoch_margin: Singles | None = None,
+    other_classes: NDArray[np.int32] | None = None,
+    other_probs: Singles | None = None,
+) -> Decision:
+    """Judges every label; labels (n,) given, -1: none; the other arrays as in Outputs."""
+    outputs = Outputs(
+        p_given=p_given,
+        margin=margin,
+        top_classes=top_classes,
+        top_probs=top_probs,
+        epoch_p_given=epoch_p_given,
+        epoch_margin=epoch_margin,
+        other_classes=other_classes,
+        other_probs=other_probs,
+    )
+    labels = np.asarray(labels, dtype=np.int64)
+    seen = top_classes[:, 0] >= 0
+    judged = np.flatnonzero(seen & (labels >= 0) & np.isfinite(p_given) & np.isfinite(margin))
+    state = _unjudged(labels, outputs, num_classes)
+    if not len(judged):
+        return state
+    generator = np.random.Generator(np.random.PCG64(seed))
+    sample = _draw(judged, max(FIT_ROWS, 100 * num_classes), generator)
+    candidates, others = _candidates(labels, outputs, sample, num_classes)
+    gain = noise_model.training_gain(candidates, num_classes, others=others)
+    model = noise_model.fit(candidates, num_classes, gain)
+
+    ranks = model.sharpness * _evidence(outputs, judged, model.gain)
+    weight = noise_model.concentration(model.transition)
+    wrong = np.empty(len(judged))
+    best, second = np.empty((2, len(judged)), dtype=np.int64)
+    best_share, counts = np.empty(len(judged)), np.zeros((num_classes, num_classes))
+    for begin in range(0, len(judged), CHUNK):
+        part = slice(begin, begin + CHUNK)
+        some, _ = _candidates(labels, outputs, judged[part], num_classes, with_others=False)
+        found = noise_model.posterior(model, some)
+        wrong[part] = 1 - found.candidates[:, 0]
+        # In full the matrix would cost more by its errors than it tells where noise is even.
+        ranks[part] -= weight * noise_model.against(found)
+        counts += noise_model.count_transitions(
+            some, found.candidates, found.rest, model.transition
+        )
+        best[part], best_share[part], second[part] = _alternatives(some, found.candidates)
+    probability = _along(ranks, wrong)
+    order = np.lexsort((judged, ranks))
+    place = np.empty(len(judged))
+    place[order] = np.arange(1, len(judged) + 1) / len(judged)
+    score = (1 - RANK_SHARE) * (1 - probability) + RANK_SHARE * place
+    mean_p = p_given[judged]  # the paper's p_y is the mean over epochs, where there is one
+    if epoch_p_given is not None:
+        mean_p = np.where(np.isfinite(epoch_p_given[judged]), epoch_p_given[judged], mean_p)
+    is_issue = _verdict(verdict, order, probability, mean_p)
+    given = labels[judged]
+    noise_rate = float(probability.mean())
+
+    state.label_score[judged] = score
+    state.issue_probability[judged] = probability
+    state.is_label_issue[judged] = is_issue
+    state.suggested[judged] = np.where(is_issue, best, given)
+    state.suggested_probability[judged] = np.where(
+        is_issue, probability * best_share, 1 - probability
+    )
+    stays = is_issue & (1 - probability >= probability * (1 - best_share))
+    state.second[judged] = np.where(is_issue, np.where(stays, given, second), best)
+    return replace(
+        state,
+        noise_rate=noise_rate,
+        noise_rate_interval=_interval(
+            noise_rate, model, candidates, others, len(judged), generator
+        ),
+        transition_matrix=noise_model.shrunk_rows(counts),
+        confusable_pairs=_pairs(given[is_issue], best[is_issue], np.bincount(given)),
+    )
+
+
+def _unjudged(labels: Ints, outputs: Outputs, num_classes: int) -> Decision:
+    """No row judged: the given labels stay, unlabelled rows get what the network says."""
+    count = len(labels)
+    tops = outputs.top_classes.astype(np.int64)
+    suggested = np.where(labels >= 0, labels, tops[:, 0])
+    probability = np.where(
+        (labels < 0) & (tops[:, 0] >= 0), outputs.top_probs[:, 0].astype(np.float64), np.nan
+    )
+    second = np.full(count, -1, dtype=np.int64)
+    if tops.shape[1] > 1:
+        second = np.where(labels < 0, tops[:, 1], np.where(tops[:, 0] == labels, -1, tops[:, 0]))
+    return Decision(
+        label_score=np.full(count, np.nan),
+        issue_probability=np.full(count, np.nan),
+        is_label_issue=np.zeros(count, dtype=np.bool_),
+        suggested=suggested,
+        suggested_probability=probability,
+        second=second,
+        noise_rate=0.0,
+        noise_rate_interval=(0.0, 1.0),
+        transition_matrix=np.eye(num_classes),
+        confusable_pairs=(),
+    )
+
+
+def _draw(rows: Ints, count: int, generator: np.random.Generator) -> Ints:
+    if len(rows) <= count:
+        return rows
+    return np.sort(generator.choice(rows, count, replace=False, shuffle=False))
+
+
+def _candidates(
+    labels: Ints, outputs: Outputs, rows: Ints, num_classes: int, with_others: bool = True
+) -> tuple[Candidates, tuple[Ints, Floats] | None]:
+    candidates = noise_model.gather_candidates(
+        labels[rows],
+        outputs.p_given[rows],
+        outputs.top_classes[rows],
+        outputs.top_probs[rows],
+        num_classes,
+        _is_trained(outputs, rows),
+    )
+    if not with_others or outputs.other_classes is None or outputs.other_probs is None:
+        return candidates, None
+    probs = outputs.other_probs[rows].astype(np.float64)
+    scores = noise_model.log_probs(probs, num_classes) - candidates.mean[:, None]
+    return candidates, (outputs.other_classes[rows].astype(np.int64), scores)
+
+
+def _evidence(outputs: Outputs, rows: Ints, gain: float) -> Floats:
+    """Mean of the log-odds of the given label and its margin over the sources: high is right.
+
+    The mean ranks better than any of its parts: they err at different rows.
+    """
+    evidence = _log_odds_and_margin(outputs.p_given[rows], outputs.margin[rows])
+    if outputs.epoch_p_given is None or outputs.epoch_margin is None:
+        return evidence
+    epochs = _log_odds_and_margin(outputs.epoch_p_given[rows], outputs.epoch_margin[rows])
+    return np.where(_is_trained(outputs, rows), (evidence + epochs) / 2, evidence + gain)
+
+
+def _log_odds_and_margin(p_given: Singles, margin: Singles) -> Floats:
+    p = p_given.astype(np.float64)
+    return (np.log(p + 1e-5) - np.log(1 - p + 1e-5) + margin) / 2
+
+
+def _is_trained(outputs: Outputs, rows: Ints) -> Flags:
+    if outputs.epoch_margin is None:
+        return np.ones(len(rows), dtype=np.bool_)
+    return np.isfinite(outputs.epoch_margin[rows])
+
+
+def _alternatives(candidates: Candidates, shares: Floats) -> tuple[Ints, Floats, Ints]:
+    """The best other class, its share of what the given label does not have, and the next one."""
+    rows = np.arange(len(shares))
+    others = np.where(candidates.classes[:, 1:] >= 0, shares[:, 1:], -1.0)
+    best = others.argmax(axis=1)
+    left = np.maximum(1 - shares[:, 0], 1e-300)
+    share = np.clip(others[rows, best] / left, 0.0, 1.0)
+    without = others.copy()
+    without[rows, best] = -2.0
+    next_best = without.argmax(axis=1)
+    listed = candidates.classes[:, 1:]
+    second = np.where(without[rows, next_best] >= 0, listed[rows, next_best], listed[rows, best])
+    if listed.shape[1] == 1:
+        second = candidates.classes[:, 0]
+    return listed[rows, best], share, second
+
+
+def _along(ranks: Floats, wrong: Floats) -> Floats:
+    """Probabilities (m,) of being wrong as a falling function of the ranking."""
+    fitted = IsotonicRegression(increasing=False, y_min=0.0, y_max=1.0).fit(ranks, wrong)
+    return np.asarray(fitted.predict(ranks), dtype=np.float64)
+
+
+def _verdict(
+    verdict: VerdictConfig, order: Ints, probability: Floats, p_given: Singles
+) -> Flags:
+    """Which rows are issues, by the rule that is asked for.
+
+    order  (m,)  rows from the most suspicious one on
+    """
+    is_issue = np.zeros(len(order), dtype=np.bool_)
+    if verdict.budget is not None:
+        is_issue[order[: verdict.budget]] = True
+    elif verdict.target_precision is not None:
+        precision = np.cumsum(probability[order]) / np.arange(1, len(order) + 1)
+        reached = np.flatnonzero(precision >= verdict.target_precision)
+        is_issue[order[: reached[-1] + 1 if len(reached) else 0]] = True
+    elif verdict.gamma is not None:
+        is_issue = p_given < verdict.gamma
+    else:
+        is_issue = probability >= (0.5 if verdict.threshold is None else verdict.threshold)
+    return is_issue
+
+
+def _interval(
+    noise_rate: float,
+    model: NoiseModel,
+    candidates: Candidates,
+    others: tuple[Ints, Floats] | None,
+    count: int,
+    generator: np.random.Generator,
+) -> tuple[float, float]:
+    """Where the share of wrong labels may lie: the estimators' span, widened by resampling."""
+    num_classes = len(model.transition)
+    careful = noise_model.training_gain(candidates, num_classes, 0.25, others)
+    rates = [
+        noise_rate,
+        _rate(noise_model.refine(replace(model, gain=careful), candidates), candidates),
+        noise_model.anchored_rate(model, candidates),
+    ]
+    rows = min(len(candidates.classes), RESAMPLE_ROWS)
+    resampled = []
+    for _ in range(RESAMPLES):
+        some = candidates.take(generator.integers(0, len(candidates.classes), rows))
+        resampled.append(_rate(noise_model.refine(model, some), some))
+    spread = 2 * float(np.std(resampled)) * np.sqrt(rows / count) + MODEL_ERROR
+    return max(0.0, min(rates) - spread), min(1.0, max(rates) + spread)
+
+
+def _rate(model: NoiseModel, candidates: Candidates) -> float:
+    return float(1 - noise_model.posterior(model, candidates).candidates[:, 0].mean())
+
+
+def _pairs(given: Ints, suggested: Ints, sizes: Ints) -> tuple[Pair, ...]:
+    pairs, counts = np.unique(np.stack([given, suggested], axis=1), axis=0, return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:PAIRS]
+    return tuple(
+        Pair(given=a, suggested=b, count=count, share=count / int(sizes[a]))
+        for (a, b), count in zip(pairs[most].tolist(), counts[most].tolist(), strict=True)
+    )
