@@ -25,3 +25,18 @@ def colour_folder(tmp_path: Path) -> Path:
         lines.append(f"{k:02d}.png,{names[given]}")
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     return tmp_path
+
+
+@pytest.fixture
+def cifar10_root(tmp_path: Path) -> Path:
+    """data/ with CIFAR-10's binary version: 40 images a file, of class k % 10, pixels by rule."""
+    folder = tmp_path / "data" / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for number, name in enumerate([*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]):
+        rows = np.arange(40 * number, 40 * number + 40, dtype=np.uint64)
+        # A generator of our own, so that hashes of what follows outlive numpy's streams.
+        mixed = (rows[:, None] * np.uint64(3072) + np.arange(3072, dtype=np.uint64)) ** 2
+        pixels = (mixed * np.uint64(2654435761) >> np.uint64(13)).astype(np.uint8)
+        labels = (rows % 10).astype(np.uint8)[:, None]
+        (folder / f"{name}.bin").write_bytes(np.hstack([labels, pixels]).tobytes())
+    return tmp_path / "data"

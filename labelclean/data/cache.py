@@ -433,7 +433,8 @@ class _Store:
         try:
             if self._pixels_path.stat().st_size != len(self._table) * self._spec.row_bytes:
                 return None
-            pixels = np.memmap(self._pixels_path, np.uint8, "r", shape=shape)
+            # copy on write, though nothing is written: torch takes no read-only arrays
+            pixels = np.memmap(self._pixels_path, np.uint8, "c", shape=shape)
             if _spot_checksum(pixels) != known.checksum:
                 return None
         except (OSError, ValueError):

@@ -1,0 +1,482 @@
+"""Injected noise: what was asked for is what the files say, and filter reads them as they are."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import ndtr, ndtri
+
+from labelclean.data import noise, noisy_files
+from labelclean.data.instance_noise import instance_dependent
+from labelclean.data.sources import SourceOptions, read
+from labelclean.errors import ConfigError, LabelcleanError
+from labelclean.workflows.injecting import NoiseSpec, inject_noise
+
+CLASSES = noise.CIFAR10_CLASSES
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def inject(source, tmp_path, *, out="out", labels=None, root=None, split=None, **given):
+    """Into tmp_path/out; what is not for inject_noise itself goes into the spec."""
+    more = {k: given.pop(k) for k in ("images_as", "force", "reporter") if k in given}
+    return inject_noise(
+        source,
+        SourceOptions(labels=labels, root=root, split=split),
+        spec=NoiseSpec(**given),
+        out=tmp_path / out,
+        **more,
+    )
+
+
+def refused(*arguments, **given) -> str:
+    with pytest.raises(LabelcleanError) as caught:
+        inject(*arguments, **given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_symmetric_noise_turns_the_asked_count_of_each_class_and_says_so(cifar10_root, tmp_path):
+    done = inject("cifar10", tmp_path, root=cifar10_root, symm=0.2)
+    given = {row["image"]: row["label"] for row in rows_of(tmp_path / "out/labels.csv")}
+    truth = {row["image"]: row["label"] for row in rows_of(tmp_path / "out/truth.csv")}
+    assert truth == {f"train/{k:05d}": CLASSES[k % 10] for k in range(200)}
+    assert list(given) == list(truth)
+    wrong = [truth[name] for name in truth if given[name] != truth[name]]
+    assert sorted(wrong) == sorted(CLASSES * 4)  # a fifth of 20
+    facts = json.loads((tmp_path / "out/noise.json").read_text())
+    counted = np.zeros((10, 10))
+    for name in truth:
+        counted[CLASSES.index(truth[name]), CLASSES.index(given[name])] += 1
+    assert facts["counts"] == counted.tolist()
+    assert facts["transition_matrix"] == (counted / 20).tolist()
+    assert (facts["kind"], facts["rate"], facts["realised_rate"], facts["exact"]) == (
+        "symm", 0.2, 0.2, True,
+    )  # fmt: skip
+    assert (facts["seed"], facts["source"], facts["wrong"]) == (0, "cifar10", 40)
+    assert done.describe().splitlines()[0].startswith("40 of 200 labels are wrong, 20.00% (symm")
+
+
+def test_asymmetric_noise_of_cifar10_is_the_papers_mapping(cifar10_root, tmp_path):
+    done = inject("cifar10", tmp_path, root=cifar10_root, asymm=0.4)
+    turned = {
+        (CLASSES[a], CLASSES[b]): done.counts[a, b]
+        for a, b in np.argwhere(done.counts).tolist()
+        if a != b
+    }
+    pairs = "truck automobile, bird airplane, deer horse, cat dog, dog cat"
+    assert turned == {tuple(pair.split()): 8 for pair in pairs.split(", ")}
+    assert done.rate == 0.2
+
+
+def test_a_folder_with_the_classes_of_cifar10_has_its_mapping_too(tmp_path):
+    for k in range(40):
+        path = tmp_path / "images" / CLASSES[k % 10] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    assert inject(tmp_path / "images", tmp_path, asymm=1).wrong == 20
+
+
+# The same everywhere: these are pinned, not measured.
+PINNED = {
+    "symm": "de7316c68443550c",
+    "bernoulli": "224a17f82bf330c1",
+    "asymm": "86b7900fbc57fab8",
+    "instance": "dcad476012cf176a",
+}
+
+
+@pytest.mark.parametrize("kind", PINNED)
+def test_the_same_seed_gives_the_same_file_on_any_platform(cifar10_root, tmp_path, kind):
+    rate = {"symm" if kind == "bernoulli" else kind: 0.3, "bernoulli": kind == "bernoulli"}
+    for out in ("a", "b"):
+        inject("cifar10", tmp_path, out=out, root=cifar10_root, seed=7, **rate)
+    inject("cifar10", tmp_path, out="other", root=cifar10_root, seed=8, **rate)
+    a, b, other = ((tmp_path / n / "labels.csv").read_bytes() for n in ("a", "b", "other"))
+    assert a == b != other
+    assert hashlib.sha256(a).hexdigest()[:16] == PINNED[kind]
+
+
+def test_filter_reads_the_labels_of_cifar_as_they_are(cifar10_root, tmp_path):
+    inject("cifar10", tmp_path, root=cifar10_root, symm=0.5)
+    table = read("cifar10", SourceOptions(root=cifar10_root, labels=tmp_path / "out/labels.csv"))
+    assert table.truth is not None
+    assert int((table.truth != table.labels).sum()) == 100
+    given = [row["label"] for row in rows_of(tmp_path / "out/labels.csv")]
+    assert [table.class_names[k] for k in table.labels] == given
+
+
+@pytest.mark.parametrize("split", ["all", "train,test"])
+@pytest.mark.parametrize("images_as", [None, "folder", "parquet"])
+def test_test_rows_of_cifar_keep_their_labels_and_change_nothing_for_the_others(
+    cifar10_root, tmp_path, split, images_as
+):
+    inject("cifar10", tmp_path, out="train", root=cifar10_root, symm=0.4)
+    done = inject("cifar10", tmp_path, root=cifar10_root, symm=0.4, split=split,
+                  images_as=images_as)  # fmt: skip
+    alone = [row["label"] for row in rows_of(tmp_path / "train/labels.csv")]
+    rows = rows_of(tmp_path / "out/labels.csv")
+    truth = [row["label"] for row in rows_of(tmp_path / "out/truth.csv")]
+    assert [row["label"] for row in rows] == alone + truth[200:]
+    assert (done.images, done.wrong, done.kept) == (200, 80, 40)
+    assert [row["split"] for row in rows] == ["train"] * 200 + ["test"] * 40
+
+
+@pytest.mark.parametrize("images_as", ["folder", "parquet"])
+def test_exported_images_are_the_originals_with_the_noisy_labels(cifar10_root, tmp_path, images_as):
+    inject("cifar10", tmp_path, root=cifar10_root, symm=0.4, split="all", images_as=images_as)
+    out = tmp_path / "out"
+    table = (
+        read(out / "images", SourceOptions(labels=out / "labels.csv"))
+        if images_as == "folder"
+        else read(out / "images.parquet", SourceOptions())
+    )
+    original = read("cifar10", SourceOptions(root=cifar10_root, split="all"))
+    rows = rows_of(out / "labels.csv")
+    assert list(table.paths) == [row["image"] for row in rows]
+    assert list(table.paths) == [row["image"] for row in rows_of(out / "truth.csv")]
+    assert [table.class_names[k] for k in table.labels] == [row["label"] for row in rows]
+    assert table.held_out.tolist() == [False] * 200 + [True] * 40
+    for k in (0, 77, 239):
+        encoded = table.images.read(k)
+        (tmp_path / "one.png").write_bytes(encoded)
+        with Image.open(tmp_path / "one.png") as image:
+            assert np.array_equal(np.asarray(image), original.images.read(k))
+
+
+def test_a_folder_and_a_table_of_its_paths_get_the_same_noise(colour_folder, tmp_path):
+    labels = colour_folder / "labels.csv"
+    (colour_folder / "images/paths.csv").write_bytes(labels.read_bytes())
+    one = inject(colour_folder / "images", tmp_path, labels=labels, symm=0.2)
+    other = inject(colour_folder / "images/paths.csv", tmp_path, out="b", symm=0.2)
+    same = [(tmp_path / n / "labels.csv").read_bytes() for n in ("out", "b")]
+    assert same[0] == same[1]
+    assert one.next_step == (
+        f"labelclean filter {colour_folder}/images {tmp_path}/out/labels.csv",
+        f"labelclean evaluate report.csv --truth {tmp_path}/out/truth.csv",
+    )
+    assert other.next_step[0].split()[2:] == [str(colour_folder / "images"),
+                                              str(tmp_path / "b/labels.csv")]  # fmt: skip
+
+
+def test_held_out_missing_and_unlabelled_rows_keep_what_they_have(colour_folder, tmp_path):
+    rows = rows_of(colour_folder / "labels.csv")
+    for k, row in enumerate(rows):
+        row["split"] = "val" if k < 12 else "train"
+    rows[20]["label"] = ""
+    rows.append({"image": "gone.png", "label": "red", "split": "train"})
+    lines = ["image,label,split", *(",".join(row.values()) for row in rows)]
+    (tmp_path / "some.csv").write_text("\n".join(lines))
+    done = inject(colour_folder / "images", tmp_path, labels=tmp_path / "some.csv", symm=1)
+    given = {row["image"]: row["label"] for row in rows_of(tmp_path / "out/labels.csv")}
+    kept = [row["image"] for row in rows if given[row["image"]] == row["label"]]
+    assert kept == [*(f"{k:02d}.png" for k in range(12)), "20.png", "gone.png"]
+    truth = {row["image"] for row in rows_of(tmp_path / "out/truth.csv")}
+    assert truth == {row["image"] for row in rows} - {"20.png", "gone.png"}
+    assert (done.images, done.wrong, done.kept) == (47, 47, 13)
+    table = read(colour_folder / "images", SourceOptions(labels=tmp_path / "out/labels.csv"))
+    assert table.held_out.sum() == 12
+
+
+def test_names_that_need_quotes_come_back_as_they_were(tmp_path):
+    names = ["a, b.png", 'say "x".png', "c\rd.png", "=1+1.png", "é.png", " blank.png"]
+    for k, name in enumerate(names * 2):
+        path = tmp_path / "images" / ("x" if k < 6 else "y, z") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    before = read(tmp_path / "images", SourceOptions())
+    inject(tmp_path / "images", tmp_path, symm=0)
+    after = read(tmp_path / "images", SourceOptions(labels=tmp_path / "out/labels.csv"))
+    assert after.paths == before.paths
+    assert after.labels.tolist() == before.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("lines", "asymm"),
+    [
+        ("from,to,rate\nred,green,0.5\ngreen,blue,0.2", None),
+        ("To,From\ngreen,red\nblue,green", 0.5),
+        ("true,red,green,blue\nred,0.5,0.5,0\ngreen,0,0.8,0.2", None),
+    ],
+)
+def test_a_mapping_may_be_pairs_or_a_matrix(colour_folder, tmp_path, lines, asymm):
+    rows = [f"{k:02d}.png,{('red', 'green', 'blue')[k % 3]}" for k in range(60)]
+    (tmp_path / "true.csv").write_text("\n".join(["image,label", *rows]))
+    (tmp_path / "map.csv").write_text(lines)
+    done = inject(colour_folder / "images", tmp_path, labels=tmp_path / "true.csv",
+                  mapping=tmp_path / "map.csv", asymm=asymm)  # fmt: skip
+    turned = 10 if asymm else 4
+    # classes are in alphabetical order: blue, green, red
+    assert done.counts.tolist() == [[20, 0, 0], [turned, 20 - turned, 0], [0, 10, 10]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "asymm", "says"),
+    [
+        ("from,to,rate\nred,pink,0.5", None, "--mapping: there is no class 'pink', but 'blue'"),
+        ("from,to,rate\nred,blue,half", None, "map.csv:2: 'rate' is 'half': write a number"),
+        ("from,to,rate\nred,blue,1.5", None, "rate of 'red' to 'blue' is 1.5, must be 0 to 1"),
+        ("from,to,rate\nred,,0.5", None, "map.csv:2: 'to' is empty: write the class"),
+        ("from,to,rate\nred,blue,0.5", 0.4, "map.csv has its own rates: leave --asymm out"),
+        ("from,to\nred,blue", None, "map.csv: has no column rate: add one, or give"),
+        ("x,red,pink\nred,1,0", None, "map.csv:1: there is no class 'pink': the columns must"),
+        ("x,red,blue\npink,1,0", None, "there is no class 'pink'"),
+        ("x,red,blue\nred,0.5,0.4", None, "map.csv:2: the rates of 'red' sum to 0.9"),
+        ("x,red,blue\nred,nan,1", None, "map.csv:2: the rates of 'red' sum to nan"),
+        ("x,red,blue\nred,0,1\nred,1,0", None, "a class comes twice"),
+        ("x,red,blue\nred,0,1", 0.4, "no columns from,to that could take one rate"),
+        (None, None, "map.csv: no such file"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_in_one_line(colour_folder, tmp_path, lines, asymm, says):
+    if lines is not None:
+        (tmp_path / "map.csv").write_text(lines)
+    told = refused(colour_folder / "images", tmp_path, labels=colour_folder / "labels.csv",
+                   mapping=tmp_path / "map.csv", asymm=asymm)  # fmt: skip
+    assert says in told
+    assert not (tmp_path / "out").exists()
+
+
+HUMAN = [k % 10 if k % 5 else (k + 3) % 10 for k in range(200)]  # wrong in each fifth
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "column"),
+    [
+        ("human.txt", [str(k) for k in HUMAN], None),
+        ("human", [CLASSES[k] for k in HUMAN], None),
+        ("one.csv", ["worse_label", *map(str, HUMAN)], None),
+        ("two.csv", ["aggre_label,worse_label", *(f"0,{k}" for k in HUMAN)], "worse_label"),
+        (
+            "named.csv",
+            ["image,label", *(f"train/{k:05d},{CLASSES[HUMAN[k]]}" for k in range(199, -1, -1))],
+            None,
+        ),
+        ("all.txt", [*map(str, HUMAN), *("0" * 40)], None),
+    ],
+)
+def test_human_labels_are_taken_from_text_and_tables(cifar10_root, tmp_path, name, lines, column):
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    done = inject("cifar10", tmp_path, root=cifar10_root, split="train,test",
+                  human=tmp_path / name, human_col=column)  # fmt: skip
+    given = [row["label"] for row in rows_of(tmp_path / "out/labels.csv")]
+    assert given == [CLASSES[k] for k in HUMAN] + list(CLASSES) * 4
+    facts = json.loads((tmp_path / "out/noise.json").read_text())
+    assert (facts["kind"], facts["realised_rate"]) == ("human", 0.2)
+    assert facts["rate"] is facts["exact"] is facts["seed"] is None
+    assert done.wrong == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "says"),
+    [
+        ("h.txt", HUMAN[:-1], "h.txt: 199 labels for 200 images: write one for each"),
+        ("h.txt", [*HUMAN, 1], "h.txt: 201 labels for 200 images"),
+        ("h.txt", [10, *HUMAN[1:]], "h.txt:1: '10' is neither a class"),
+        ("h.txt", [*HUMAN[:7], "horsey", *HUMAN[8:]], "h.txt:8: 'horsey' is neither a class"),
+        ("h.txt", [*HUMAN[:7], "", *HUMAN[8:]], "h.txt:8: '' is neither a class"),
+        ("h.csv", ["a,b", "1,2"], "which of the columns a, b holds the labels"),
+        ("h.csv", ["image,label", "train/00000,cat"], "no label for 199 of 200 images"),
+        ("h.csv", ["image,label", "a,cat", "a,cat"], "names an image twice"),
+        ("h.txt", [(k + 1) % 10 for k in range(200)], "agrees with the true labels in 0.0%"),
+    ],
+)
+def test_human_labels_that_do_not_fit_are_refused(cifar10_root, tmp_path, name, lines, says):
+    (tmp_path / name).write_text("\n".join(map(str, lines)))
+    told = refused("cifar10", tmp_path, root=cifar10_root, human=tmp_path / name)
+    assert says in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_instance_noise_is_algorithm_2_of_its_paper():
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 2, (60, 2, 2, 3), dtype=np.uint8)  # small, so that the softmax is soft
+    labels = rng.integers(0, 4, 60)
+    noisy = instance_dependent(pixels, labels, 4, 0.5, np.random.default_rng(5))
+    stream = np.random.default_rng(5)
+    low, high = ndtr(-5.0), ndtr(5.0)
+    q = [0.5 + 0.1 * ndtri(low + u * (high - low)) for u in stream.random(60)]
+    draws = stream.random(60)
+    w = [ndtri(stream.random((12, 4))) for _ in range(4)]
+    for i in range(60):
+        p = pixels[i].ravel() @ w[labels[i]]
+        p[labels[i]] = -np.inf
+        p = q[i] * np.exp(p) / np.exp(p).sum()
+        p[labels[i]] = 1 - q[i]
+        expected = next(k for k in range(4) if draws[i] < p[: k + 1].sum())
+        assert noisy[i] == expected
+    assert 15 < (noisy != labels).sum() < 45
+
+
+def test_instance_noise_sends_the_same_image_always_to_the_same_class():
+    rng = np.random.default_rng(2)
+    pixels = np.repeat(rng.integers(0, 256, (20, 8, 8, 3), dtype=np.uint8), 100, axis=0)
+    labels = np.repeat(np.arange(20) % 5, 100)
+    noisy = instance_dependent(pixels, labels, 5, 0.3, np.random.default_rng(0))
+    targets = [set(noisy[k : k + 100]) - {labels[k]} for k in range(0, 2000, 100)]
+    assert all(len(found) == 1 for found in targets)
+    assert len(set().union(*targets)) > 1
+    assert abs((noisy != labels).mean() - 0.3) < 4 * np.sqrt(0.21 / 2000)
+    assert (instance_dependent(pixels, labels, 5, 0, np.random.default_rng(0)) == labels).all()
+
+
+def test_instance_noise_of_files_leaves_the_unreadable_as_they_are(colour_folder, tmp_path):
+    (colour_folder / "images/05.png").write_bytes(b"no image")
+    done = inject(colour_folder / "images", tmp_path, labels=colour_folder / "labels.csv",
+                  instance=1)  # fmt: skip
+    given = rows_of(tmp_path / "out/labels.csv")
+    assert given[5]["label"] == "blue"
+    assert (done.images, done.kept) == (59, 1)
+    assert done.wrong > 45
+    assert "decoding" not in done.facts()
+
+
+def test_only_a_folder_of_its_own_is_replaced_and_only_by_force(colour_folder, tmp_path):
+    source = (colour_folder / "images", tmp_path)
+    labels = colour_folder / "labels.csv"
+    inject(*source, labels=labels, symm=0.2)
+    before = (tmp_path / "out/labels.csv").read_bytes()
+    (tmp_path / "out/report.csv").write_text("mine")
+    assert "is not empty: choose another folder, or --force" in refused(
+        *source, labels=labels, symm=0.5
+    )
+    assert (tmp_path / "out/labels.csv").read_bytes() == before
+    inject(*source, labels=labels, symm=0.5, force=True)
+    assert (tmp_path / "out/labels.csv").read_bytes() != before
+    assert sorted(os.listdir(tmp_path / "out")) == [
+        "labels.csv", "noise.json", "report.csv", "truth.csv",
+    ]  # fmt: skip
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/labels.csv").write_text("precious")
+    told = refused(*source, labels=labels, symm=0.5, force=True, out="mine")
+    assert "is not what inject-noise wrote" in told
+    assert os.listdir(tmp_path / "mine") == ["labels.csv"]
+    assert "is no folder" in refused(*source, labels=labels, symm=0.5, out="labels.csv")
+
+
+def test_an_earlier_export_goes_with_the_labels_it_belongs_to(cifar10_root, tmp_path):
+    inject("cifar10", tmp_path, root=cifar10_root, symm=0.4, images_as="folder")
+    inject("cifar10", tmp_path, root=cifar10_root, symm=0.2, force=True)
+    assert sorted(os.listdir(tmp_path / "out")) == ["labels.csv", "noise.json", "truth.csv"]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_full_disk_leaves_all_as_it_was(cifar10_root, tmp_path, monkeypatch, is_there):
+    if is_there:
+        inject("cifar10", tmp_path, root=cifar10_root, symm=0.1)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").glob("*")}
+
+    def full(images, row):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(noisy_files, "_png", full)
+    told = refused("cifar10", tmp_path, root=cifar10_root, symm=0.4, images_as="folder", force=True)
+    assert "cannot be written (No space left on device)" in told
+    assert {path: path.read_bytes() for path in (tmp_path / "out").glob("*")} == before
+    assert sorted(os.listdir(tmp_path)) == ["data", *(["out"] if is_there else [])]
+
+
+def test_a_swap_that_fails_half_way_is_taken_back(cifar10_root, tmp_path, monkeypatch):
+    inject("cifar10", tmp_path, root=cifar10_root, symm=0.1)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").glob("*")}
+    rename, calls = os.rename, []
+
+    def fails_at_the_fifth(source, target):
+        calls.append(source)
+        if len(calls) == 5:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename(source, target)
+
+    monkeypatch.setattr(noisy_files.os, "rename", fails_at_the_fifth)
+    assert "Input/output error" in refused(
+        "cifar10", tmp_path, root=cifar10_root, symm=0.4, force=True
+    )
+    assert {path: path.read_bytes() for path in (tmp_path / "out").glob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"symm": 1.5}, "--symm is 1.5, must be from 0 to 1"),
+        ({"asymm": -0.1, "seed": -1}, "--asymm is -0.1, must be from 0 to 1; --seed is -1"),
+        ({"symm": float("nan")}, "--symm is nan"),
+        ({}, "no noise: give --symm 0.2, --asymm 0.4"),
+        ({"symm": 0.2, "asymm": 0.4}, "--symm and --asymm contradict each other"),
+        ({"symm": 0.2, "mapping": Path("m")}, "--symm and --mapping contradict each other"),
+        ({"human": Path("h"), "bernoulli": True}, "--bernoulli draws no labels with --human"),
+        ({"symm": 0.2, "human_col": "x"}, "--human-col is given without --human"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(given, says):
+    with pytest.raises(ConfigError) as caught:
+        NoiseSpec(**given)
+    assert says in str(caught.value)
+
+
+def test_sources_that_cannot_have_the_noise_are_refused(colour_folder, cifar10_root, tmp_path):
+    images, labels = colour_folder / "images", colour_folder / "labels.csv"
+    told = refused(images, tmp_path, labels=labels, asymm=0.4)
+    assert "is taken for which is not known: add --mapping FILE" in told
+    assert "--images is for cifar10" in refused(
+        images, tmp_path, labels=labels, symm=0.4, images_as="folder"
+    )
+    assert "--images is png, must be folder or parquet" in refused(
+        images, tmp_path, labels=labels, symm=0.4, images_as="png"
+    )
+    assert "all its rows are test rows" in refused(
+        "cifar10", tmp_path, root=cifar10_root, symm=0.4, split="test"
+    )
+
+
+def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import sys; from labelclean.cli import app; app(standalone_mode=False); "
+        "assert not {'torch', 'pandas', 'sklearn'} & set(sys.modules)"
+    )
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, "inject-noise", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+def test_the_command_prints_what_was_done_and_does_not_wait_for_torch(cifar10_root, tmp_path):
+    done = command("CIFAR-10", "--asymm", "40%", "--root", "data", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "40 of 200 labels are wrong, 20.00% (asymm 40 % of each mapped class), in cifar10-noisy\n"
+        "most often: bird → airplane 8, cat → dog 8, deer → horse 8, dog → cat 8, "
+        "truck → automobile 8\n"
+        "find them:      labelclean filter CIFAR-10 cifar10-noisy/labels.csv --root data\n"
+        "compare after:  labelclean evaluate report.csv --truth cifar10-noisy/truth.csv\n"
+    )
+
+
+def test_the_command_prints_json_and_one_line_for_a_mistake(colour_folder):
+    arguments = ("images", "labels.csv", "--symm", "0.5", "--seed", "3")
+    done = command(*arguments, "--json", cwd=colour_folder)
+    facts = json.loads(done.stdout)
+    assert (facts["out"], facts["realised_rate"], facts["seed"]) == ("images-noisy", 0.5, 3)
+    assert facts["next"][0] == "labelclean filter images images-noisy/labels.csv"
+    again = subprocess.run(
+        [sys.executable, "-m", "labelclean", "inject-noise", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=colour_folder,
+    )
+    assert (again.returncode, again.stdout, again.stderr.count("\n")) == (2, "", 1)
+    assert again.stderr.startswith("labelclean: --out images-noisy: is not empty")
