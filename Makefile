@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/labelclean evaluate demo/report.csv --truth demo/truth.csv
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .

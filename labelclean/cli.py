@@ -23,11 +23,9 @@ class OneLineErrors(TyperGroup):
             typer.echo(f"labelclean: {one_line(str(error))}", err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            typer.echo(
-                "labelclean: interrupted; the same command with --resume goes on from the last "
-                "checkpoint",
-                err=True,
-            )
+            way_on = "; the same command with --resume goes on from the last checkpoint"
+            is_resumable = ctx.invoked_subcommand == "filter"
+            typer.echo(f"labelclean: interrupted{way_on if is_resumable else ''}", err=True)
             raise typer.Exit(130) from None
 
 

@@ -148,3 +148,110 @@ def test_a_mistake_is_one_line_exit_code_2_and_nothing_written(
     assert says in done.stderr
     assert done.stdout == ""
     assert sorted(colour_folder.rglob("*")) == before
+
+
+def test_a_checkpoint_of_other_options_is_one_line(colour_folder: Path):
+    from labelclean.learning import runtime
+
+    other = {"options": "others", "images or labels": "", "image size": "", "precision": ""}
+    runtime.save_checkpoint(colour_folder / "report.run" / "checkpoint.pt", {}, other)
+    done = run("filter", "images", "labels.csv", "--resume", *QUICK, cwd=colour_folder)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "report.run/checkpoint.pt: the checkpoint was made with other options" in done.stderr
+    assert not (colour_folder / "report.csv").exists()
+
+
+def test_a_whole_run_prints_its_summary_on_stdout_and_nothing_else(colour_folder: Path):
+    done = run("filter", "images", "labels.csv", *QUICK, cwd=colour_folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith("images:        60 judged, of 60 rows\n")
+    assert done.stdout.endswith("report:        report.csv\n")
+    assert (colour_folder / "report.meta.json").exists()
+
+
+def test_the_report_goes_to_stdout_and_the_summary_to_stderr(colour_folder: Path):
+    done = run("filter", "images", "labels.csv", "--out", "-", *QUICK, cwd=colour_folder)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 61 and lines[0].startswith("image,given_label,suggested_label,")
+    assert "noise rate:" in done.stderr
+    assert sorted(p.name for p in colour_folder.iterdir()) == ["images", "labels.csv"]
+
+
+def test_json_is_for_machines_and_fail_over_for_continuous_integration(colour_folder: Path):
+    command = ("filter", "images", "labels.csv", "--json", "--force", *QUICK)
+    done = run(*command, "--fail-over", "0%", "--threshold", "0", cwd=colour_folder)
+    summary = json.loads(done.stdout)
+    assert summary["rows"] == 60 and summary["label_issues"] == 60
+    assert done.returncode == (1 if summary["noise_rate"] > 0 else 0)
+    assert ("is above 0.0%" in done.stderr) == (summary["noise_rate"] > 0)
+    assert run(*command, "--fail-over", "100%", cwd=colour_folder).returncode == 0
+
+
+def test_an_interruption_is_130_and_says_how_to_go_on(colour_folder: Path):
+    import signal
+
+    command = [sys.executable, "-m", "labelclean", "filter", "images", "labels.csv"]
+    with subprocess.Popen(
+        [*command, "--epochs", "100000", "--batch-size", "16"],
+        cwd=colour_folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()  # plain lines where there is no terminal
+        assert first.startswith("training ") and "images/s" in first and " left" in first
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest.splitlines()[-1] == (
+        "labelclean: interrupted; the same command with --resume goes on from the last checkpoint"
+    )
+    assert not (colour_folder / "report.csv").exists()
+
+
+def test_hostile_names_reach_neither_the_terminal_nor_a_spreadsheet(colour_folder: Path):
+    evil = "=cmd('x')\x1b[31m \U0001f600\n.png"
+    os.rename(colour_folder / "images" / "00.png", colour_folder / "images" / evil)
+    labels = (colour_folder / "labels.csv").read_text()
+    labels = labels.replace("00.png,red", f'"{evil}",red')
+    (colour_folder / "labels.csv").write_text(labels)
+    done = run("filter", "images", "labels.csv", "--threshold", "0", *QUICK, cwd=colour_folder)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    raw = (colour_folder / "report.csv").read_text()
+    assert "\"'=cmd('x')" in raw
+
+    from labelclean.report.table import Report
+
+    assert Report.read(colour_folder / "report.csv").frame["image"][0] == evil
+
+
+def test_a_symlink_loop_ends(colour_folder: Path):
+    for k in range(60):
+        name = ("red", "green", "blue")[k % 3]
+        (colour_folder / "classes" / name).mkdir(parents=True, exist_ok=True)
+        source = colour_folder / "images" / f"{k:02d}.png"
+        source.rename(colour_folder / "classes" / name / source.name)
+    (colour_folder / "classes" / "red" / "loop").symlink_to(colour_folder / "classes")
+    done = run("filter", "classes", *QUICK, cwd=colour_folder)
+    assert done.returncode == 0, done.stderr
+    assert "60 judged, of 60 rows" in done.stdout
+
+
+def test_demo_refuses_a_folder_with_other_things(colour_folder: Path):
+    done = run("demo", colour_folder)
+    assert done.returncode == 2 and "is not empty" in done.stderr
+
+
+def test_evaluate_wants_a_truth_that_names_the_images(colour_folder: Path):
+    assert run("filter", "images", "labels.csv", *QUICK, cwd=colour_folder).returncode == 0
+    _write(colour_folder, "other.csv", "image,label\nx.png,red\n")
+    for truth, says in (("gone.csv", "no such file"), ("other.csv", "names no image of report.csv")):
+        done = run("evaluate", "report.csv", "--truth", truth, cwd=colour_folder)
+        assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
+    done = run("evaluate", "report.csv", "--truth", "labels.csv", "--json", cwd=colour_folder)
+    assert json.loads(done.stdout)["wrong_labels"] == 0

@@ -44,7 +44,12 @@ def test_minutes_and_shares_must_be_finite_and_positive(value: float):
 def test_the_paper_preset_is_section_6_1():
     paper = preset("paper")
     assert (paper.arch, paper.epochs, paper.batch_size) == ("resnet34", 1000, 128)
-    assert (paper.lr, paper.lr_drops, paper.momentum, paper.weight_decay) == (0.01, (0.8,), 0.9, 1e-4)
+    assert (paper.lr, paper.lr_drops, paper.momentum, paper.weight_decay) == (
+        0.01,
+        (0.8,),
+        0.9,
+        1e-4,
+    )
     assert (paper.pl_weight, paper.complementary) == (0.01, "paper")
     assert (paper.start, paper.ramp, paper.pl_start, paper.nl_scale) == (0, 0, 0, 1)
 

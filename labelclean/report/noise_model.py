@@ -142,8 +142,8 @@ def training_gain(
     weights = np.bincount(given_pairs[wrong], minlength=num_classes**2) / np.maximum(count, 1)
     if quantile is None:
         return max(0.0, float(there.mean()))  # the others' mean distance from their base is 0
-    gap = np.quantile(there, quantile) - _quantile(elsewhere - base[pairs], weights[pairs], quantile)
-    return max(0.0, float(gap))
+    usual = _quantile(elsewhere - base[pairs], weights[pairs], quantile)
+    return max(0.0, float(np.quantile(there, quantile)) - usual)
 
 
 def _quantile(values: Floats, weights: Floats, quantile: float) -> float:
@@ -187,7 +187,8 @@ def against(found: Posterior) -> Floats:
     before = found.prior[:, 0], 1 - found.prior[:, 0]
     after = found.candidates[:, 0], found.candidates[:, 1:].sum(axis=1) + found.rest
     odds = [np.log(right + 1e-12) - np.log(wrong + 1e-12) for right, wrong in (before, after)]
-    return np.asarray(odds[0] - odds[1])
+    difference: Floats = odds[0] - odds[1]
+    return difference
 
 
 def concentration(transition: Floats) -> float:
@@ -229,7 +230,7 @@ def shrunk_rows(counts: Floats) -> Floats:
     wrong = 1 - np.trace(counts) / counts.sum()
     pooled = np.full_like(counts, wrong / (num_classes - 1))
     np.fill_diagonal(pooled, 1 - wrong)
-    rows = (counts + SHRINKAGE * pooled) / (counts.sum(axis=1, keepdims=True) + SHRINKAGE)
+    rows: Floats = (counts + SHRINKAGE * pooled) / (counts.sum(axis=1, keepdims=True) + SHRINKAGE)
     for _ in range(3):
         right = np.diag(rows)
         most = DOMINANCE * np.minimum(right[:, None], right[None, :])
@@ -303,7 +304,7 @@ def _surest(model: NoiseModel, candidates: Candidates, share: float) -> Ints:
 
 
 def anchored_rate(model: NoiseModel, candidates: Candidates) -> float:
-    """Share of wrong labels among the surest rows: too low where hard images are mislabelled more."""
+    """Share of wrong labels among the surest rows: less than in all if hard images have more."""
     surest = candidates.take(_surest(model, candidates, SUREST))
     found = posterior(model, surest)
     leads = found.prior.argmax(axis=1) == 0

@@ -386,7 +386,7 @@ def _next_step(
         words += [str(Path(source).parent), labels]
     else:
         words += [str(source), labels]
-    if False and options.root is not None:
+    if isinstance(table.images, ArrayImages) and images_as is None and options.root is not None:
         words += ["--root", str(options.root)]
     truth = ["--truth", str(out / noisy_files.TRUTH)]
     return shlex.join(words), shlex.join(["labelclean", "evaluate", "report.csv", *truth])

@@ -20,6 +20,7 @@ from labelclean.data import noise, noisy_files
 from labelclean.data.instance_noise import instance_dependent
 from labelclean.data.sources import SourceOptions, read
 from labelclean.errors import ConfigError, LabelcleanError
+from labelclean.progress import Reporter
 from labelclean.workflows.injecting import NoiseSpec, inject_noise
 
 CLASSES = noise.CIFAR10_CLASSES
@@ -119,6 +120,20 @@ def test_filter_reads_the_labels_of_cifar_as_they_are(cifar10_root, tmp_path):
     assert [table.class_names[k] for k in table.labels] == given
 
 
+def test_noise_starts_from_the_true_labels_of_cifar_whatever_the_table_says(cifar10_root, tmp_path):
+    rows = [f"train/{k:05d},{CLASSES[k % 10 if k % 4 else 0]}" for k in range(60)]
+    (tmp_path / "some.csv").write_text("\n".join(["image,label", *rows]))
+    notes: list[str] = []
+    reporter = Reporter()
+    reporter.note = notes.append
+    done = inject("cifar10", tmp_path, root=cifar10_root, labels=tmp_path / "some.csv", symm=0.5,
+                  reporter=reporter)  # fmt: skip
+    assert "12 given labels are not cifar10's own: its own are taken" in notes
+    assert (done.images, done.wrong) == (60, 30)
+    truth = [row["label"] for row in rows_of(tmp_path / "out/truth.csv")]
+    assert truth == [CLASSES[k % 10] for k in range(60)]
+
+
 @pytest.mark.parametrize("split", ["all", "train,test"])
 @pytest.mark.parametrize("images_as", [None, "folder", "parquet"])
 def test_test_rows_of_cifar_keep_their_labels_and_change_nothing_for_the_others(
@@ -210,6 +225,8 @@ def test_names_that_need_quotes_come_back_as_they_were(tmp_path):
         ("from,to,rate\nred,green,0.5\ngreen,blue,0.2", None),
         ("To,From\ngreen,red\nblue,green", 0.5),
         ("true,red,green,blue\nred,0.5,0.5,0\ngreen,0,0.8,0.2", None),
+        ("true,green,blue\ngreen,0.8,0.2", None),
+        ("true,blue\ngreen,1", None),  # no column for the class itself: none is kept
     ],
 )
 def test_a_mapping_may_be_pairs_or_a_matrix(colour_folder, tmp_path, lines, asymm):
@@ -218,9 +235,10 @@ def test_a_mapping_may_be_pairs_or_a_matrix(colour_folder, tmp_path, lines, asym
     (tmp_path / "map.csv").write_text(lines)
     done = inject(colour_folder / "images", tmp_path, labels=tmp_path / "true.csv",
                   mapping=tmp_path / "map.csv", asymm=asymm)  # fmt: skip
-    turned = 10 if asymm else 4
+    turned = 10 if asymm else 20 if lines.endswith("green,1") else 4
+    red = 10 if "red" in lines else 0
     # classes are in alphabetical order: blue, green, red
-    assert done.counts.tolist() == [[20, 0, 0], [turned, 20 - turned, 0], [0, 10, 10]]
+    assert done.counts.tolist() == [[20, 0, 0], [turned, 20 - turned, 0], [0, red, 20 - red]]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +296,20 @@ def test_human_labels_are_taken_from_text_and_tables(cifar10_root, tmp_path, nam
     assert (facts["kind"], facts["realised_rate"]) == ("human", 0.2)
     assert facts["rate"] is facts["exact"] is facts["seed"] is None
     assert done.wrong == 40
+
+
+def test_human_labels_of_all_rows_and_of_those_that_may_turn_are_the_same(colour_folder, tmp_path):
+    rows = rows_of(colour_folder / "labels.csv")
+    lines = [f"{row['image']},{row['label']},{'val' if k < 9 else 'train'}"
+             for k, row in enumerate(rows)]  # fmt: skip
+    (tmp_path / "split.csv").write_text("\n".join(["image,label,split", *lines]))
+    human = ["red"] * 9 + ["blue" if k % 4 else rows[k]["label"] for k in range(9, 60)]
+    for name, part in (("all", human), ("some", human[9:])):
+        (tmp_path / f"{name}.txt").write_text("\n".join(part))
+        inject(colour_folder / "images", tmp_path, out=name, labels=tmp_path / "split.csv",
+               human=tmp_path / f"{name}.txt")  # fmt: skip
+        given = [row["label"] for row in rows_of(tmp_path / name / "labels.csv")]
+        assert given == [row["label"] for row in rows[:9]] + human[9:]
 
 
 @pytest.mark.parametrize(
