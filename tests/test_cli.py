@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 QUICK = ("--epochs", "2", "--batch-size", "16", "--quiet")
 
@@ -250,7 +249,10 @@ def test_demo_refuses_a_folder_with_other_things(colour_folder: Path):
 def test_evaluate_wants_a_truth_that_names_the_images(colour_folder: Path):
     assert run("filter", "images", "labels.csv", *QUICK, cwd=colour_folder).returncode == 0
     _write(colour_folder, "other.csv", "image,label\nx.png,red\n")
-    for truth, says in (("gone.csv", "no such file"), ("other.csv", "names no image of report.csv")):
+    for truth, says in (
+        ("gone.csv", "no such file"),
+        ("other.csv", "names no image of report.csv"),
+    ):
         done = run("evaluate", "report.csv", "--truth", truth, cwd=colour_folder)
         assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
     done = run("evaluate", "report.csv", "--truth", "labels.csv", "--json", cwd=colour_folder)

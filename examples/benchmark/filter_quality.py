@@ -176,28 +176,20 @@ def judged(job: Job, out: Path) -> list[dict[str, object]]:
     if job.method == "ce":
         p = said["epoch_p_given"].astype(np.float64)
         top = said["top_classes"]
-        suggested = np.where(top[:, 0] != given, top[:, 0], top[:, 1])
-        rate = float((p < 0.5).mean())
-        rows.append(figures("ce p_y", p, 1 - p, p < 0.5, suggested, rate, given, truth, seconds))
+        best = np.where(top[:, 0] != given, top[:, 0], top[:, 1])
+        is_issue, rate = p < 0.5, float((p < 0.5).mean())
+        suggested = np.where(is_issue, best, given)
+        rows.append(figures("ce p_y", p, 1 - p, is_issue, suggested, rate, given, truth, seconds))
     return [facts | row for row in rows]
 
 
 def decide(given, said, classes, seed):  # type: ignore[no-untyped-def]
     from labelclean.config import VerdictConfig
+    from labelclean.predictions import Predictions
     from labelclean.report import scores
 
-    return scores.decide(
-        given,
-        said["p_given"],
-        said["margin"],
-        said["top_classes"],
-        said["top_probs"],
-        classes,
-        VerdictConfig(),
-        seed,
-        epoch_p_given=said["epoch_p_given"],
-        epoch_margin=said["epoch_margin"],
-    )
+    verdict, predictions = VerdictConfig(), Predictions(**said)
+    return scores.decide(given, predictions, num_classes=classes, verdict=verdict, seed=seed)
 
 
 def figures(
@@ -248,7 +240,8 @@ def cleanlab_row(
     is_issue = find_label_issues(given, probs)
     score = get_label_quality_scores(given, probs)
     top = probs.argsort(axis=1)[:, ::-1]
-    suggested = np.where(top[:, 0] != given, top[:, 0], top[:, 1])
+    best = np.where(top[:, 0] != given, top[:, 0], top[:, 1])
+    suggested = np.where(is_issue, best, given)
     rate = 1 - float(np.trace(estimate_joint(given, probs)))
     return figures("cleanlab", score, 1 - score, is_issue, suggested, rate, given, truth, seconds)
 

@@ -17,9 +17,6 @@ from torch import Tensor, nn
 from labelclean.errors import ConfigError, RunError
 from labelclean.learning.smallnet import SMALL_IMAGE, WIDTHS, SmallNet
 
-SMALL_IMAGE = (
-    64  # px; up to here the first layer keeps the resolution, as the paper's CIFAR nets do
-)
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
 ARCHITECTURES = ("smallnet", "resnet10", *TORCHVISION, "timm:NAME")
 TIMM = "timm:"

@@ -17,7 +17,7 @@ from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
 from labelclean.learning.guard import ClassCounts
 from labelclean.learning.methods import class_weights
-from labelclean.learning.predictions import ScoreSums
+from labelclean.learning.predicting import ScoreSums
 
 
 class BatchSource(Protocol):

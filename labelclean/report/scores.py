@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 from labelclean.config import VerdictConfig
+from labelclean.predictions import Predictions
 from labelclean.report import noise_model
+from labelclean.report.conflicts import resolve
 from labelclean.report.noise_model import Candidates, Floats, Ints, NoiseModel
 
 FIT_ROWS = 20_000  # the model has few parameters; more for many classes
@@ -61,57 +63,23 @@ class Decision:
     confusable_pairs: tuple[Pair, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """What a network says of each row; NaN and class -1 where it says nothing.
-
-    p_given        (n,)    probability of the given label, by the network at the end
-    margin         (n,)    its logit less the largest other one
-    top_classes    (n, k)  most probable classes, falling, with top_probs (n, k)
-    epoch_p_given  (n,)    means over the last epochs of training, with epoch_margin (n,); NaN for
-                           rows that were not trained on; they better the ranking
-    other_classes  (n, s)  drawn at random among those not given, with other_probs (n, s): where
-                           k < c, they show how much was learned by heart
-    """
-
-    p_given: Singles
-    margin: Singles
-    top_classes: NDArray[np.int32]
-    top_probs: Singles
-    epoch_p_given: Singles | None = None
-    epoch_margin: Singles | None = None
-    other_classes: NDArray[np.int32] | None = None
-    other_probs: Singles | None = None
-
-
 def decide(
     labels: Ints,
-    p_given: Singles,
-    margin: Singles,
-    top_classes: NDArray[np.int32],
-    top_probs: Singles,
+    outputs: Predictions,
+    *,
     num_classes: int,
     verdict: VerdictConfig,
+    first: Ints | None = None,
     seed: int = 0,
-    *,
-    epoch_p_given: Singles | None = None,
-    epoch_margin: Singles | None = None,
-    other_classes: NDArray[np.int32] | None = None,
-    other_probs: Singles | None = None,
 ) -> Decision:
-    """Judges every label; labels (n,) given, -1: none; the other arrays as in Outputs."""
-    outputs = Outputs(
-        p_given=p_given,
-        margin=margin,
-        top_classes=top_classes,
-        top_probs=top_probs,
-        epoch_p_given=epoch_p_given,
-        epoch_margin=epoch_margin,
-        other_classes=other_classes,
-        other_probs=other_probs,
-    )
+    """Judges every label.
+
+    labels  (n,)  given, -1: none
+    first   (n,)  first row of the same content (find_duplicates); None: all differ
+    """
+    p_given, margin, epoch_p_given = outputs.p_given, outputs.margin, outputs.epoch_p_given
     labels = np.asarray(labels, dtype=np.int64)
-    seen = top_classes[:, 0] >= 0
+    seen = outputs.top_classes[:, 0] >= 0
     judged = np.flatnonzero(seen & (labels >= 0) & np.isfinite(p_given) & np.isfinite(margin))
     state = _unjudged(labels, outputs, num_classes)
     if not len(judged):
@@ -120,7 +88,10 @@ def decide(
     sample = _draw(judged, max(FIT_ROWS, 100 * num_classes), generator)
     candidates, others = _candidates(labels, outputs, sample, num_classes)
     gain = noise_model.training_gain(candidates, num_classes, others=others)
-    model = noise_model.fit(candidates, num_classes, gain)
+    full = noise_model.fit(candidates, num_classes, gain)
+    model = replace(full, gain=gain * noise_model.share_of_gain(candidates))
+    for _ in range(2 if model.gain < gain else 0):
+        model = noise_model.refine(model, candidates)
 
     ranks = model.sharpness * _evidence(outputs, judged, model.gain)
     weight = noise_model.concentration(model.transition)
@@ -139,13 +110,16 @@ def decide(
         )
         best[part], best_share[part], second[part] = _alternatives(some, found.candidates)
     probability = _along(ranks, wrong)
-    order = np.lexsort((judged, ranks))
+    if first is not None:
+        everywhere = np.full(len(labels), np.nan)
+        everywhere[judged] = probability
+        probability = resolve(everywhere, first, labels)[judged]
+    order = np.lexsort((judged, ranks, -probability))
     place = np.empty(len(judged))
     place[order] = np.arange(1, len(judged) + 1) / len(judged)
     score = (1 - RANK_SHARE) * (1 - probability) + RANK_SHARE * place
-    mean_p = p_given[judged]  # the paper's p_y is the mean over epochs, where there is one
-    if epoch_p_given is not None:
-        mean_p = np.where(np.isfinite(epoch_p_given[judged]), epoch_p_given[judged], mean_p)
+    # the paper's p_y is the mean over epochs, where there is one
+    mean_p = np.where(np.isfinite(epoch_p_given[judged]), epoch_p_given[judged], p_given[judged])
     is_issue = _verdict(verdict, order, probability, mean_p)
     given = labels[judged]
     noise_rate = float(probability.mean())
@@ -163,14 +137,14 @@ def decide(
         state,
         noise_rate=noise_rate,
         noise_rate_interval=_interval(
-            noise_rate, model, candidates, others, len(judged), generator
+            noise_rate, model, full, candidates, others, len(judged), generator
         ),
         transition_matrix=noise_model.shrunk_rows(counts),
         confusable_pairs=_pairs(given[is_issue], best[is_issue], np.bincount(given)),
     )
 
 
-def _unjudged(labels: Ints, outputs: Outputs, num_classes: int) -> Decision:
+def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Decision:
     """No row judged: the given labels stay, unlabelled rows get what the network says."""
     count = len(labels)
     tops = outputs.top_classes.astype(np.int64)
@@ -202,7 +176,7 @@ def _draw(rows: Ints, count: int, generator: np.random.Generator) -> Ints:
 
 
 def _candidates(
-    labels: Ints, outputs: Outputs, rows: Ints, num_classes: int, with_others: bool = True
+    labels: Ints, outputs: Predictions, rows: Ints, num_classes: int, with_others: bool = True
 ) -> tuple[Candidates, tuple[Ints, Floats] | None]:
     candidates = noise_model.gather_candidates(
         labels[rows],
@@ -212,21 +186,19 @@ def _candidates(
         num_classes,
         _is_trained(outputs, rows),
     )
-    if not with_others or outputs.other_classes is None or outputs.other_probs is None:
+    if not with_others or not outputs.other_classes.shape[1]:
         return candidates, None
     probs = outputs.other_probs[rows].astype(np.float64)
     scores = noise_model.log_probs(probs, num_classes) - candidates.mean[:, None]
     return candidates, (outputs.other_classes[rows].astype(np.int64), scores)
 
 
-def _evidence(outputs: Outputs, rows: Ints, gain: float) -> Floats:
+def _evidence(outputs: Predictions, rows: Ints, gain: float) -> Floats:
     """Mean of the log-odds of the given label and its margin over the sources: high is right.
 
     The mean ranks better than any of its parts: they err at different rows.
     """
     evidence = _log_odds_and_margin(outputs.p_given[rows], outputs.margin[rows])
-    if outputs.epoch_p_given is None or outputs.epoch_margin is None:
-        return evidence
     epochs = _log_odds_and_margin(outputs.epoch_p_given[rows], outputs.epoch_margin[rows])
     return np.where(_is_trained(outputs, rows), (evidence + epochs) / 2, evidence + gain)
 
@@ -236,9 +208,7 @@ def _log_odds_and_margin(p_given: Singles, margin: Singles) -> Floats:
     return (np.log(p + 1e-5) - np.log(1 - p + 1e-5) + margin) / 2
 
 
-def _is_trained(outputs: Outputs, rows: Ints) -> Flags:
-    if outputs.epoch_margin is None:
-        return np.ones(len(rows), dtype=np.bool_)
+def _is_trained(outputs: Predictions, rows: Ints) -> Flags:
     return np.isfinite(outputs.epoch_margin[rows])
 
 
@@ -287,16 +257,21 @@ def _verdict(verdict: VerdictConfig, order: Ints, probability: Floats, p_given: 
 def _interval(
     noise_rate: float,
     model: NoiseModel,
+    full: NoiseModel,
     candidates: Candidates,
     others: tuple[Ints, Floats] | None,
     count: int,
     generator: np.random.Generator,
 ) -> tuple[float, float]:
-    """Where the share of wrong labels may lie: the estimators' span, widened by resampling."""
+    """Where the share of wrong labels may lie: the estimators' span, widened by resampling.
+
+    full  the model with all of the training gain, whatever may speak against it
+    """
     num_classes = len(model.transition)
-    careful = noise_model.training_gain(candidates, num_classes, 0.25, others)
+    careful = min(model.gain, noise_model.training_gain(candidates, num_classes, 0.25, others))
     rates = [
         noise_rate,
+        _rate(full, candidates),
         _rate(noise_model.refine(replace(model, gain=careful), candidates), candidates),
         noise_model.anchored_rate(model, candidates),
     ]

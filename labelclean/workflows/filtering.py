@@ -17,7 +17,7 @@ from labelclean.config import PRESETS, FilterConfig
 from labelclean.data import sources
 from labelclean.data.duplicates import conflicting
 from labelclean.learning import runtime
-from labelclean.learning.predictions import Predictions
+from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
 from labelclean.report import scores, selftest
 from labelclean.report.table import ConfusablePair, Report, ReportMeta, check_can_write
@@ -25,6 +25,7 @@ from labelclean.workflows.learning import CHECKPOINT, Learned, in_run_dir, learn
 from labelclean.workflows.preparing import Samples, prepare
 
 NAMED = 5  # images in a note on conflicts
+HARDLY_BELIEVED = 0.5  # noise rate from which on the user is told to doubt it
 
 
 def default_preset(device: str) -> str:
@@ -96,15 +97,11 @@ def _judge(
     def decide(labels: NDArray[np.int64], predictions: Predictions) -> scores.Decision:
         return scores.decide(
             labels,
-            predictions.p_given,
-            predictions.margin,
-            predictions.top_classes,
-            predictions.top_probs,
-            table.num_classes,
-            verdict,
-            train.seed,
-            epoch_p_given=predictions.epoch_p_given,
-            epoch_margin=predictions.epoch_margin,
+            predictions,
+            first=samples.first,
+            num_classes=table.num_classes,
+            verdict=verdict,
+            seed=train.seed,
         )
 
     decision = decide(table.labels, learned.predictions.replaced(rows, learned.as_given))
@@ -166,7 +163,7 @@ def _report(
         confusable_pairs=pairs,
         checkpoint=None if learned.weights is None else str(learned.weights),
         self_test=None if tested is None else tested.to_json(),
-        notes=(*table.notes, *_conflict_notes(samples)),
+        notes=(*table.notes, *_conflict_notes(samples), *_doubts(decision)),
     )
     return Report.from_columns(columns, meta)
 
@@ -187,6 +184,16 @@ def _conflict_notes(samples: Samples) -> list[str]:
     )
     are = "image is" if len(images) == 1 else "images are"
     return [f"{len(images):,} {are} there more than once with different labels: {named}"]
+
+
+def _doubts(decision: scores.Decision) -> list[str]:
+    """What makes the figures hard to believe."""
+    if decision.noise_rate <= HARDLY_BELIEVED:
+        return []
+    return [
+        f"{decision.noise_rate:.0%} of the labels look wrong: if that cannot be, the network has "
+        "learned too little; try more --epochs or a larger --arch"
+    ]
 
 
 def _versions() -> dict[str, str]:

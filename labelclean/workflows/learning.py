@@ -18,8 +18,9 @@ from labelclean.config import FilterConfig, TrainConfig, auto_epochs
 from labelclean.data.batches import Batches
 from labelclean.errors import RunError
 from labelclean.learning import features, models, runtime, trainer
-from labelclean.learning.predictions import Predictions, ScoreSums, predict
+from labelclean.learning.predicting import ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
+from labelclean.predictions import Predictions
 from labelclean.progress import Advance, Reporter
 from labelclean.workflows.preparing import Samples
 
@@ -200,6 +201,7 @@ def _predict(
         num_classes=len(run.class_weights),
         dtype=run.dtype,
         flip=run.config.flip and not isinstance(run.batches, features.FeatureBatches),
+        seed=run.config.seed,
         sums=sums,
         on_rows=on_rows,
     )

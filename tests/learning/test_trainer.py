@@ -15,7 +15,7 @@ from labelclean.config import PRESETS, TrainConfig
 from labelclean.data.batches import Batches
 from labelclean.errors import RunError
 from labelclean.learning import runtime, trainer
-from labelclean.learning.predictions import predict
+from labelclean.learning.predicting import predict
 from labelclean.learning.run import Run, learning_rate
 
 CPU = torch.device("cpu")

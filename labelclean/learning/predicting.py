@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -11,37 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelclean.data.batches import Batch
+from labelclean.learning.losses import draw_complementary
+from labelclean.predictions import Predictions
 
 TOP = 10  # classes kept per row: memory grows with n, not with n × c
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """One row for each row of the source; NaN (class -1) where there was no image to look at.
-
-    p_given       (n,)    float32  probability of the given label; NaN without one
-    margin        (n,)    float32  logit of the given label minus the largest other logit
-    top_classes   (n, k)  int32    most probable classes, falling
-    top_probs     (n, k)  float32  their probabilities
-    epoch_p_given, epoch_margin    (n,) float32  means over the last epochs of training, of
-                          augmented images; NaN for rows that were not trained on
-    """
-
-    p_given: NDArray[np.float32]
-    margin: NDArray[np.float32]
-    top_classes: NDArray[np.int32]
-    top_probs: NDArray[np.float32]
-    epoch_p_given: NDArray[np.float32]
-    epoch_margin: NDArray[np.float32]
-
-    def replaced(self, rows: NDArray[np.int64], others: Predictions) -> Predictions:
-        """A copy with those of other predictions in the given rows."""
-        columns = {}
-        for each in fields(self):
-            column = getattr(self, each.name).copy()
-            column[rows] = getattr(others, each.name)[rows]
-            columns[each.name] = column
-        return Predictions(**columns)
+OTHERS = 3  # classes drawn besides, where there are more
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
@@ -79,6 +52,40 @@ class ScoreSums:
             tensor.copy_(state[name])
 
 
+class _Columns:
+    """The arrays of Predictions, filled batch by batch; NaN and class -1 until then."""
+
+    def __init__(self, count: int, num_classes: int) -> None:
+        kept = min(TOP, num_classes)
+        others = OTHERS if num_classes > TOP else 0
+        self.p_given, self.margin = np.full((2, count), np.nan, dtype=np.float32)
+        self.top_classes = np.full((count, kept), -1, dtype=np.int32)
+        self.top_probs = np.full((count, kept), np.nan, dtype=np.float32)
+        self.other_classes = np.full((count, others), -1, dtype=np.int32)
+        self.other_probs = np.full((count, others), np.nan, dtype=np.float32)
+
+    def fill(
+        self, index: Tensor, logits: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> None:
+        """index (b,) rows, logits (b, c), labels (b,) below 0 for none."""
+        probs = logits.softmax(dim=1)
+        given, is_labelled = labels.clamp(min=0), labels >= 0
+        top = probs.topk(self.top_classes.shape[1], dim=1)
+        count = self.other_classes.shape[1]
+        others = draw_complementary(given, probs.shape[1], count, generator)
+        found = {
+            "p_given": probs.gather(1, given[:, None])[:, 0].where(is_labelled, torch.nan),
+            "margin": margin(logits, given).where(is_labelled, torch.nan),
+            "top_classes": top.indices,
+            "top_probs": top.values,
+            "other_classes": others,
+            "other_probs": probs.gather(1, others),
+        }
+        rows = index.cpu().numpy()
+        for name, values in found.items():
+            getattr(self, name)[rows] = values.cpu().numpy()
+
+
 @torch.no_grad()
 def predict(
     network: nn.Module,
@@ -88,6 +95,7 @@ def predict(
     num_classes: int,
     dtype: torch.dtype,
     flip: bool,
+    seed: int = 0,
     sums: ScoreSums | None = None,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Predictions:
@@ -97,28 +105,16 @@ def predict(
     flip    average the logits of each image and its mirror image
     sums    of the training, for the epoch means
     """
-    count = len(labels)
-    kept = min(TOP, num_classes)
-    p_given, margins = np.full((2, count), np.nan, dtype=np.float32)
-    classes = np.full((count, kept), -1, dtype=np.int32)
-    probs = np.full((count, kept), np.nan, dtype=np.float32)
+    columns = _Columns(len(labels), num_classes)
+    generator = torch.Generator(labels.device).manual_seed(seed)
     network.eval()
     for batch in batches:
         with torch.autocast(batch.images.device.type, dtype, enabled=dtype != torch.float32):
             logits = network(batch.images).float()
             if flip:
                 logits = (logits + network(batch.images.flip(3)).float()) / 2
-        all_probs = logits.softmax(dim=1)
-        top = all_probs.topk(kept, dim=1)
-        index, asked = batch.index.cpu().numpy(), labels[batch.index]
-        classes[index], probs[index] = top.indices.cpu().numpy(), top.values.cpu().numpy()
-        column = asked.clamp(min=0)[:, None]
-        has_label = asked >= 0
-        p = torch.where(has_label, all_probs.gather(1, column)[:, 0], torch.nan)
-        p_given[index] = p.cpu().numpy()
-        margins[index] = (
-            torch.where(has_label, margin(logits, column[:, 0]), torch.nan).cpu().numpy()
-        )
-        on_rows(len(index))
-    means = np.full((2, count), np.nan, dtype=np.float32) if sums is None else sums.means()
-    return Predictions(p_given, margins, classes, probs, *means)
+        columns.fill(batch.index, logits, labels[batch.index], generator)
+        on_rows(len(batch.index))
+    nothing = np.full(len(labels), np.nan, dtype=np.float32)
+    epoch_p_given, epoch_margin = (nothing, nothing) if sums is None else sums.means()
+    return Predictions(**vars(columns), epoch_p_given=epoch_p_given, epoch_margin=epoch_margin)

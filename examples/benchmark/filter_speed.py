@@ -1,0 +1,165 @@
+"""How fast `filter` is: training beside the bare network, --help, memory by number of images.
+
+    python examples/benchmark/filter_speed.py
+
+Training: images a second of whole epochs of the loop (reading, augmentation, loss, optimiser,
+averaged weights, scores) over those of the same network's forward and backward pass on one batch
+that is in memory already; in turn, five times, the median ratio. Memory: the peak of a process
+that filters so many generated images of 8 px for one epoch, from a cold cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROUNDS = 5
+
+
+def training_ratio(images: int, size: int) -> tuple[float, float, float]:
+    """(loop images/s, bare images/s, median ratio) on this machine's default device."""
+    import torch
+
+    from labelclean.config import PRESETS, preset
+    from labelclean.data.cache import Pixels
+    from labelclean.data.images import ImageSpec
+    from labelclean.data.samples import OK, SampleTable
+    from labelclean.learning import runtime, trainer
+    from labelclean.learning.run import Run
+    from labelclean.workflows.filtering import default_preset
+    from labelclean.workflows.learning import set_up
+    from labelclean.workflows.preparing import Samples
+
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
+    labels = np.arange(images, dtype=np.int64) % 10
+    rows, status = np.arange(images), np.full(images, OK, dtype=object)
+    stored = Pixels(
+        status=status, reason=status, digest=np.zeros((images, 2), np.uint64), pixels=pixels
+    )
+    table = SampleTable(
+        images=None,  # type: ignore[arg-type]  # nothing is read: the pixels are there
+        paths=("",) * images,
+        labels=labels,
+        class_names=tuple("0123456789"),
+        status=status,
+        held_out=np.zeros(images, bool),
+        root=None,
+    )
+    samples = Samples(
+        table=table,
+        pixels=stored,
+        spec=ImageSpec(size=size, resize=size),
+        first=rows,
+        rows=rows,
+        train_rows=rows,
+    )
+    device = runtime.choose_device("auto")
+    dtype = runtime.choose_precision("auto", device)
+    train = preset(default_preset("auto"), epochs=2 * ROUNDS)
+    assert train.arch == PRESETS[default_preset("auto")].arch
+    model, batches = set_up(samples, labels, train, device, dtype)
+    run = Run(model, batches, train, num_classes=10, dtype=dtype)
+    batch = next(iter(batches.epoch(0)))
+    steps = batches.steps_per_epoch
+
+    def bare() -> float:
+        began = time.perf_counter()
+        for _ in range(steps):
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                logits = model(batch.images)
+            logits.float().logsumexp(dim=1).mean().backward()
+        float(logits.sum())  # sync point
+        return steps * len(batch.images) / (time.perf_counter() - began)
+
+    def loop() -> float:
+        began = time.perf_counter()
+        for _ in trainer._train_epoch(run, lambda progress: None):
+            pass
+        run.epoch, run.step = run.epoch + 1, 0
+        run.begin_epoch()
+        return images / (time.perf_counter() - began)
+
+    bare(), loop()  # the first round allocates
+    pairs = [(loop(), bare()) for _ in range(ROUNDS)]
+    ratio = statistics.median(a / b for a, b in pairs)
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), ratio
+
+
+def help_seconds() -> float:
+    command = [sys.executable, "-m", "labelclean", "--help"]
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def write_tiny(folder: Path, count: int) -> None:
+    """Images of 8 px in two class folders."""
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for name in ("even", "odd"):
+        (folder / name).mkdir(parents=True)
+    for row in range(count):
+        pixels = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / ("even", "odd")[row % 2] / f"{row:08}.bmp")
+
+
+def peak_mebibytes(count: int) -> float:
+    """Peak memory of the process that filters so many images, without its decoding processes."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_tiny(folder / "images", count)
+        command = [sys.executable, __file__, "--filter", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return float(done.stdout.split()[-1])
+
+
+def filter_once(folder: Path) -> None:
+    from labelclean import filter_dataset
+    from labelclean.config import FilterConfig, RuntimeConfig, preset
+    from labelclean.workflows.filtering import default_preset
+
+    config = FilterConfig(
+        train=preset(default_preset("auto"), epochs=1),
+        runtime=RuntimeConfig(cache_dir=folder / "cache"),
+    )
+    filter_dataset(folder / "images", config=config, out=folder / "report.csv")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=4_000, help="of the training measure")
+    parser.add_argument("--size", type=int, default=32, help="px")
+    parser.add_argument("--memory", default="10000,100000", help="numbers of images")
+    parser.add_argument("--filter", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.filter:
+        filter_once(options.filter)
+        return
+    import torch
+
+    print(f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores")
+    loop, bare, ratio = training_ratio(options.images, options.size)
+    print(f"training {loop:,.0f} images/s, bare network {bare:,.0f}, ratio {ratio:.2f}")
+    print(f"labelclean --help {help_seconds():.2f} s")
+    for count in map(int, options.memory.split(",")):
+        print(f"peak memory of {count:,} images: {peak_mebibytes(count):,.0f} MiB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
