@@ -8,18 +8,11 @@ import json
 import os
 import re
 import shutil
-import signal
 import tempfile
-import threading
-import time
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
-    BrokenExecutor,
-    CancelledError,
-    Future,
     ThreadPoolExecutor,
     wait,
 )
@@ -28,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 from zipfile import BadZipFile
 
 import loky
@@ -49,10 +42,10 @@ from labelclean.data.images import (
     UnreadableImage,
     content_digest,
     decode,
-    decode_block,
     quiet,
 )
 from labelclean.data.samples import MISSING, UNREADABLE, ImageSource, SampleTable
+from labelclean.data.workers import Worker
 from labelclean.errors import SourceError
 
 FORMAT = 1  # of the cache's files; raise it with every change to them or to how pixels come about
@@ -229,105 +222,6 @@ class _Knowledge:
         return status, reason
 
 
-# --- decoding in parallel ---
-
-_job: Job  # of this decoding process
-
-
-def _begin(job: Job) -> None:
-    global _job
-    _job = job
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this one
-    warnings.simplefilter("ignore")
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process when its parent was killed; it would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-def _decode_here(start: int, wanted: NDArray[np.bool_]) -> Block:
-    return decode_block(_job, start, wanted)
-
-
-class _Worker:
-    """Decodes blocks in a process of its own, so that it is known which block a crash is due to.
-
-    loky and not multiprocessing: it does not import the user's main script (and with it torch).
-    """
-
-    def __init__(self, job: Job, *, in_process: bool) -> None:
-        self._job, self._in_process = job, in_process
-        self._executor: loky.ProcessPoolExecutor | None = None
-        self._is_stopped = False
-        self._lock = threading.Lock()
-
-    def decode(self, start: int, wanted: NDArray[np.bool_]) -> list[Block]:
-        if self._in_process:
-            with suppress(BrokenExecutor):
-                return [self._send(start, wanted)]
-            # Where no process can start at all, the images are not to blame.
-            self._in_process = self._can_start()
-        if not self._in_process:
-            return [decode_block(self._job, start, wanted)]
-        rows = [start + int(at) for at in np.flatnonzero(wanted)]
-        return [self._decode_alone(row) for row in rows]
-
-    def _decode_alone(self, row: int) -> Block:
-        try:
-            return self._send(row, np.ones(1, bool))
-        except BrokenExecutor:
-            return Block(
-                start=row,
-                outcome=np.full(1, DAMAGED, np.uint8),
-                digest=np.zeros((1, 2), np.uint64),
-                reasons=((row, "the decoder crashed on it"),),
-            )
-
-    def _can_start(self) -> bool:
-        try:
-            self._submit(os.getpid).result()
-        except (BrokenExecutor, OSError):
-            self._discard()
-            return False
-        return True
-
-    def _send(self, start: int, wanted: NDArray[np.bool_]) -> Block:
-        try:
-            block: Block = self._submit(_decode_here, start, wanted).result()
-        except BrokenExecutor:
-            self._discard()
-            raise
-        return block
-
-    def _submit(self, function: Callable[..., object], *args: object) -> Future[Any]:
-        with self._lock:
-            if self._is_stopped:
-                raise CancelledError
-            if self._executor is None:
-                self._executor = loky.ProcessPoolExecutor(
-                    max_workers=1,
-                    initializer=_begin,
-                    initargs=(self._job,),
-                    env={"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"},  # large images are no leak
-                )
-            future: Future[Any] = self._executor.submit(function, *args)
-            return future
-
-    def _discard(self) -> None:
-        with self._lock:
-            if self._executor is not None:
-                self._executor.shutdown(wait=True, kill_workers=True)
-                self._executor = None
-
-    def stop(self) -> None:
-        self._is_stopped = True
-        self._discard()
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Decoding:
     table: SampleTable
@@ -358,8 +252,8 @@ class _Decoding:
             self.workers is not None or int(wanted.sum()) >= FEW
         )
         job = Job(images=self.table.images, spec=self.spec, path=path)
-        team = [_Worker(job, in_process=in_process) for _ in range(count)]
-        idle: SimpleQueue[_Worker] = SimpleQueue()
+        team = [Worker(job, in_process=in_process) for _ in range(count)]
+        idle: SimpleQueue[Worker] = SimpleQueue()
         for worker in team:
             idle.put(worker)
 
@@ -393,8 +287,6 @@ class _Decoding:
                     worker.stop()
         return _Knowledge(outcome=outcome, digest=digest, reasons=tuple(sorted(reasons)))
 
-
-# --- the files ---
 
 _PARTIAL = re.compile(r"([0-9a-f]{16})-[0-9a-f]{32}\..*\.partial")
 

@@ -148,7 +148,7 @@ def training_gain(
 
 
 def share_of_gain(candidates: Candidates) -> float:
-    """How much of training_gain to believe: 0 where the network's own doubt explains its rejections.
+    """How much of training_gain to believe: 0 where its own doubt explains what a network rejects.
 
     Right labels that the network misses score high as well, and look like wrong ones learned by
     heart. How many it expects to miss is the mean of 1 - max p; with that over all that it rejects

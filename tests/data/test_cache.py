@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelclean.data import cache
+from labelclean.data import cache, workers
 from labelclean.data.cache import Pixels, Streamed, default_cache_dir, load
 from labelclean.data.images import ImageSpec
 from labelclean.data.samples import (
@@ -206,7 +206,7 @@ def test_where_no_process_can_start_threads_decode(
     def begin(job: object) -> None:
         os._exit(1)
 
-    monkeypatch.setattr(cache, "_begin", begin)
+    monkeypatch.setattr(workers, "_begin", begin)
     expected, table = write_images(tmp_path / "in", 5)
     np.testing.assert_array_equal(loaded(table, tmp_path / "cache", workers=2).pixels, expected)
 

@@ -1,0 +1,64 @@
+"""The documentation says what the program does: options, columns, presets, changes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from labelclean.cli import app
+from labelclean.config import PRESETS
+from labelclean.report.table import COLUMNS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+COMMANDS = ("filter", "demo", "evaluate", "inject-noise")
+
+
+def _options() -> set[str]:
+    found: set[str] = set()
+    for command in COMMANDS:
+        text = CliRunner().invoke(app, [command, "--help"]).stdout
+        found |= set(re.findall(r"(?<!\w)--[a-z][a-z-]+", text))
+    return found
+
+
+@pytest.mark.parametrize("text", [README, CHANGELOG], ids=["README", "CHANGELOG"])
+def test_every_option_that_is_written_of_exists(text: str):
+    assert set(re.findall(r"(?<!\w)--[a-z][a-z-]+", text)) - {"--help"} <= _options()
+
+
+def test_every_command_is_in_the_readme():
+    for command in COMMANDS:
+        assert f"labelclean {command}" in README
+
+
+def test_the_readme_names_the_columns_of_the_report():
+    table = README.split("## The report")[1].split("\n\n")[2]
+    named = re.findall(r"`([a-z_]+)`", "\n".join(row.split("|")[1] for row in table.split("\n")[2:]))
+    assert sorted(named) == sorted(COLUMNS)
+
+
+def test_the_readme_names_the_presets():
+    assert all(f"`{name}`" in README for name in PRESETS)
+
+
+def test_the_changelog_begins_with_what_is_unreleased():
+    assert re.search(r"^## Unreleased\n\n### Added\n\n- ", CHANGELOG, flags=re.MULTILINE)
+
+
+def test_no_path_of_a_machine_and_no_large_file_is_in_the_project():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
+    if not listed:
+        pytest.skip("not a git checkout")
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        assert path.stat().st_size < 1_000_000, name
+        if path.suffix in (".py", ".md", ".toml", ".txt", ".csv", ""):
+            assert not re.search(r"/(work|root|home)/\w", path.read_text()), name
