@@ -323,6 +323,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--noises", help="only these, separated by commas")
     parser.add_argument("--methods", help="only these, separated by commas")
+    parser.add_argument("--seeds", help="only these, separated by commas")
+    parser.add_argument("--table", action="store_true", help="of what is there; train nothing")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     (options.out / "said").mkdir(parents=True, exist_ok=True)
@@ -340,10 +342,13 @@ def main() -> None:
         for noise, seeds in kinds.items()
         if wanted is None or noise in wanted
         for seed in seeds
+        if options.seeds is None or str(seed) in options.seeds.split(",")
         for method in methods
         if seed == 0 or method not in FIRST_SEED_ONLY
     ]
     jobs.sort(key=lambda job: job.seed)  # one seed of everything first
+    if options.table:
+        jobs = [job for job in jobs if (options.out / "said" / f"{job.name}.npz").exists()]
     run_all(jobs, options)
     write_rows([row for job in jobs for row in judged(job, options.out)], options.out)
     print_table(options.out)

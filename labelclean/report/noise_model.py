@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SHARPNESS = np.geomspace(8.0, 0.25, 12)  # where the search begins: a network may be far too sure
-SHRINKAGE = 5.0  # rows with which a class's row of the matrix is pulled to the pooled one
+SHRINKAGE = 0.5  # rows a class with which a row of the matrix is pulled to the pooled one
 ANCHORS = 0.1  # share of the rows, the surest ones, whose class is taken as certain
 DOMINANCE = 0.8  # a wrong label is at most this times as common as the right one
 CERTAIN = 0.95  # mean probability of the leading class among them
-OWN_ERRORS = (0.3, 0.6)  # expected over all rejections: up to here believed, from here on not
+OWN_ERRORS = (0.7, 1.05)  # expected over all rejections: up to here believed, from here on not
 SUREST = 0.2  # share of the rows on which the share of wrong labels is read off directly
 
 
@@ -147,20 +147,19 @@ def training_gain(
     return max(0.0, float(np.quantile(there, quantile)) - usual)
 
 
-def share_of_gain(candidates: Candidates) -> float:
-    """How much of training_gain to believe: 0 where its own doubt explains what a network rejects.
+def share_of_gain(full: NoiseModel, candidates: Candidates) -> float:
+    """How much of training_gain to believe, given the model that believes all of it.
 
     Right labels that the network misses score high as well, and look like wrong ones learned by
-    heart. How many it expects to miss is the mean of 1 - max p; with that over all that it rejects
-    the belief falls. The bounds are from CIFAR-10 runs with all, some and none of their wrong
-    labels (symmetric, asymmetric and human noise).
+    heart. How many it misses is by the model the mean of 1 - max p(class | image): where that
+    explains all that it rejects, nothing is left for a gain. The bounds are from CIFAR-10 runs with
+    all, some and none of their wrong labels, of all three methods, and from simulations.
     """
-    scores = candidates.scores[candidates.is_trained]
-    rejected = (scores.argmax(axis=1) > 0).mean() if len(scores) else 0.0
+    trained = candidates.take(np.flatnonzero(candidates.is_trained))
+    rejected = (trained.scores.argmax(axis=1) > 0).mean() if len(trained.classes) else 0.0
     if rejected == 0:
         return 0.0
-    top = scores.max(axis=1) + candidates.mean[candidates.is_trained]
-    expected = 1 - np.exp(top).clip(max=1).mean()
+    expected = 1 - posterior(full, trained).prior.max(axis=1).mean()
     low, high = OWN_ERRORS
     return float(np.clip((high - expected / rejected) / (high - low), 0, 1))
 
@@ -250,7 +249,8 @@ def shrunk_rows(counts: Floats) -> Floats:
     wrong = 1 - np.trace(counts) / counts.sum()
     pooled = np.full_like(counts, wrong / (num_classes - 1))
     np.fill_diagonal(pooled, 1 - wrong)
-    rows: Floats = (counts + SHRINKAGE * pooled) / (counts.sum(axis=1, keepdims=True) + SHRINKAGE)
+    pull = SHRINKAGE * num_classes  # as many cells, as much to fit by chance
+    rows: Floats = (counts + pull * pooled) / (counts.sum(axis=1, keepdims=True) + pull)
     for _ in range(3):
         right = np.diag(rows)
         most = DOMINANCE * np.minimum(right[:, None], right[None, :])

@@ -89,7 +89,7 @@ def decide(
     candidates, others = _candidates(labels, outputs, sample, num_classes)
     gain = noise_model.training_gain(candidates, num_classes, others=others)
     full = noise_model.fit(candidates, num_classes, gain)
-    model = replace(full, gain=gain * noise_model.share_of_gain(candidates))
+    model = replace(full, gain=gain * noise_model.share_of_gain(full, candidates))
     for _ in range(2 if model.gain < gain else 0):
         model = noise_model.refine(model, candidates)
 
@@ -272,6 +272,7 @@ def _interval(
     rates = [
         noise_rate,
         _rate(full, candidates),
+        _rate(noise_model.refine(replace(model, gain=0.0), candidates), candidates),
         _rate(noise_model.refine(replace(model, gain=careful), candidates), candidates),
         noise_model.anchored_rate(model, candidates),
     ]

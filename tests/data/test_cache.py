@@ -353,14 +353,14 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    for workers in (None, 2):
+    for count in (None, 2):
         with pytest.raises(KeyboardInterrupt):
             load(
                 table,
                 SPEC,
                 cache_dir=tmp_path / "cache",
                 limit_bytes=GB,
-                workers=workers,
+                workers=count,
                 on_progress=interrupt,
             )
         assert cache_files(tmp_path / "cache") == []
