@@ -54,7 +54,9 @@ SourceArg = Annotated[
 ]
 LabelsArg = Annotated[
     Path | None,
-    typer.Argument(help="Table of labels (CSV, TSV, JSONL, Parquet); not for class folders."),
+    typer.Argument(
+        metavar="LABELS", help="Table of labels (CSV, TSV, JSONL, Parquet); not for class folders."
+    ),
 ]
 OutOption = Annotated[
     str, typer.Option(help="Report to write: .csv, .parquet or .jsonl; - for CSV on stdout.")
@@ -91,7 +93,8 @@ def filter_command(
     ] = None,
     method: Annotated[str | None, typer.Option(help="jnpl, nl or ce.")] = None,
     arch: Annotated[
-        str | None, typer.Option(help="resnet10, resnet18, resnet34, resnet50 or timm:NAME.")
+        str | None,
+        typer.Option(help="smallnet, resnet10, resnet18, resnet34, resnet50, timm:NAME."),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(help="none, imagenet, or a .safetensors or state dict file.")

@@ -81,6 +81,11 @@ class Batches:
         self._scale = torch.tensor(1 / std, device=device, dtype=dtype)
 
     @property
+    def colours(self) -> tuple[list[float], list[float]]:
+        """Mean and deviation of the three colours, 0 to 255, that images are normalised by."""
+        return self._mean.float().tolist(), (1 / self._scale.float()).tolist()
+
+    @property
     def steps_per_epoch(self) -> int:
         return -(-len(self.train_rows) // self.batch_size)
 

@@ -64,6 +64,8 @@ def learn(
     learner: torch.nn.Module = model
     source: BatchSource = batches
     if config.train.freeze_backbone:
+        if config.train.weights == "none":
+            reporter.note("--freeze-backbone without --weights: the features are random ones")
         with reporter.stage("features") as advance:
             on_rows = _counter(advance, len(samples.rows))
             source = features.extract(model, batches, samples.rows, dtype, on_rows)
@@ -83,7 +85,7 @@ def learn(
         if config.train.freeze_backbone:
             model.head.load_state_dict(run.trained.state_dict())
         whole = model if config.train.freeze_backbone else run.trained
-        models.save(whole, weights, _description(samples, config))
+        models.save(whole, weights, _description(samples, batches, config))
     with reporter.stage("predicting") as advance:
         on_rows = _counter(advance, len(samples.rows))
         flipped = np.flatnonzero(labels != samples.table.labels)
@@ -207,8 +209,12 @@ def _predict(
     )
 
 
-def _description(samples: Samples, config: FilterConfig) -> dict[str, str]:
+def _description(samples: Samples, batches: Batches, config: FilterConfig) -> dict[str, str]:
+    """What must be known of the weights to use them: kept in the header of their file."""
+    mean, std = batches.colours
     return {
+        "mean": json.dumps(mean),
+        "std": json.dumps(std),
         "arch": config.train.arch,
         "class_names": json.dumps(samples.table.class_names),
         "image_size": str(samples.spec.size),

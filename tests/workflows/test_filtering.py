@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
 
 from labelclean import filter_dataset
 from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig, VerdictConfig
@@ -188,6 +189,11 @@ def test_the_meta_file_says_how_the_report_was_made(colour_folder: Path):
     assert set(meta["seconds"]) == {"reading", "decoding", "training", "predicting", "judging"}
     assert np.array(meta["transition_matrix"]).sum(axis=1) == pytest.approx([1, 1, 1], abs=1e-4)
     assert Path(meta["checkpoint"]).suffix == ".safetensors" and Path(meta["checkpoint"]).exists()
+    with safe_open(meta["checkpoint"], framework="pt") as weights:
+        described = weights.metadata()
+    assert json.loads(described["class_names"]) == ["blue", "green", "red"]
+    assert (described["arch"], described["image_size"]) == ("smallnet", "16")
+    assert all(60 < level < 130 for level in json.loads(described["mean"]))
     low, high = meta["noise_rate_interval"]
     assert low <= meta["noise_rate"] <= high
 
