@@ -37,6 +37,8 @@ from numpy.typing import NDArray
 
 THREE_SEEDS, ONE_SEED = (0, 1, 2), (0,)
 CIFAR_NOISES = {
+    "symm 0.0": ONE_SEED,
+    "symm 0.05": ONE_SEED,
     "symm 0.2": ONE_SEED,
     "symm 0.4": THREE_SEEDS,
     "symm 0.6": ONE_SEED,
