@@ -13,10 +13,13 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("one-cycle", "steps")
 
-# Without --epochs: about 160,000 looks at images, the budget of examples/benchmark, but at least
-# six epochs, fewer leave a net undecided, and at most 60, more let it learn the noise by heart.
+# Without --epochs: about 160,000 looks at images, the budget of examples/benchmark; but at least six
+# epochs (fewer leave a net undecided) and at most twenty (more learn wrong labels by heart: on the
+# demo 16, 24 and 40 epochs give an average precision of 92.5, 92.3 and 89.9 %), unless these are
+# too few steps for a net to learn anything.
 LOOKS = 160_000
-FEWEST_EPOCHS, MOST_EPOCHS = 6, 60
+FEWEST_EPOCHS, MOST_EPOCHS = 6, 20
+FEWEST_STEPS, MOST_EPOCHS_OF_FEW = 300, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,9 +234,11 @@ PRESETS: dict[str, TrainConfig] = {
 }
 
 
-def auto_epochs(images: int) -> int:
-    """As many epochs as show the network LOOKS images, between FEWEST and MOST."""
-    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(LOOKS / images)))
+def auto_epochs(images: int, batch_size: int) -> int:
+    """How many epochs suit so many training images."""
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(LOOKS / images)))
+    for_steps = -(-FEWEST_STEPS // -(-images // batch_size))
+    return max(epochs, min(MOST_EPOCHS_OF_FEW, for_steps))
 
 
 def preset(name: str, **given: Any) -> TrainConfig:

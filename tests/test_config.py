@@ -67,4 +67,5 @@ def test_given_numbers_replace_those_of_a_preset():
 
 
 def test_small_data_get_more_epochs_and_large_data_at_least_six():
-    assert [auto_epochs(n) for n in (50, 10_000, 10_000_000)] == [60, 16, 6]
+    sizes = (50, 1_000, 4_000, 10_000, 10_000_000)
+    assert [auto_epochs(n, batch_size=128) for n in sizes] == [60, 38, 20, 16, 6]

@@ -107,7 +107,7 @@ def one(job: Job, options: argparse.Namespace) -> None:
     table = table.with_labels(given)
 
     quick = replace(PRESETS["quick"], seed=job.seed)
-    epochs = auto_epochs(len(table))
+    epochs = auto_epochs(len(table), quick.batch_size)
     quick = replace(quick, epochs=epochs)
     ce = replace(quick, method="ce")
     short = replace(quick, epochs=epochs * 5 // 8)

@@ -163,7 +163,7 @@ def _start(
         )
         reporter.note(f"{epochs} epochs fit into {config.runtime.minutes:g} minutes")
     else:
-        epochs = train.epochs or auto_epochs(len(samples.train_rows))
+        epochs = train.epochs or auto_epochs(len(samples.train_rows), train.batch_size)
     config = replace(config, train=replace(train, epochs=epochs))
     run = Run(learner, source, config.train, num_classes=num_classes, dtype=dtype)
     if saved:
