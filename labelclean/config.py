@@ -13,10 +13,10 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("one-cycle", "steps")
 
-# Without --epochs: about 160,000 looks at images, the budget of examples/benchmark; but at least six
-# epochs (fewer leave a net undecided) and at most twenty (more learn wrong labels by heart: on the
-# demo 16, 24 and 40 epochs give an average precision of 92.5, 92.3 and 89.9 %), unless these are
-# too few steps for a net to learn anything.
+# Without --epochs: about 160,000 looks at images, the budget of examples/benchmark; but at least
+# six epochs (fewer leave a net undecided) and at most twenty (more learn wrong labels by heart: on
+# the demo 16, 24 and 40 epochs give an average precision of 92.5, 92.3 and 89.9 %), unless these
+# are too few steps for a net to learn anything.
 LOOKS = 160_000
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 20
 FEWEST_STEPS, MOST_EPOCHS_OF_FEW = 300, 60
