@@ -44,7 +44,7 @@ def test_the_first_three_commands_find_the_wrong_labels_of_the_demo(tmp_path: Pa
     first_three = COMMANDS[:3]
     assert [shlex.split(command)[1] for command in first_three] == ["demo", "filter", "evaluate"]
     *_, printed = [_run(command, tmp_path) for command in first_three]
-    figures = dict(re.findall(r"^([^\d\n]+?) +(\d\.\d+) ", printed, flags=re.MULTILINE))
+    figures = dict(re.findall(r"^(\S[^\n]*?) {2,}(\d\.\d+) ", printed, flags=re.MULTILINE))
     assert float(figures["average precision"]) > 0.9
     assert float(figures["F1"]) > 0.8
     assert float(figures["noise rate error"]) < 0.03
