@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from labelclean import __version__
 from labelclean.errors import ConfigError, LabelcleanError
 
 
@@ -32,12 +33,27 @@ class OneLineErrors(TyperGroup):
 app = typer.Typer(
     cls=OneLineErrors,
     name="labelclean",
-    help="Finds the wrong labels of an image data set, and the labels that fit better.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # loading rich alone takes as long as --help may
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"labelclean {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Finds the wrong labels of an image data set, and the labels that fit better."""
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import labelclean
 from labelclean.cli import app
 
 QUICK = ("--epochs", "2", "--batch-size", "16", "--quiet")
@@ -155,6 +156,11 @@ def test_a_mistake_is_one_line_exit_code_2_and_nothing_written(
     assert says in done.stderr
     assert done.stdout == ""
     assert sorted(colour_folder.rglob("*")) == before
+
+
+def test_the_version_is_that_of_the_package():
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"labelclean {labelclean.__version__}\n")
 
 
 def test_a_checkpoint_of_other_options_is_one_line(colour_folder: Path):

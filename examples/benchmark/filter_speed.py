@@ -79,7 +79,7 @@ def training_ratio(images: int, size: int) -> tuple[float, float, float]:
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 logits = model(batch.images)
             logits.float().logsumexp(dim=1).mean().backward()
-        float(logits.sum())  # sync point
+        float(logits.detach().sum())  # sync point
         return steps * len(batch.images) / (time.perf_counter() - began)
 
     def loop() -> float:
