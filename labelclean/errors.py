@@ -21,3 +21,11 @@ class ReportError(LabelcleanError):
 
 class RunError(LabelcleanError):
     """A training run cannot start, go on or end well with what it was given."""
+
+
+def printable(name: object) -> str:
+    """A name on one line: control characters, direction marks and broken UTF-8 are escaped."""
+    return "".join(
+        char if char.isprintable() or char == "\u200d" else char.encode("unicode_escape").decode()
+        for char in str(name)  # the joiner of emoji is harmless
+    )

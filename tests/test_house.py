@@ -19,7 +19,8 @@ ALLOWED = {
     "learning": {"data", "predictions", "config", "errors"},
     "report": {"data", "predictions", "config", "errors"},
     "workflows": {"report", "learning", "data", "predictions", "progress", "config", "errors"},
-    "cli": {"workflows", "report", "data", "progress", "config", "errors"},
+    "commands": {"workflows", "report", "data", "progress", "config", "errors"},
+    "cli": {"commands", "errors"},
     "__main__": {"cli"},
     "__init__": {"workflows", "report"},
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from labelclean.errors import ReportError
+from labelclean.errors import ReportError, printable
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
 
@@ -44,14 +44,6 @@ class _Lines:
 
     def __init__(self, lines: list[str]) -> None:
         self.write = lines.append
-
-
-def printable(name: object) -> str:
-    """A name on one line: control characters, direction marks and broken UTF-8 are escaped."""
-    return "".join(
-        char if char.isprintable() or char == "\u200d" else char.encode("unicode_escape").decode()
-        for char in str(name)  # the joiner of emoji is harmless
-    )
 
 
 def ending_of(path: Path) -> str:

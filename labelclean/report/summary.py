@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labelclean.data.samples import OK
-from labelclean.report.files import printable
+from labelclean.errors import printable
 from labelclean.report.table import Report
 
 MOST = 10  # rows and pairs shown

@@ -17,9 +17,8 @@ import numpy as np
 import pandas as pd
 
 from labelclean.data.samples import DUPLICATE_OF
-from labelclean.errors import ReportError
+from labelclean.errors import ReportError, printable
 from labelclean.report import files
-from labelclean.report.files import printable
 
 SCHEMA_VERSION = 1
 

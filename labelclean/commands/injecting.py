@@ -1,0 +1,101 @@
+"""labelclean inject-noise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelclean.commands.options import (
+    ForceOption,
+    JsonOption,
+    LabelsArg,
+    QuietOption,
+    SourceArg,
+    share,
+)
+
+
+def inject_noise_command(
+    images: SourceArg,
+    labels: LabelsArg = None,
+    symm: Annotated[
+        str | None, typer.Option(help="Share of each class, to any other class: 0.2 or 20%.")
+    ] = None,
+    asymm: Annotated[
+        str | None,
+        typer.Option(help="Share of each mapped class, to the one it is taken for: 0.4 or 40%."),
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of from,to,rate, or of from,to with --asymm, or of a transition matrix."
+        ),
+    ] = None,
+    human: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels by people, as CIFAR-N: one a line in the images' order, or a table."
+        ),
+    ] = None,
+    human_col: Annotated[str | None, typer.Option(help="Their column in the table.")] = None,
+    instance: Annotated[
+        str | None, typer.Option(help="Mean share, to a class that the image decides: 0.2 or 20%.")
+    ] = None,
+    bernoulli: Annotated[
+        bool,
+        typer.Option("--bernoulli", help="A coin for each label, not an exact count in a class."),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to make; default: the source's name and -noisy.")
+    ] = None,
+    write_images: Annotated[
+        str | None, typer.Option("--images", help="Write CIFAR's images too: folder or parquet.")
+    ] = None,
+    image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
+    label_col: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
+    split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    split: Annotated[str | None, typer.Option(help="Splits to use, e.g. train, or all.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")] = False,
+    seed: Annotated[int, typer.Option(help="Same seed: same labels, on any machine.")] = 0,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Put known wrong labels into a data set, to see how well they are found."""
+    from labelclean.data.sources import SourceOptions
+    from labelclean.progress import TerminalReporter
+    from labelclean.workflows import injecting
+
+    spec = injecting.NoiseSpec(
+        symm=None if symm is None else share("--symm", symm),
+        asymm=None if asymm is None else share("--asymm", asymm),
+        instance=None if instance is None else share("--instance", instance),
+        mapping=mapping,
+        human=human,
+        human_col=human_col,
+        bernoulli=bernoulli,
+        seed=seed,
+    )
+    options = SourceOptions(
+        labels=labels,
+        image_col=image_col,
+        label_col=label_col,
+        split_col=split_col,
+        split=split,
+        root=root,
+        download=download,
+    )
+    done = injecting.inject_noise(
+        images,
+        options,
+        spec=spec,
+        out=out,
+        images_as=write_images,
+        force=force,
+        reporter=TerminalReporter(is_quiet=quiet),
+    )
+    typer.echo(json.dumps(done.to_json()) if as_json else done.describe())
