@@ -8,7 +8,6 @@ from typing import Any
 
 from labelclean.errors import ConfigError
 
-METHODS = ("jnpl", "nl", "ce")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("one-cycle", "steps")
@@ -42,11 +41,12 @@ class TrainConfig:
     shift: int = 4  # px of random translation
     flip: bool = True  # random mirror images; wrong for digits, letters, left and right
     complementary: str = "all"  # all c - 1; or a number drawn per image and step; or "paper"
-    start: float = 0.375  # share of the run that cross-entropy alone trains (jnpl)
-    ramp: float = 0.4  # share of the run over which it yields to NL+ (jnpl)
+    start: float = 0.375  # share of the run that cross-entropy alone trains (jnpl, nl-plus)
+    ramp: float = 0.4  # share of the run over which it yields to NL+
     nl_scale: float = 3.0  # factor of NL and NL+
     pl_weight: float = 0.01  # λ of paper Eq. 4
     pl_start: float = 0.85  # share of the run after which PL+ begins
+    noise_rate: float | None = None  # for methods that need it; None: estimated by jnpl first
     class_weights: bool = True  # NLNL: max count / count of the given label
     averaging: float = 0.15  # share of the run that the averaged weights span; 0: the last step's
     score_epochs: int = 5  # last epochs whose training outputs are averaged into the scores
@@ -54,7 +54,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         problems = [
-            *_not_among("--method", self.method, METHODS),
             *_not_among("--schedule", self.schedule, SCHEDULES),
             *_below("--epochs", self.epochs, 1),
             *_below("--batch-size", self.batch_size, 2),
@@ -68,6 +67,7 @@ class TrainConfig:
             *_outside("--nl-scale", self.nl_scale, 0, 1000),
             *_outside("--pl-weight", self.pl_weight, 0, 1000),
             *_outside("--pl-start", self.pl_start, 0, 1),
+            *_outside("--noise-rate", self.noise_rate, 0, 1, open_high=True),
             *_outside("--averaging", self.averaging, 0, 1),
             *_below("--score-epochs", self.score_epochs, 1),
             *_outside("--seed", self.seed, 0, 2**32 - 1),

@@ -127,10 +127,11 @@ def _options(*options: str) -> Callable[[Path], list[str]]:
         (_options("--lr", "nan"), "--lr is nan, must be in (0, 100]"),
         (_options("--epochs", "0"), "--epochs is 0, must be at least 1"),
         (
-            _options("--epochs", "0", "--momentum", "2", "--method", "x"),
-            "--method is x, must be one of jnpl, nl, ce; --epochs is 0, must be at least 1; "
-            "--momentum is 2",
+            _options("--epochs", "0", "--momentum", "2"),
+            "--epochs is 0, must be at least 1; --momentum is 2",
         ),
+        (_options("--method", "x"), "--method is x, must be one of jnpl, ce, nl, nl-plus"),
+        (_options("--noise-rate", "1"), "--noise-rate is 1, must be in [0, 1)"),
         (_options("--preset", "fast"), "--preset fast is unknown; there are quick, standard"),
         (_options("--self-test", "half"), "--self-test is half, must be a share"),
         (_options("--threshold", "0.9", "--budget", "9"), "--threshold and --budget exclude"),

@@ -45,7 +45,13 @@ def filter_command(
             "options below replace single numbers of it."
         ),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="jnpl, nl or ce.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="jnpl, ce, nl, nl-plus, nlnl, co-teaching, jocor, nfl-rce, nce-rce, forward, gce, "
+            "elr."
+        ),
+    ] = None,
     arch: Annotated[
         str | None,
         typer.Option(help="smallnet, resnet10, resnet18, resnet34, resnet50, timm:NAME."),
@@ -94,6 +100,9 @@ def filter_command(
     ] = None,
     class_weights: Annotated[
         bool | None, typer.Option(help="Weight rare given labels up, as NLNL.")
+    ] = None,
+    noise_rate: Annotated[
+        float | None, typer.Option(help="For methods that need it; default: estimated by jnpl.")
     ] = None,
     averaging: Annotated[
         float | None, typer.Option(help="Share of the run that averaged weights span; 0: none.")

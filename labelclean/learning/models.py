@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -36,6 +36,26 @@ class Classifier(nn.Module):
         return logits
 
 
+class SideBySide(nn.Module):
+    """Networks that learn on the same images, for methods in which they teach each other."""
+
+    def __init__(self, networks: Sequence[Classifier]) -> None:
+        super().__init__()
+        self.first, self.others = networks[0], nn.ModuleList(networks[1:])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images (b, 3, h, w) -> logits of each (k, b, c) in training, else joined (b, c)."""
+        logits = torch.stack([network(images) for network in (self.first, *self.others)])
+        return logits if self.training else joined(logits.float().unbind())
+
+
+def joined(each: Sequence[Tensor]) -> Tensor:
+    """Logits (b, c) whose softmax is the mean of the networks' probabilities."""
+    if len(each) == 1:
+        return each[0]
+    return torch.stack(list(each)).log_softmax(dim=2).logsumexp(dim=0)
+
+
 def build(arch: str, num_classes: int, image_size: int, weights: str = "none") -> Classifier:
     """A classifier for images of image_size px with freshly drawn head.
 
@@ -65,10 +85,11 @@ def build(arch: str, num_classes: int, image_size: int, weights: str = "none") -
     return model
 
 
-def whiten(model: Classifier, images: Tensor, weights: str) -> None:
-    """Fits the fixed filters of a network that has some to the images (m, 3, h, w), if new."""
-    if isinstance(model.backbone, SmallNet) and weights == "none":
-        model.backbone.whiten(images)
+def whiten(model: nn.Module, images: Tensor, weights: str) -> None:
+    """Fits the fixed filters of networks that have some to the images (m, 3, h, w), if new."""
+    for part in model.modules() if weights == "none" else ():
+        if isinstance(part, SmallNet):
+            part.whiten(images)
 
 
 class _Block(nn.Module):

@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelclean.data.batches import Batch
 from labelclean.learning.losses import draw_complementary
+from labelclean.learning.models import Classifier, SideBySide
 from labelclean.predictions import Predictions
 
 TOP = 10  # classes kept per row: memory grows with n, not with n × c
 OTHERS = 3  # classes drawn besides, where there are more
+EMBEDDED = 128  # dimensions of a stored embedding
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
@@ -86,6 +89,32 @@ class _Columns:
             getattr(self, name)[rows] = values.cpu().numpy()
 
 
+def _say(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Feature vectors (b, f), of the first of several networks, and logits (b, c)."""
+    if isinstance(network, Classifier):
+        features = network.backbone(images)
+        return features.float(), network.head(features).float()
+    if isinstance(network, SideBySide):
+        return network.first.backbone(images).float(), network(images).float()
+    return images.float(), network(images).float()  # a head whose images are features already
+
+
+def _embedded(features: Tensor) -> NDArray[np.float16]:
+    """(b, f) -> (b, EMBEDDED): zeros added, or projected at random.
+
+    A random projection keeps angles nearly (Johnson & Lindenstrauss 1984), and the file small.
+    """
+    wide = features.shape[1]
+    if wide <= EMBEDDED:
+        found = F.pad(features, (0, EMBEDDED - wide))
+    else:
+        generator = torch.Generator().manual_seed(0)
+        projection = torch.randn(wide, EMBEDDED, generator=generator) / EMBEDDED**0.5
+        found = features @ projection.to(features.device)
+    out: NDArray[np.float16] = found.half().cpu().numpy()
+    return out
+
+
 @torch.no_grad()
 def predict(
     network: nn.Module,
@@ -97,6 +126,7 @@ def predict(
     flip: bool,
     seed: int = 0,
     sums: ScoreSums | None = None,
+    embeddings: NDArray[np.float16] | None = None,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Predictions:
     """Predictions of a network in evaluation mode for the rows that the batches hold.
@@ -104,16 +134,20 @@ def predict(
     labels  (n,) int64: the labels whose probability is asked for, below 0 for none
     flip    average the logits of each image and its mirror image
     sums    of the training, for the epoch means
+    embeddings  (n, EMBEDDED), perhaps memory-mapped: filled with what the head gets to see
     """
     columns = _Columns(len(labels), num_classes)
     generator = torch.Generator(labels.device).manual_seed(seed)
     network.eval()
     for batch in batches:
         with torch.autocast(batch.images.device.type, dtype, enabled=dtype != torch.float32):
-            logits = network(batch.images).float()
+            features, logits = _say(network, batch.images)
             if flip:
-                logits = (logits + network(batch.images.flip(3)).float()) / 2
+                mirrored = _say(network, batch.images.flip(3))
+                features, logits = (features + mirrored[0]) / 2, (logits + mirrored[1]) / 2
         columns.fill(batch.index, logits, labels[batch.index], generator)
+        if embeddings is not None:
+            embeddings[batch.index.cpu().numpy()] = _embedded(features)
         on_rows(len(batch.index))
     nothing = np.full(len(labels), np.nan, dtype=np.float32)
     epoch_p_given, epoch_margin = (nothing, nothing) if sums is None else sums.means()

@@ -16,7 +16,8 @@ from torch.optim import swa_utils
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
 from labelclean.learning.guard import ClassCounts
-from labelclean.learning.methods import class_weights
+from labelclean.learning.methods import Method, Moment, find
+from labelclean.learning.methods.weights import class_weights
 from labelclean.learning.predicting import ScoreSums
 
 
@@ -58,10 +59,13 @@ class Run:
         *,
         num_classes: int,
         dtype: torch.dtype,
+        method: Method | None = None,
     ) -> None:
+        """method: in place of the one that config.method names."""
         if config.epochs is None:
             raise ValueError("the number of epochs is not decided")
         self.model, self.batches, self.config, self.dtype = model, batches, config, dtype
+        self.method = method or find(config.method)
         self.device = batches.labels.device
         self.epochs = config.epochs
         self.total_steps = self.epochs * batches.steps_per_epoch
@@ -81,6 +85,11 @@ class Run:
         if config.class_weights:
             self.class_weights = class_weights(given, num_classes)
         self.sums = ScoreSums(len(batches.labels), self.device)
+        self.memory = {
+            name: tensor.to(self.device)
+            for name, tensor in self.method.memory(len(batches.labels), num_classes).items()
+        }
+        self.history: list[dict[str, float]] = []  # of the epochs that are done
         self.epoch = self.step = self.recoveries = 0
         self.parts = 1  # pieces that a batch is cut into to fit into memory
         self.begin_epoch()
@@ -88,6 +97,7 @@ class Run:
 
     def begin_epoch(self) -> None:
         self.counts = ClassCounts(len(self.class_weights), self.device)
+        self.loss = torch.zeros((), device=self.device)  # sum over the images
         self.taken = torch.zeros((), device=self.device)
         self.agreeing = torch.zeros((), device=self.device)
         self.seen = 0
@@ -103,6 +113,16 @@ class Run:
     def progress(self) -> float:
         return (self.epoch * self.batches.steps_per_epoch + self.step) / self.total_steps
 
+    def moment(self) -> Moment:
+        return Moment(
+            progress=self.progress,
+            step_share=1 / self.total_steps,
+            config=self.config,
+            class_weights=self.class_weights,
+            generator=self.batches.generator(self.epoch, self.step),
+            memory=self.memory,
+        )
+
     @property
     def is_scoring(self) -> bool:
         return self.epoch >= self.epochs - self.config.score_epochs
@@ -115,6 +135,9 @@ class Run:
             "sums": self.sums.state(),
             "predicted": self.counts.predicted,
             "probs": self.counts.probs,
+            "memory": self.memory,
+            "history": self.history,
+            "loss": self.loss,
             "taken": self.taken,
             "agreeing": self.agreeing,
             "epochs": self.epochs,
@@ -131,6 +154,10 @@ class Run:
         self.epoch, self.step, self.recoveries, self.parts, self.seen = state["at"]
         self.counts.predicted.copy_(state["predicted"])
         self.counts.probs.copy_(state["probs"])
+        for name, tensor in self.memory.items():
+            tensor.copy_(state["memory"][name])
+        self.history = list(state["history"])
+        self.loss.copy_(state["loss"])
         self.taken.copy_(state["taken"])
         self.agreeing.copy_(state["agreeing"])
         start, ramp, pl_start = state["moved"]

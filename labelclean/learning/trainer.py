@@ -17,7 +17,8 @@ from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
 from labelclean.errors import RunError
 from labelclean.learning import runtime
-from labelclean.learning.methods import METHODS, Moment
+from labelclean.learning.methods import Outputs
+from labelclean.learning.models import joined
 from labelclean.learning.run import BatchSource, Run, learning_rate
 
 REPORT_EVERY = 1.0  # s between two looks at the device: each one waits for it
@@ -36,7 +37,7 @@ class Progress:
     share: float  # of the steps that are done
     images_per_second: float
     disagreement: float  # share of images whose largest probability is not the given label's
-    taken: float | None  # share of images that PL+ trained on
+    taken: float | None  # share of images that a selecting step trained on, such as PL+
     note: str | None = None  # something that happened: a recovery, a smaller batch
 
 
@@ -70,6 +71,7 @@ def fit(
         if is_judged and run.counts.is_collapsed(run.given_shares):
             _recover(run, good, on_progress)
             continue
+        run.history.append(_summary(run))
         run.epoch, run.step = run.epoch + 1, 0
         run.begin_epoch()
         good = copy.deepcopy(run.state())
@@ -124,24 +126,28 @@ def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:
 
 def _optimise(run: Run, batch: Batch) -> Tensor:
     """Forward, loss, backward and the optimiser's step; returns the logits (b, c), float32."""
-    method = METHODS[run.config.method]
-    generator = run.batches.generator(run.epoch, run.step)
-    moment = Moment(run.progress, run.config, run.class_weights, generator)
+    moment = run.moment()
     run.optimizer.zero_grad(set_to_none=True)
     seen = []
-    for images, labels in zip(
-        batch.images.tensor_split(run.parts), batch.labels.tensor_split(run.parts), strict=True
+    for images, labels, index in zip(
+        batch.images.tensor_split(run.parts),
+        batch.labels.tensor_split(run.parts),
+        batch.index.tensor_split(run.parts),
+        strict=True,
     ):
         with torch.autocast(run.device.type, run.dtype, enabled=run.dtype != torch.float32):
             logits = run.model(images)
         logits = logits.float()
-        result = method(logits, labels, moment)
+        each = logits.unbind() if run.method.networks > 1 else (logits,)
+        result = run.method.step(Outputs(each=each, labels=labels, index=index), moment)
         (result.loss * (len(labels) / len(batch.labels))).backward()
-        is_bad = ~torch.isfinite(result.loss.detach()) & (run.bad_step < 0)
+        loss = result.loss.detach()
+        run.loss += loss * len(labels)
+        is_bad = ~torch.isfinite(loss) & (run.bad_step < 0)
         run.bad_step = torch.where(is_bad, run.step, run.bad_step)
         if result.taken is not None:
             run.taken += result.taken * len(labels)
-        seen.append(logits.detach())
+        seen.append(joined(each).detach())
     run.optimizer.step()
     return torch.cat(seen)
 
@@ -156,21 +162,32 @@ def _stop_if_not_finite(run: Run) -> None:
 
 def _progress(run: Run, images_per_second: float) -> Progress:
     seen = max(run.seen, 1)
-    ran_pl_plus = run.config.method == "jnpl" and run.progress >= run.config.pl_start
+    taken = float(run.taken)
     return Progress(
         epoch=run.epoch + 1,
         epochs=run.epochs,
         share=run.progress,
         images_per_second=images_per_second,
         disagreement=1 - float(run.agreeing) / seen,
-        taken=float(run.taken) / seen if ran_pl_plus else None,
+        taken=taken / seen if taken else None,
     )
+
+
+def _summary(run: Run) -> dict[str, float]:
+    """What is kept of an epoch; nothing that differs from one run to the next of the same seed."""
+    return {
+        "epoch": run.epoch + 1,
+        "lr": run.optimizer.param_groups[0]["lr"],
+        "loss": float(run.loss) / run.seen,
+        "disagreement": 1 - float(run.agreeing) / run.seen,
+        "taken": float(run.taken) / run.seen,
+    }
 
 
 def _recover(run: Run, good: dict[str, Any], on_progress: OnProgress) -> None:
     """Back with a longer start: to the last good epoch first, then to the very beginning."""
     at, recoveries = run.epoch + 1, run.recoveries + 1
-    if recoveries > RECOVERIES or run.config.method != "jnpl":
+    if recoveries > RECOVERIES or not run.method.has_start:
         raise RunError(
             f"the network gives nearly all images the same class (epoch {at}, after "
             f"{run.recoveries} longer starts); try a lower --lr or another --method"

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,14 +66,23 @@ def encode(frame: pd.DataFrame, path: Path) -> bytes:
     return encode_csv(frame, "\t" if ending == ".tsv" else ",")
 
 
-def decode(data: bytes, path: Path, names: Sequence[str]) -> Columns:
-    """The columns `names` of a file's bytes. Raises ReportError if it is no such file."""
+def decode(
+    data: bytes, path: Path, names: Sequence[str], optional: Collection[str] = ()
+) -> Columns:
+    """The columns `names` of a file's bytes, those of `optional` where they are there.
+
+    Raises ReportError if it is no such file.
+    """
     ending = ending_of(path)
+    needed = [name for name in names if name not in optional]
     if ending == ".parquet":
-        return _decode_parquet(data, path, names)
-    if ending == ".jsonl":
-        return _decode_lines(data, path, names)
-    return _decode_csv(data, path, names, "\t" if ending == ".tsv" else ",")
+        found = _decode_parquet(data, path, needed)
+    elif ending == ".jsonl":
+        found = _decode_lines(data, path, needed, optional)
+    else:
+        found = _decode_csv(data, path, needed, "\t" if ending == ".tsv" else ",")
+    cells = {name: found.cells[name] for name in names if name in found.cells}
+    return Columns(cells=cells, places=found.places)
 
 
 def encode_csv(frame: pd.DataFrame, delimiter: str = ",") -> bytes:
@@ -132,7 +141,7 @@ def _decode_csv(data: bytes, path: Path, names: Sequence[str], delimiter: str) -
         raise ReportError(
             f"{printable(path)}:{reader.line_num}: not CSV ({error}); run filter again"
         ) from None
-    position = {name: header.index(name) for name in names}
+    position = {name: header.index(name) for name in header}
     cells = {name: [restored(row[k]) for row in rows] for name, k in position.items()}
     return Columns(cells=cells, places=places)
 
@@ -154,7 +163,9 @@ def encode_json(value: object) -> bytes:
         return _ASCII.encode(value).encode()
 
 
-def _decode_lines(data: bytes, path: Path, names: Sequence[str]) -> Columns:
+def _decode_lines(
+    data: bytes, path: Path, names: Sequence[str], optional: Collection[str]
+) -> Columns:
     rows, places = [], []
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
@@ -167,7 +178,13 @@ def _decode_lines(data: bytes, path: Path, names: Sequence[str]) -> Columns:
         _check_names(place, row if isinstance(row, dict) else [], names)
         rows.append(row)
         places.append(place)
-    return Columns(cells={name: [row[name] for row in rows] for name in names}, places=places)
+    cells = {name: [row[name] for row in rows] for name in names}
+    cells |= {
+        name: [row.get(name, "") for row in rows]
+        for name in optional
+        if any(name in row for row in rows)
+    }
+    return Columns(cells=cells, places=places)
 
 
 def _encode_parquet(frame: pd.DataFrame, path: Path) -> bytes:
@@ -199,7 +216,7 @@ def _decode_parquet(data: bytes, path: Path, names: Sequence[str]) -> Columns:
     except (pa.ArrowException, OSError):
         raise ReportError(f"{printable(path)}: not a Parquet file; run filter again") from None
     _check_names(path, table.column_names, names)
-    cells = {name: table.column(name).to_pylist() for name in names}
+    cells = {name: table.column(name).to_pylist() for name in dict.fromkeys(table.column_names)}
     places = [f"{printable(path)}: row {k}" for k in range(1, table.num_rows + 1)]
     return Columns(cells=cells, places=places)
 

@@ -34,7 +34,13 @@ COLUMNS = {
     "second_label": TEXT,
     "margin": NUMBER,
     "status": TEXT,
+    "flags": TEXT,
 }
+OPTIONAL = {"flags"}  # may be absent: older reports and those of other tools lack them
+
+# Words in the column flags, separated by spaces.
+HELD_OUT = "held_out"  # of a test or validation split: judged, not trained on
+NO_CLASS = "no_class"  # seems to belong to none of the classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +61,9 @@ class ReportMeta:
     """What a report says beside its rows; kept in `<stem>.meta.json`.
 
     image_root         absolute folder of the images, None where they have none
+    source             how the source was read: source, labels, root (absolute), image_col,
+                       label_col, split_col, split
+    training           by epoch: epoch, disagreement, lr, images_per_second
     seconds            by stage
     noise_rate         0 to 1, with (low, high)
     transition_matrix  (c, c) row: true class, column: given class, in the order of class_names
@@ -74,6 +83,8 @@ class ReportMeta:
     transition_matrix: tuple[tuple[float, ...], ...] | None = None
     confusable_pairs: tuple[ConfusablePair, ...] = ()
     checkpoint: str | None = None
+    source: Mapping[str, str | None] = field(default_factory=dict)
+    training: tuple[Mapping[str, Any], ...] = ()
     self_test: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -96,6 +107,8 @@ class ReportMeta:
                 replace(pair, share=_six_digits(pair.share)) for pair in self.confusable_pairs
             ),
             "self_test": _plain(self.self_test),
+            "source": _plain(self.source),
+            "training": tuple(_plain(epoch) for epoch in self.training),
             "notes": tuple(self.notes),
         }
         for name, value in plain.items():
@@ -143,7 +156,7 @@ class ReportMeta:
 class Report:
     """One row for each input row, in input order, also for those without a readable image.
 
-    frame  (n, 10) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
+    frame  (n, 11) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
            six significant digits, NaN where there is none; a low label_score is suspicious
     meta   all that later commands need beside the rows
 
@@ -165,9 +178,12 @@ class Report:
     def from_columns(cls, columns: Mapping[str, Sequence[Any]], meta: ReportMeta) -> Report:
         """The way for names that may be no UTF-8: a DataFrame of pandas' own strings breaks there.
 
-        columns  each of COLUMNS, (n,)
+        columns  each of COLUMNS, (n,); "" for OPTIONAL ones that are absent
         """
-        parts = {name: pd.Series(list(columns[name]), dtype=object) for name in COLUMNS}
+        nothing = [""] * len(columns["image"])
+        cells = {name: columns.get(name, nothing) for name in OPTIONAL}
+        cells |= {name: columns[name] for name in COLUMNS if name not in OPTIONAL}
+        parts = {name: pd.Series(list(cells[name]), dtype=object) for name in COLUMNS}
         return cls(frame=pd.DataFrame(parts), meta=meta)
 
     def __len__(self) -> int:
@@ -204,7 +220,7 @@ class Report:
         path = Path(path)
         files.ending_of(path)
         data = _read_bytes(path, "no such report; give the file that filter wrote")
-        columns = files.decode(data, path, list(COLUMNS))
+        columns = files.decode(data, path, list(COLUMNS), OPTIONAL)
         beside = meta_path(path)
         meta = ReportMeta.from_json(
             _read_bytes(
@@ -212,7 +228,7 @@ class Report:
             ),
             printable(beside),
         )
-        cells = {name: _parsed(name, columns) for name in COLUMNS}
+        cells = {name: _parsed(name, columns) for name in columns.cells}
         return cls.from_columns(cells, meta)
 
 
@@ -361,7 +377,8 @@ def _check_types(found: Mapping[str, Any]) -> None:
         "self_test": (dict, type(None)),
         "transition_matrix": (list, type(None)),
     }
-    for name, types in wanted.items():
+    found = {"source": {}, "training": [], **found}
+    for name, types in (*wanted.items(), ("source", (dict,)), ("training", names)):
         if not isinstance(found[name], types):
             raise TypeError(f"{name} is {found[name]!r}")
     if len(found["noise_rate_interval"]) != 2:

@@ -16,11 +16,11 @@ from labelclean import __version__
 from labelclean.config import PRESETS, FilterConfig
 from labelclean.data import sources
 from labelclean.data.duplicates import conflicting
-from labelclean.learning import runtime
+from labelclean.learning import methods, runtime
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
 from labelclean.report import scores, selftest
-from labelclean.report.table import ConfusablePair, Report, ReportMeta, check_can_write
+from labelclean.report.table import HELD_OUT, ConfusablePair, Report, ReportMeta, check_can_write
 from labelclean.workflows.learning import CHECKPOINT, Learned, in_run_dir, learn
 from labelclean.workflows.preparing import Samples, prepare
 
@@ -59,6 +59,7 @@ def filter_dataset(
         if config.runtime.run_dir is None and str(out) != "-":
             beside = Path(out).with_suffix(".run")
             config = replace(config, runtime=replace(config.runtime, run_dir=beside))
+    method = methods.find(config.train.method)
     device = runtime.choose_device(config.runtime.device)
     options = options or sources.SourceOptions()
     if labels is not None:
@@ -71,16 +72,48 @@ def filter_dataset(
     planted = selftest.plant(
         table.labels, samples.train_rows, table.num_classes, config.self_test, config.train.seed
     )
+    if method.needs_noise_rate and config.train.noise_rate is None:
+        config = _with_noise_rate(samples, planted.labels, config, device, reporter)
     learned = learn(samples, planted.labels, config, device, reporter)
     with reporter.stage("judging"):
         decision, tested = _judge(samples, planted, learned)
-    report = _report(str(source), samples, decision, tested, learned, reporter)
+    report = _report(str(source), options, samples, decision, tested, learned, reporter)
     if out is not None:
         report.write(out, force)
     checkpoint = in_run_dir(config, CHECKPOINT)
     if checkpoint is not None:  # nothing is left to resume
         checkpoint.unlink(missing_ok=True)
     return report
+
+
+def _with_noise_rate(
+    samples: Samples,
+    labels: NDArray[np.int64],
+    config: FilterConfig,
+    device: torch.device,
+    reporter: Reporter,
+) -> FilterConfig:
+    """The config with the noise rate that jnpl finds, at the cost of a run of its own."""
+    reporter.note(
+        f"--method {config.train.method} needs the noise rate: jnpl estimates it first "
+        "(--noise-rate saves that)"
+    )
+    first = replace(
+        config,
+        train=replace(config.train, method="jnpl"),
+        runtime=replace(config.runtime, run_dir=None, resume=False),
+    )
+    learned = learn(samples, labels, first, device, reporter)
+    rate = scores.decide(
+        labels,
+        learned.predictions,
+        first=samples.first,
+        num_classes=samples.table.num_classes,
+        verdict=first.verdict,
+        seed=first.train.seed,
+    ).noise_rate
+    reporter.note(f"noise rate: {rate:.1%}")
+    return replace(config, train=replace(config.train, noise_rate=rate))
 
 
 def _judge(
@@ -119,6 +152,7 @@ def _judge(
 
 def _report(
     source: str,
+    options: sources.SourceOptions,
     samples: Samples,
     decision: scores.Decision,
     tested: selftest.SelfTest | None,
@@ -138,6 +172,7 @@ def _report(
         "second_label": names[decision.second],
         "margin": learned.predictions.margin,
         "status": table.status,
+        "flags": np.where(table.held_out, HELD_OUT, "").tolist(),
     }
     pairs = tuple(
         ConfusablePair(
@@ -162,10 +197,29 @@ def _report(
         transition_matrix=tuple(map(tuple, decision.transition_matrix.tolist())),
         confusable_pairs=pairs,
         checkpoint=None if learned.weights is None else str(learned.weights),
+        source=_how(source, options),
+        training=learned.history,
         self_test=None if tested is None else tested.to_json(),
         notes=(*table.notes, *_conflict_notes(samples), *_doubts(decision)),
     )
     return Report.from_columns(columns, meta)
+
+
+def _how(source: str, options: sources.SourceOptions) -> dict[str, str | None]:
+    """How the source was read, so that later commands find it from any folder."""
+
+    def absolute(path: Path | None) -> str | None:
+        return None if path is None else str(path.absolute())
+
+    return {
+        "source": absolute(Path(source)) if Path(source).exists() else source,
+        "labels": absolute(options.labels),
+        "root": absolute(options.root),
+        "image_col": options.image_col,
+        "label_col": options.label_col,
+        "split_col": options.split_col,
+        "split": options.split,
+    }
 
 
 def _conflict_notes(samples: Samples) -> list[str]:

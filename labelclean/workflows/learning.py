@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,9 @@ from torch import Tensor
 
 from labelclean.config import FilterConfig, TrainConfig, auto_epochs
 from labelclean.data.batches import Batches
-from labelclean.errors import RunError
-from labelclean.learning import features, models, runtime, trainer
-from labelclean.learning.predicting import ScoreSums, predict
+from labelclean.errors import ConfigError, RunError
+from labelclean.learning import features, methods, models, runtime, trainer
+from labelclean.learning.predicting import EMBEDDED, ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
 from labelclean.predictions import Predictions
 from labelclean.progress import Advance, Reporter
@@ -26,6 +28,7 @@ from labelclean.workflows.preparing import Samples
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "model.safetensors"
+EMBEDDINGS = "embeddings.npy"
 WHITENED = 2_000  # images that a network's fixed filters are fitted to
 
 
@@ -35,11 +38,13 @@ class Learned:
 
     predictions  of the labels that were trained on
     as_given     of the given labels, for the rows where the self-test flipped them
+    history      of each epoch: epoch, lr, loss, disagreement, taken
     config       with the number of epochs that was decided
     """
 
     predictions: Predictions
     as_given: Predictions
+    history: tuple[dict[str, float], ...]
     config: FilterConfig
     device: str
     dtype: str
@@ -64,6 +69,11 @@ def learn(
     learner: torch.nn.Module = model
     source: BatchSource = batches
     if config.train.freeze_backbone:
+        if not isinstance(model, models.Classifier):
+            raise ConfigError(
+                f"--freeze-backbone trains one head, --method {config.train.method} two networks; "
+                "leave one of them out"
+            )
         if config.train.weights == "none":
             reporter.note("--freeze-backbone without --weights: the features are random ones")
         with reporter.stage("features") as advance:
@@ -82,22 +92,55 @@ def learn(
         )
     weights = in_run_dir(config, WEIGHTS)
     if weights:
-        if config.train.freeze_backbone:
+        whole = run.trained
+        if isinstance(model, models.Classifier) and config.train.freeze_backbone:
             model.head.load_state_dict(run.trained.state_dict())
-        whole = model if config.train.freeze_backbone else run.trained
+            whole = model
         models.save(whole, weights, _description(samples, batches, config))
     with reporter.stage("predicting") as advance:
         on_rows = _counter(advance, len(samples.rows))
         flipped = np.flatnonzero(labels != samples.table.labels)
         given = torch.from_numpy(samples.table.labels).to(device)
+        with _embeddings(len(labels), in_run_dir(config, EMBEDDINGS)) as embeddings:
+            predictions = _predict(
+                run, samples.rows, source.labels, on_rows, run.sums, embeddings=embeddings
+            )
         return Learned(
-            predictions=_predict(run, samples.rows, source.labels, on_rows, run.sums),
+            predictions=predictions,
             as_given=_predict(run, flipped, given, lambda _: None),
+            history=tuple(run.history),
             config=config,
             device=runtime.device_name(device),
             dtype=str(dtype).removeprefix("torch."),
             weights=weights,
         )
+
+
+@contextmanager
+def _embeddings(count: int, path: Path | None) -> Iterator[NDArray[np.float16] | None]:
+    """A memory-mapped (n, EMBEDDED) to fill, NaN for rows without an image; whole or not there.
+
+    Raises RunError if it cannot be written.
+    """
+    if path is None:
+        yield None
+        return
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = np.lib.format.open_memmap(
+            part, mode="w+", dtype=np.float16, shape=(count, EMBEDDED)
+        )
+        found[:] = np.nan  # takes the place on the disk now: a full one shows here
+        yield found
+        found.flush()
+        os.replace(part, path)
+    except OSError as error:
+        raise RunError(
+            f"{path}: the embeddings cannot be written ({error}); free some space or give --run-dir"
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def set_up(
@@ -106,11 +149,15 @@ def set_up(
     train: TrainConfig,
     device: torch.device,
     dtype: torch.dtype,
-) -> tuple[models.Classifier, Batches]:
-    """A network drawn from the seed, on the device, and the batches that it learns from."""
+) -> tuple[models.Classifier | models.SideBySide, Batches]:
+    """A network drawn from the seed, or those of its method, and the batches to learn from."""
     torch.manual_seed(train.seed)
     torch.backends.cudnn.deterministic = True  # same seed, same report
-    model = models.build(train.arch, samples.table.num_classes, samples.spec.size, train.weights)
+    networks = [
+        models.build(train.arch, samples.table.num_classes, samples.spec.size, train.weights)
+        for _ in range(methods.find(train.method).networks)
+    ]
+    model = networks[0] if len(networks) == 1 else models.SideBySide(networks)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = Batches(
         samples.pixels,
@@ -195,6 +242,7 @@ def _predict(
     labels: Tensor,
     on_rows: Callable[[int], None],
     sums: ScoreSums | None = None,
+    embeddings: NDArray[np.float16] | None = None,
 ) -> Predictions:
     return predict(
         run.trained,
@@ -205,6 +253,7 @@ def _predict(
         flip=run.config.flip and not isinstance(run.batches, features.FeatureBatches),
         seed=run.config.seed,
         sums=sums,
+        embeddings=embeddings,
         on_rows=on_rows,
     )
 
@@ -216,6 +265,7 @@ def _description(samples: Samples, batches: Batches, config: FilterConfig) -> di
         "mean": json.dumps(mean),
         "std": json.dumps(std),
         "arch": config.train.arch,
+        "networks": str(methods.find(config.train.method).networks),
         "class_names": json.dumps(samples.table.class_names),
         "image_size": str(samples.spec.size),
         "resize": str(samples.spec.resize),
@@ -250,7 +300,7 @@ def _training_progress(advance: Advance, reporter: Reporter) -> trainer.OnProgre
             f"{progress.disagreement:.0%} disagree",
         ]
         if progress.taken is not None:
-            words.append(f"PL+ takes {progress.taken:.0%}")
+            words.append(f"takes {progress.taken:.0%}")
         advance(progress.share, 1.0, ", ".join(words))
 
     return show

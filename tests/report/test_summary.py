@@ -30,7 +30,7 @@ def report_of(rows, **changes):
 
 
 def row(image, given, suggested, score, issue=True, status="ok"):
-    return (image, given, suggested, issue, score, 1 - score, 0.9, given, -0.5, status)
+    return (image, given, suggested, issue, score, 1 - score, 0.9, given, -0.5, status, "")
 
 
 def test_the_summary_names_counts_rate_rows_pairs_notes_and_the_way_on():

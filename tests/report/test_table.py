@@ -30,10 +30,10 @@ from labelclean.report.table import (
 
 ENDINGS = [".csv", ".tsv", ".jsonl", ".parquet"]
 ROWS = [
-    ("a.png", "cat", "dog", True, 0.01, 0.987654321, 0.9, "cat", -0.75, "ok"),
-    ("007", "NA", "NA", False, 0.9, 1e-7, 0.25, "null", 0.5, "ok"),
-    ("b/c.png", "dog", "dog", False, None, None, None, None, None, "missing"),
-    ("d.png", None, "cat", False, None, None, 0.5, "", None, "duplicate_of:a.png"),
+    ("a.png", "cat", "dog", True, 0.01, 0.987654321, 0.9, "cat", -0.75, "ok", ""),
+    ("007", "NA", "NA", False, 0.9, 1e-7, 0.25, "null", 0.5, "ok", ""),
+    ("b/c.png", "dog", "dog", False, None, None, None, None, None, "missing", "held_out"),
+    ("d.png", None, "cat", False, None, None, 0.5, "", None, "duplicate_of:a.png", ""),
 ]
 HOSTILE = ["=cmd()", "+1", "-1", "@x", "\tx", "\rx", " =1", "'", "''=1", "'=1", "007", "NA", "null"]
 HOSTILE += ["", "nan", "True", "1e5", 'say "hi"', "a,b\nc\r\nd", "😀", "\u2028x", "\ufeffx", "＝1"]
@@ -42,7 +42,7 @@ names = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=8))  # text has no 
 shares = st.one_of(st.none(), st.floats(0, 1))
 rows = st.lists(
     st.tuples(
-        *(names, names, names, st.booleans(), shares, shares, shares, names, shares, names),
+        *(names, names, names, st.booleans(), shares, shares, shares, names, shares, names, names),
     ),
     max_size=5,
 )
@@ -85,7 +85,7 @@ def test_a_report_reads_back_as_it_was_written(ending, tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(rows)
-@example([(name,) * 3 + (True, 0.5, 0.5, 0.5, name, 0.5, name) for name in HOSTILE])
+@example([(name,) * 3 + (True, 0.5, 0.5, 0.5, name, 0.5, name, name) for name in HOSTILE])
 def test_names_and_figures_read_back_exactly_in_every_format(tmp_path_factory, drawn):
     folder = tmp_path_factory.mktemp("r")
     report = report_of(drawn)
@@ -111,26 +111,37 @@ def test_a_name_whose_apostrophe_we_did_not_set_stays():
 
 
 def test_the_csv_file_as_another_program_sees_it(tmp_path):
-    report_of([("=1+1", "a,b", 'say "x"', True, 0.1234567, 1.0, 1e-9, "'q", -0.5, "ok")]).write(
+    report_of([("=1+1", "a,b", 'say "x"', True, 0.1234567, 1.0, 1e-9, "'q", -0.5, "ok", "")]).write(
         tmp_path / "r.csv"
     )
     text = (tmp_path / "r.csv").read_bytes().decode()
     assert text == (
         "image,given_label,suggested_label,is_label_issue,label_score,issue_probability,"
-        "suggested_probability,second_label,margin,status\n"
-        '\'=1+1,"a,b","say ""x""",True,0.123457,1,1e-09,\'\'q,-0.5,ok\n'
+        "suggested_probability,second_label,margin,status,flags\n"
+        '\'=1+1,"a,b","say ""x""",True,0.123457,1,1e-09,\'\'q,-0.5,ok,\n'
     )
     assert pd.read_csv(tmp_path / "r.csv")["is_label_issue"].dtype == bool
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_report_without_the_column_flags_reads_as_one_whose_flags_are_empty(ending, tmp_path):
+    path = tmp_path / f"r{ending}"
+    report_of().write(path)
+    older = report_of().frame.drop(columns="flags")
+    path.write_bytes(files.encode(older, path))
+    assert Report.read(path).frame["flags"].tolist() == [""] * len(ROWS)
+
+
 def test_figures_have_six_digits_and_zero_no_sign():
-    frame = report_of([("a", "b", "b", False, 0.1234567, 1.0, 1 / 3, "", -1e-320 * 0, "ok")]).frame
+    frame = report_of(
+        [("a", "b", "b", False, 0.1234567, 1.0, 1 / 3, "", -1e-320 * 0, "ok", "")]
+    ).frame
     figures = frame.select_dtypes(float).iloc[0].tolist()
     assert list(map(str, figures)) == ["0.123457", "1.0", "0.333333", "0.0"]
 
 
 def test_json_lines_and_parquet_hold_names_unchanged_and_null_for_no_figure(tmp_path):
-    report = report_of([("=1", "a", "b", True, None, 0.5, 0.5, "", 0.5, "ok")])
+    report = report_of([("=1", "a", "b", True, None, 0.5, 0.5, "", 0.5, "ok", "")])
     report.write(tmp_path / "r.jsonl")
     report.write(tmp_path / "s.parquet")
     row = json.loads((tmp_path / "r.jsonl").read_text(encoding="utf-8"))
@@ -152,14 +163,14 @@ def test_the_same_report_has_the_same_bytes(ending, tmp_path):
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
 def test_a_file_name_that_is_no_utf8_reads_back_as_it_was(ending, tmp_path):
     name = os.fsdecode(b"\xff\xe9.png")
-    report_of([(name, "a", "a", False, 0.5, 0.5, 0.5, "b", 0.5, "ok")]).write(
+    report_of([(name, "a", "a", False, 0.5, 0.5, 0.5, "b", 0.5, "ok", "")]).write(
         tmp_path / f"r{ending}"
     )
     assert Report.read(tmp_path / f"r{ending}").frame["image"][0] == name
 
 
 def test_parquet_refuses_a_file_name_that_is_no_utf8_and_leaves_nothing(tmp_path):
-    report = report_of([("\udcff.png", "a", "a", False, 0.5, 0.5, 0.5, "b", 0.5, "ok")])
+    report = report_of([("\udcff.png", "a", "a", False, 0.5, 0.5, 0.5, "b", 0.5, "ok", "")])
     message = refused(report.write, tmp_path / "r.parquet")
     assert "broken UTF-8 such as image '\\udcff.png'; choose a report that ends in .csv" in message
     assert os.listdir(tmp_path) == []
@@ -342,7 +353,7 @@ def spoiled(folder: Path, ending: str, change) -> str:
         (
             ".csv",
             lambda b: b.replace(b"cat,dog", b"cat"),
-            "r.csv:2: 9 cells where the header has 10; restore the line or run filter again",
+            "r.csv:2: 10 cells where the header has 11; restore the line or run filter again",
         ),
         (".csv", lambda b: b + b'"open', "r.csv:6: not CSV (unexpected end of data); run filter a"),
         (".jsonl", lambda b: b + b"{", "r.jsonl:5: not a line of JSON; run filter again"),
@@ -443,8 +454,8 @@ def test_a_frame_that_is_no_report_is_a_value_error(column, cells):
 
 
 def test_confusable_pairs_are_counted_among_the_issues():
-    issue = [("x", *pair, True, *[0.1] * 3, "", 0.1, "ok") for pair in ["ab", "ab", "ba", "ac"]]
-    right = [("x", "a", "a", False, *[0.9] * 3, "", 0.9, "ok")]
+    issue = [("x", *pair, True, *[0.1] * 3, "", 0.1, "ok", "") for pair in ["ab", "ab", "ba", "ac"]]
+    right = [("x", "a", "a", False, *[0.9] * 3, "", 0.9, "ok", "")]
     pairs = find_confusable_pairs(report_of(issue + right).frame)
     assert [(p.given, p.suggested, p.count, p.share) for p in pairs] == [
         ("a", "b", 2, 0.5),

@@ -91,6 +91,12 @@ def test_a_killed_run_resumes_to_the_same_bytes(colour_folder: Path, monkeypatch
     _filter(colour_folder, resuming, out=colour_folder / "killed.csv")
     assert (colour_folder / "killed.csv").read_bytes() == (colour_folder / "whole.csv").read_bytes()
     assert not (colour_folder / "killed.run" / "checkpoint.pt").exists()
+    histories = [Report.read(colour_folder / f"{x}.csv").meta.training for x in ("whole", "killed")]
+    assert histories[0] == histories[1]
+    assert [epoch["epoch"] for epoch in histories[0]] == list(range(1, len(histories[0]) + 1))
+    paths = (colour_folder / f"{x}.run" / "embeddings.npy" for x in ("whole", "killed"))
+    one, other = map(np.load, paths)
+    np.testing.assert_array_equal(one, other)
 
 
 def test_unreadable_missing_and_unlabelled_rows_are_there_with_their_status(colour_folder: Path):
