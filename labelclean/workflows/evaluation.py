@@ -1,16 +1,17 @@
-"""evaluate_report: a report against the true labels."""
+"""evaluate_report: a report, ours or another tool's, against the true labels."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from labelclean.data.rows import read_rows
+from labelclean.data.rows import Rows, read_rows
 from labelclean.data.tables import read_table
-from labelclean.errors import SourceError
-from labelclean.report.metrics import Quality, evaluate
-from labelclean.report.table import Report
+from labelclean.errors import ReportError, SourceError, printable
+from labelclean.progress import Reporter
+from labelclean.report.foreign import read_any, true_labels
+from labelclean.report.judged import JudgedRows, judged_rows
+from labelclean.report.quality import Quality, evaluate
 
 BOOTSTRAP = 200  # resamplings for the intervals
 
@@ -21,35 +22,93 @@ def evaluate_report(
     *,
     image_col: str | None = None,
     label_col: str | None = None,
+    plots: str | Path | None = None,
+    force: bool = False,
     seed: int = 0,
+    reporter: Reporter | None = None,
 ) -> Quality:
     """The quality of the report at that path; rows without a true label are left out.
 
-    truth  table of the images, named as in the report, and their true labels
+    report     of ours, or of another tool with cleanlab's column names
+    truth      table of the images, named as in the report, and their true labels
+    image_col  of the truth, as label_col
+    plots      folder for the plots, made if need be
+    force      plots that are there are replaced
 
-    Raises ReportError or SourceError if one of them cannot be read, or they share no image.
+    Raises ReportError or SourceError if one of them cannot be read or written, or they share no
+    image or no label.
     """
-    found = Report.read(report)
+    reporter = reporter or Reporter()
+    if plots is not None:
+        from labelclean.report.quality_plots import check_can_write_plots
+
+        check_can_write_plots(Path(plots), force)
     truth = Path(truth)
     if not truth.is_file():
-        raise SourceError(f"{truth}: no such file; give the table of the true labels")
-    rows = read_rows(read_table(truth), image_col=image_col, label_col=label_col, split_col=None)
-    labels = {
-        name.replace("\\", "/"): label for name, label in zip(rows.names, rows.labels, strict=True)
-    }
-    images = found.frame["image"].tolist()
-    if not any(name in labels for name in images):
-        raise SourceError(
-            f"{truth}: names no image of {report}: its first is {rows.names[0]}, the report's is "
-            f"{images[0]}"
+        raise SourceError(f"{printable(truth)}: no such file; give the table of the true labels")
+    known = read_rows(read_table(truth), image_col=image_col, label_col=label_col, split_col=None)
+    names = _names(known)
+    found = read_any(Path(report))
+    labels, how = true_labels(found, names, known.labels)
+    rows = judged_rows(found.frame, labels, found.class_names)
+    _check_labels(rows, found.path, truth)
+    with reporter.stage("evaluate") as advance:
+        quality = evaluate(
+            rows,
+            noise_rate=found.noise_rate,
+            transition=found.transition,
+            bootstrap=BOOTSTRAP,
+            seed=seed,
+            advance=advance,
         )
-    matrix = found.meta.transition_matrix
-    return evaluate(
-        found.frame,
-        [labels.get(name) for name in images],
-        noise_rate=found.meta.noise_rate,
-        transition=None if matrix is None else np.array(matrix),
-        class_names=found.meta.class_names,
-        bootstrap=BOOTSTRAP,
-        seed=seed,
-    )
+    absent = len(set(names) - set(found.images or names))
+    notes = [
+        how,
+        f"{absent:,} images of the truth are not in the report" if absent else "",
+        "AUROC is below one half: is a low label_score suspicious in this report?"
+        if quality.auroc.value < 0.5
+        else "",
+        *found.notes,
+    ]
+    quality = replace(quality, notes=tuple(filter(None, notes)))
+    if plots is not None:
+        _draw(Path(plots), rows, quality, reporter)
+    return quality
+
+
+def _names(truth: Rows) -> list[str]:
+    """The images, forward slashes. Raises SourceError if one has two true labels."""
+    names = [name.replace("\\", "/") for name in truth.names]
+    first: dict[str, str | None] = {}
+    for row, (name, label) in enumerate(zip(names, truth.labels, strict=True)):
+        if label != first.setdefault(name, label):
+            raise SourceError(
+                f"{printable(truth.where(row))}: {printable(name)} is '{printable(label)}' here "
+                f"and '{printable(first[name])}' before; keep one of them"
+            )
+    return names
+
+
+def _check_labels(rows: JudgedRows, report: Path, truth: Path) -> None:
+    """Raises ReportError if the two name the classes differently: all would seem wrong."""
+    given, true = set(rows.given.tolist()), set(rows.truth.tolist())
+    if len(rows) and not given & true:
+        one, other = (printable(rows.class_names[min(numbers)]) for numbers in (given, true))
+        raise ReportError(
+            f"{printable(report)}: none of its given labels, such as '{one}', is a true label in "
+            f"{printable(truth)}, such as '{other}'; write the same names in both"
+        )
+
+
+def _draw(folder: Path, rows: JudgedRows, quality: Quality, reporter: Reporter) -> None:
+    from labelclean.report.quality_plots import quality_plots, write_plots
+
+    with reporter.stage("plots"):
+        drawn = quality_plots(rows, quality)
+        if not drawn:
+            raise ReportError(
+                f"--plots {printable(folder)}: nothing to draw: no row has both a true label and "
+                "a label_score or an issue_probability"
+            )
+        write_plots(folder, drawn)
+    reporter.note(f"plots: {', '.join(printable(folder / name) for name in drawn)}")

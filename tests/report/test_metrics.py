@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import auc, brier_score_loss, precision_score, recall_score, roc_curve
+from sklearn.calibration import calibration_curve
 
 from labelclean.report import metrics as m
-from labelclean.report.table import COLUMNS
 
 # Few distinct values, so that equal scores are common.
 cases = st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.booleans()), max_size=30)
@@ -129,90 +126,16 @@ def test_transition_error_is_half_the_mean_distance_of_the_rows_that_occur():
     assert math.isnan(m.transition_error(estimate, labels[:0], truth[:0]))
 
 
-# evaluate
-
-
-def frame_of(n=400, seed=0):
-    rng = np.random.default_rng(seed)
-    names = np.array(["cat", "dog", "emu"], dtype=object)
-    truth = rng.integers(0, 3, n)
-    labels = np.where(rng.random(n) < 0.3, rng.integers(0, 3, n), truth)
-    probability = np.clip((labels != truth) * 0.6 + rng.random(n) * 0.4, 0, 1)
-    columns = dict.fromkeys(COLUMNS, "") | {
-        "image": [f"{k}.png" for k in range(n)],
-        "given_label": names[labels],
-        "suggested_label": names[np.where(rng.random(n) < 0.8, truth, 0)],
-        "is_label_issue": probability > 0.5,
-        "label_score": 1 - probability + rng.normal(0, 0.2, n),
-        "issue_probability": probability,
-        "suggested_probability": 0.5,
-        "margin": 0.1,
-        "status": "ok",
-    }
-    return pd.DataFrame(columns), names[truth].tolist(), labels, truth
-
-
-def test_evaluate_agrees_with_other_paths_through_sklearn():
-    frame, names, labels, truth = frame_of()
-    quality = m.evaluate(frame, names)
-    noisy = labels != truth
-    assert (quality.rows, quality.left_out, quality.wrong_labels) == (400, 0, noisy.sum())
-    assert quality.precision.value == pytest.approx(precision_score(noisy, frame.is_label_issue))
-    assert quality.recall.value == pytest.approx(recall_score(noisy, frame.is_label_issue))
-    area = auc(*roc_curve(noisy, -frame.label_score)[:2])
-    assert quality.auroc.value == pytest.approx(area)
-    assert quality.brier.value == pytest.approx(brier_score_loss(noisy, frame.issue_probability))
-    error = abs(frame.issue_probability.mean() - noisy.mean())
-    assert quality.noise_rate_error.value == pytest.approx(error)
-    assert quality.auroc.low is None and math.isnan(quality.transition_error.value)
-
-
-def test_rows_of_unknown_truth_without_label_or_score_are_left_out():
-    frame, names, _, _ = frame_of()
-    whole = m.evaluate(frame.iloc[4:], names[4:])
-    frame.loc[0, ["label_score", "issue_probability"]] = math.nan
-    frame.loc[1, "status"] = "unlabelled"
-    names[2] = names[3] = None
-    part = m.evaluate(frame, names)
-    assert (part.rows, part.left_out) == (396, 4)
-    assert part.to_json() == whole.to_json() | {"left_out": 4}
-
-
-def test_estimates_of_the_report_are_measured_when_given():
-    frame, names, labels, truth = frame_of()
-    counts = np.zeros((3, 3))
-    np.add.at(counts, (truth, labels), 1)
-    transition = counts / counts.sum(axis=1, keepdims=True)
-    options = {"transition": transition, "class_names": ["cat", "dog", "emu"]}
-    quality = m.evaluate(frame, names, noise_rate=float((labels != truth).mean()), **options)
-    assert quality.noise_rate_error.value == quality.transition_error.value == 0
-    names[:3] = ["yak"] * 3  # a true class that the report does not know
-    assert m.evaluate(frame, names, **options).transition_error.value < 0.02
-
-
-def test_bootstrap_intervals_hold_the_value_are_reproducible_and_narrow_with_rows():
-    small, many = frame_of(100), frame_of(3000)
-    first = m.evaluate(*small[:2], bootstrap=40, seed=3)
-    assert first.to_json() == m.evaluate(*small[:2], bootstrap=40, seed=3).to_json()
-    wide, narrow = first.auroc, m.evaluate(*many[:2], bootstrap=40).auroc
-    assert wide.low < wide.value < wide.high
-    assert narrow.high - narrow.low < (wide.high - wide.low) / 2
-
-
-def test_a_report_without_wrong_labels_gives_null_in_json():
-    frame, names, _, _ = frame_of(20)
-    frame["given_label"] = names
-    figures = m.evaluate(frame, names, bootstrap=20).to_json()
-    assert json.loads(json.dumps(figures, allow_nan=False))["average_precision"] is None
-    assert figures["average_precision_clean"] == 1
-    assert len(figures["brier_interval"]) == 2
-    empty = m.evaluate(frame, [None] * 20, bootstrap=20).to_json()
-    assert (empty["rows"], empty["left_out"], empty["f1"]) == (0, 20, None)
-
-
-def test_a_broken_contract_is_a_value_error():
-    frame, names, _, _ = frame_of(10)
-    with pytest.raises(ValueError, match="9 true labels for 10 rows"):
-        m.evaluate(frame, names[:9])
-    with pytest.raises(ValueError, match="transition"):
-        m.evaluate(frame, names, transition=np.eye(2), class_names=["a"])
+def test_calibration_bins_are_those_of_sklearn():
+    rng = np.random.default_rng(0)
+    probability = rng.random(500) ** 3
+    noisy = rng.random(500) < probability
+    bins = m.calibration_bins(probability, noisy, 10)
+    found, said = calibration_curve(noisy, probability, n_bins=10)
+    filled = bins.rows > 0
+    np.testing.assert_allclose(bins.noisy[filled], found)
+    np.testing.assert_allclose(bins.probability[filled], said)
+    assert bins.rows.sum() == 500
+    empty = m.calibration_bins(np.array([0.05, 1.0]), np.array([False, True]), 10)
+    assert empty.rows.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert np.isnan(empty.noisy[1:-1]).all() and np.isnan(empty.probability[1:-1]).all()
