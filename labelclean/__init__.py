@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labelclean.report.table import Report as Report
     from labelclean.workflows.filtering import filter_dataset as filter_dataset
+    from labelclean.workflows.predicting import load_model as load_model
 
 __version__ = "0.1.0.dev0"  # read by the build as well
 
-__all__ = ["Report", "__version__", "filter_dataset"]
+__all__ = ["Report", "__version__", "filter_dataset", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from labelclean.workflows.filtering import filter_dataset
 
         return filter_dataset
+    if name == "load_model":
+        from labelclean.workflows.predicting import load_model
+
+        return load_model
     if name == "Report":
         from labelclean.report.table import Report
 

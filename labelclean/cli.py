@@ -8,7 +8,21 @@ import typer
 from typer.core import TyperGroup
 
 from labelclean import __version__
-from labelclean.commands import demo, evaluating, filtering, injecting
+from labelclean.commands import (
+    applying,
+    benchmarking,
+    demo,
+    evaluating,
+    exporting,
+    filtering,
+    injecting,
+    planning,
+    plotting,
+    predicting,
+    reviewing,
+    showing,
+    training,
+)
 from labelclean.errors import LabelcleanError, printable
 
 
@@ -23,7 +37,7 @@ class OneLineErrors(TyperGroup):
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             way_on = "; the same command with --resume goes on from the last checkpoint"
-            is_resumable = ctx.invoked_subcommand == "filter"
+            is_resumable = ctx.invoked_subcommand in ("filter", "train")
             typer.echo(f"labelclean: interrupted{way_on if is_resumable else ''}", err=True)
             raise typer.Exit(130) from None
 
@@ -57,7 +71,17 @@ def root_command(
 app.command("filter")(filtering.filter_command)
 app.command("demo")(demo.demo_command)
 app.command("evaluate")(evaluating.evaluate_command)
+app.command("plan")(planning.plan_command)
+app.command("show")(showing.show_command)
+app.command("plot")(plotting.plot_command)
+app.command("export")(exporting.export_command)
+app.command("import-decisions")(exporting.import_decisions_command)
+app.command("apply")(applying.apply_command)
+app.command("train")(training.train_command)
+app.command("review")(reviewing.review_command)
+app.command("predict")(predicting.predict_command)
 app.command("inject-noise")(injecting.inject_noise_command)
+app.command("benchmark")(benchmarking.benchmark_command)
 
 
 def main() -> None:

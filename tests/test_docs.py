@@ -16,7 +16,10 @@ from labelclean.report.table import COLUMNS
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
-COMMANDS = ("filter", "demo", "evaluate", "inject-noise")
+COMMANDS = (
+    *("demo", "filter", "evaluate", "review", "plan", "show", "plot", "apply"),
+    *("export", "import-decisions", "train", "predict", "inject-noise", "benchmark"),
+)
 
 
 def _options() -> set[str]:

@@ -21,16 +21,21 @@ from labelclean.data.images import DAMAGED, Block, Job, decode_block
 _job: Job  # of this decoding process
 
 
-def _begin(job: Job) -> None:
-    global _job
-    _job = job
+def begin_process() -> None:
+    """To be called first in every process: it ends when its parent does, and only then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this one
-    warnings.simplefilter("ignore")
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
+def _begin(job: Job) -> None:
+    global _job
+    _job = job
+    warnings.simplefilter("ignore")
+    begin_process()
+
+
 def _end_with(parent: int) -> None:
-    """Ends this process when its parent was killed; it would wait for work for ever."""
+    """Ends this process when its parent was killed; it would go on for nobody."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -201,14 +201,14 @@ def inject_noise(
         raise ConfigError(f"--images is {images_as}, must be {' or '.join(_FORMS)}")
     noisy_files.check_folder(out, force)  # before minutes of decoding, not after
     with reporter.stage("reading"):
-        table, notes = _clean(source, sources.read(source, options))
+        table, notes = true_labels(source, sources.read(source, options))
     for note in notes:
         reporter.note(note)
     if images_as is not None and not isinstance(table.images, ArrayImages):
         raise ConfigError(
             f"--images is for cifar10 and cifar100, {source} has its images: leave it out"
         )
-    rows, given = _noisy(source, table, spec, reporter)
+    rows, given = noisy_labels(source, table, spec, reporter)
     labels = table.labels.copy()
     labels[rows] = given
     size = table.num_classes
@@ -233,7 +233,7 @@ def _default_out(source: str | Path) -> Path:
     return Path(f"{(not path.exists() and cifar_name(str(source))) or path.stem}-noisy")
 
 
-def _clean(source: str | Path, table: SampleTable) -> tuple[SampleTable, tuple[str, ...]]:
+def true_labels(source: str | Path, table: SampleTable) -> tuple[SampleTable, tuple[str, ...]]:
     """The table with its true labels; CIFAR has all its classes, and its test rows held out."""
     if not isinstance(table.images, ArrayImages):
         return table, table.notes
@@ -246,16 +246,16 @@ def _clean(source: str | Path, table: SampleTable) -> tuple[SampleTable, tuple[s
         notes = (*notes, f"{replaced:,} given labels are not {source}'s own: its own are taken")
     place = np.array([names.index(n) if n in names else NO_LABEL for n in table.class_names])
     is_test = np.array([path.startswith("test/") for path in table.paths])
-    clean = replace(
+    found = replace(
         table,
         labels=np.where(truth == NO_LABEL, NO_LABEL, place[truth]).astype(np.int64),
         class_names=names,
         held_out=table.held_out | is_test,
     )
-    return clean, notes
+    return found, notes
 
 
-def _noisy(
+def noisy_labels(
     source: str | Path, table: SampleTable, spec: NoiseSpec, reporter: Reporter
 ) -> tuple[NDArray[np.int64], Labels]:
     """The rows (m,) that may turn wrong, and their new labels (m,)."""

@@ -69,4 +69,5 @@ def smallest(per_image: Tensor, count: int) -> Tensor:
 
 
 def _kept(images: int, moment: Moment) -> int:
-    return max(1, round((1 - forget_rate(moment)) * images))
+    """Rounded down, as the authors do: of few images more are left out rather than none."""
+    return max(1, int((1 - forget_rate(moment)) * images + 1e-6))  # 1e-6: rounding of floats

@@ -1,0 +1,228 @@
+"""Is `train` worth it? Its schemes beside training on the noisy and on the true labels.
+
+    python examples/benchmark/train_quality.py --cifar FOLDER --out DIR
+
+FOLDER holds cifar-10-batches-bin/. The first 10,000 training images get known wrong labels,
+`filter` judges them once for each noise and seed, and each scheme trains on the same report: the
+same network, the same number of epochs in all, as many images held out; tested on the 10,000 test
+images.
+Reports and figures are kept in DIR, so the script goes on where it was stopped. --jobs runs at a
+time, one thread each. DIR/train_quality.csv has a row for each run; the table is printed last.
+
+    ce-noisy   cross-entropy on the given labels
+    ce-clean   cross-entropy on the labels that the filter keeps
+    two-stage  the authors': cross-entropy on those, then soft targets for all, half the epochs each
+    default    `labelclean train` as it is
+    true       cross-entropy on the true labels: what there is to gain
+
+gap: the share of the way from ce-noisy to true that a scheme goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+THREE_SEEDS, ONE_SEED = (0, 1, 2), (0,)
+NOISES = {
+    "symm 0.2": ONE_SEED,
+    "symm 0.4": THREE_SEEDS,
+    "symm 0.6": ONE_SEED,
+    "symm 0.8": ONE_SEED,
+    "asymm 0.4": ONE_SEED,
+}
+SCHEMES = ("ce-noisy", "ce-clean", "two-stage", "default", "true")
+FIGURES = ("accuracy", "gap", "calibration", "seconds")
+
+
+@dataclass(frozen=True)
+class Job:
+    noise: str
+    seed: int
+    scheme: str
+
+    @property
+    def data(self) -> str:
+        return f"{self.noise}-{self.seed}".replace(" ", "_")
+
+    @property
+    def name(self) -> str:
+        return f"{self.data}-{self.scheme}"
+
+
+def labelclean(*words: object) -> str:
+    """What the command prints; one thread, so that jobs side by side do not disturb each other."""
+    command = [sys.executable, "-m", "labelclean", *map(str, words)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}")
+    return done.stdout
+
+
+def write_labels(
+    path: Path, noise: str, seed: int, truth: NDArray[np.int64], names: tuple[str, ...]
+) -> None:
+    """A table of the first images of CIFAR-10 with their noisy labels."""
+    from labelclean.data import noise as kinds
+
+    kind, _, rate = noise.partition(" ")
+    generator = np.random.Generator(np.random.PCG64(seed))
+    if kind == "symm":
+        given = kinds.symmetric(truth, len(names), float(rate), generator)
+    else:
+        given = kinds.by_matrix(truth, kinds.cifar10_asymmetric(float(rate)), generator)
+    rows = [f"train/{k:05d},{names[label]}" for k, label in enumerate(given)]
+    path.write_text("\n".join(["image,label", *rows]) + "\n")
+
+
+def prepare(noise: str, seed: int, options: argparse.Namespace) -> None:
+    """DATA.csv, the report of `filter`, and DATA-true.csv, with the true labels as given ones."""
+    from labelclean.data.cifar import read_cifar
+    from labelclean.report.table import Report
+
+    data = Job(noise, seed, "").data
+    report, true = options.out / f"{data}.csv", options.out / f"{data}-true.csv"
+    if true.exists():
+        return
+    cifar = read_cifar("cifar10", options.cifar)
+    truth = cifar.labels[: options.count]
+    labels = options.out / f"{data}.labels.csv"
+    write_labels(labels, noise, seed, truth, cifar.class_names)
+    if not report.exists():
+        words = ("--root", options.cifar, "--seed", seed, "--device", options.device, "--quiet")
+        labelclean("filter", "cifar10", labels, "--out", report, *words)
+    found = Report.read(report)
+    frame = found.to_frame()
+    right = [cifar.class_names[k] for k in truth]
+    frame["given_label"] = frame["suggested_label"] = right
+    frame["is_label_issue"] = False
+    Report(frame=frame, meta=replace(found.meta, noise_rate=0.0)).write(true)
+
+
+def run(job: Job, options: argparse.Namespace) -> None:
+    """Trains one job and keeps what it prints, with the command and the machine."""
+    is_true = job.scheme == "true"
+    report = options.out / f"{job.data}{'-true' if is_true else ''}.csv"
+    words: tuple[object, ...] = (
+        "train",
+        *("--report", report),
+        *("--scheme", "ce-noisy" if is_true else job.scheme),
+        *("--out", options.out / f"{job.name}.model"),
+        *("--test", "cifar10", "--root", options.cifar),
+        *("--seed", job.seed, "--device", options.device),
+        *(("--epochs", options.epochs) if options.epochs else ()),
+        *("--json", "--quiet", "--force"),
+    )
+    started = time.monotonic()
+    printed = json.loads(labelclean(*words))
+    seconds = time.monotonic() - started
+    config = json.loads((options.out / f"{job.name}.model" / "config.json").read_text())
+    test = printed["test"]
+    facts = {
+        "data": "cifar10",
+        "n": options.count,
+        "noise": job.noise,
+        "seed": job.seed,
+        "scheme": job.scheme,
+        "epochs": printed["training"]["epochs"],
+        "arch": config["architecture"],
+        "accuracy": 100 * test["accuracy"]["value"],
+        "low": 100 * test["accuracy"]["interval"][0],
+        "high": 100 * test["accuracy"]["interval"][1],
+        "calibration": test["calibration_error"],
+        "seconds": seconds,
+        "machine": f"{platform.machine()}, {options.device}, 1 thread",
+        **{name: config["versions"][name] for name in ("labelclean", "torch")},
+        "command": " ".join(
+            str(word) if not isinstance(word, Path) else word.name
+            for word in ("labelclean", *words)
+        ),
+    }
+    part = options.out / f".{job.name}.tmp"
+    part.write_text(json.dumps(facts))
+    os.replace(part, options.out / f"{job.name}.json")
+    print(f"{job.name}: {facts['accuracy']:.2f} %, {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+def with_gaps(found: pd.DataFrame) -> pd.DataFrame:
+    """Adds the share of the gap between ce-noisy and true labels that each run closes."""
+    by_scheme = found.pivot_table(index=["noise", "seed"], columns="scheme", values="accuracy")
+    gaps = []
+    for row in found.itertuples():
+        ends = by_scheme.loc[(row.noise, row.seed)]
+        low, high = ends.get("ce-noisy", np.nan), ends.get("true", np.nan)
+        gaps.append((row.accuracy - low) / (high - low) if high > low else np.nan)
+    return found.assign(gap=gaps)
+
+
+def print_table(found: pd.DataFrame) -> None:
+    """Mean, and standard deviation where there are several seeds; accuracy in percent."""
+    first = found.iloc[0]
+    print(
+        f"cifar10, n {first.n:,}, {first.epochs} epochs, {first.arch}, labelclean "
+        f"{first.labelclean}, torch {first.torch}, {first.machine}; test: 10,000 images"
+    )
+    print(f"{'noise':10} {'scheme':10} {'seeds':>5} " + " ".join(f"{f:>13}" for f in FIGURES))
+    for (noise, scheme), runs in found.groupby(["noise", "scheme"], sort=False):
+        cells = []
+        for name in FIGURES:
+            digits = {"accuracy": 2, "gap": 2, "calibration": 3, "seconds": 0}[name]
+            text = f"{runs[name].mean():.{digits}f}"
+            spread = "" if len(runs) == 1 else f" ± {runs[name].std():.{digits}f}"
+            cells.append(text + spread)
+        print(f"{noise:10} {scheme:10} {len(runs):5} " + " ".join(f"{c:>13}" for c in cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cifar", type=Path, required=True, help="holds cifar-10-batches-bin")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results")
+    parser.add_argument("--count", type=int, default=10_000, help="images: the first ones")
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--epochs", type=int, help="of each scheme; default: that of train")
+    parser.add_argument("--noises", help="only these, separated by commas")
+    parser.add_argument("--schemes", help="only these, separated by commas")
+    parser.add_argument("--seeds", help="only these, separated by commas")
+    parser.add_argument("--table", action="store_true", help="of what is there; train nothing")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    noises = options.noises.split(",") if options.noises else NOISES
+    schemes = options.schemes.split(",") if options.schemes else SCHEMES
+    jobs = [
+        Job(noise, seed, scheme)
+        for noise in noises
+        for seed in NOISES[noise]
+        if options.seeds is None or str(seed) in options.seeds.split(",")
+        for scheme in schemes
+    ]
+    jobs.sort(key=lambda job: job.seed)  # one seed of everything first
+    missing = [job for job in jobs if not (options.out / f"{job.name}.json").exists()]
+    if not options.table:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            data = dict.fromkeys((job.noise, job.seed) for job in missing)
+            list(pool.map(lambda key: prepare(*key, options), data))
+            list(pool.map(lambda job: run(job, options), missing))
+    kept = [path for job in jobs if (path := options.out / f"{job.name}.json").exists()]
+    if not kept:
+        raise SystemExit("nothing is there yet: leave --table out")
+    found = with_gaps(pd.DataFrame([json.loads(path.read_text()) for path in kept]))
+    found.to_csv(options.out / "train_quality.csv", index=False, float_format="%.4f")
+    print_table(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The paper, runnable: methods, noise and figures side by side."""

@@ -1,0 +1,225 @@
+"""One run of a grid: noisy labels learned by a method, judged, and measured against the truth."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from labelclean.benchmark.dataset import Dataset, Origin, read_dataset
+from labelclean.benchmark.results import Key, Row, write
+from labelclean.config import FilterConfig, TrainConfig
+from labelclean.learning.methods import METHODS, Method
+from labelclean.progress import Advance, Reporter
+from labelclean.report import metrics, scores
+from labelclean.workflows.learning import CHECKPOINT, Learned, learn
+from labelclean.workflows.preparing import Samples
+
+RUNS = "runs"  # folder beside results.csv
+TRAINING_SHARE = 0.95  # of a run's time; the rest predicts and judges
+
+# Trains a classifier on what the verdicts left; gives the class (n,) of every row, -1: unknown.
+Classify = Callable[[Samples, Learned, scores.Decision], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """All that the process of a run needs.
+
+    labels    (n,)  given labels, NO_LABEL for rows that are not trained on
+    input     digest of these and the images
+    folder    for <run>.npz and, until the run is done, its checkpoint
+    machine   what results.csv says of it before the device
+    """
+
+    key: Key
+    run: str
+    origin: Origin
+    method: Method
+    train: TrainConfig
+    labels: NDArray[np.int64]
+    input: str
+    folder: Path
+    threads: int
+    machine: str
+    classify: Classify | None = None
+
+    def row(self) -> Row:
+        """Without figures."""
+        setting = self.key.setting
+        return Row(
+            data=setting.data,
+            n=setting.n,
+            noise=self.key.noise,
+            seed=self.key.seed,
+            method=self.key.method,
+            preset=setting.preset,
+            epochs=setting.epochs,
+            arch=setting.arch,
+            run=self.run,
+            input=self.input,
+        )
+
+    @property
+    def scores_path(self) -> Path:
+        return self.folder / f"{self.run}.npz"
+
+
+@dataclass
+class _Listener(Reporter):
+    """Keeps the notes of a run, and passes on how far its training is."""
+
+    on_share: Callable[[float], None] = lambda share: None
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    @contextmanager
+    def _shown(self, name: str) -> Iterator[Advance]:
+        if name == "training":
+            yield lambda done, total, words: self.on_share(TRAINING_SHARE * done / total)
+        else:
+            yield lambda done, total, words: None
+
+
+@lru_cache(maxsize=1)
+def _dataset(origin: Origin) -> Dataset:
+    """Prepared once in each process."""
+    return read_dataset(origin, Reporter())
+
+
+def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -> Row:
+    """Learns, judges and measures; leaves <run>.npz, and a checkpoint if it is interrupted.
+
+    on_share  is told the share of the run that is done
+
+    Raises LabelcleanError for what the user can mend.
+    """
+    METHODS.setdefault(task.key.method, task.method)  # one from outside of the package
+    torch.set_num_threads(task.threads)
+    dataset = _dataset(task.origin)
+    samples = replace(dataset.samples, table=dataset.table.with_labels(task.labels))
+    reporter = _Listener(on_share=on_share)
+    run_dir = task.folder / f"{task.run}.run"
+    is_resumed = (run_dir / CHECKPOINT).is_file()
+    runtime = replace(task.origin.runtime, run_dir=run_dir, resume=is_resumed)
+    config = FilterConfig(train=task.train, runtime=runtime)
+    started = time.monotonic()
+    learned = learn(samples, task.labels, config, torch.device(runtime.device), reporter)
+    decision = scores.decide(
+        task.labels,
+        learned.predictions,
+        first=samples.first,
+        num_classes=dataset.table.num_classes,
+        verdict=config.verdict,
+        seed=task.train.seed,
+    )
+    of_tests = reporter.seconds["predicting"] * len(dataset.test_rows) / len(samples.rows)
+    seconds = np.nan if is_resumed else time.monotonic() - started - of_tests
+    classified = np.nan
+    if task.classify is not None:
+        classified = accuracy(task.classify(samples, learned, decision), dataset)
+    row = replace(
+        task.row(),
+        test_accuracy=accuracy(learned.predictions.top_classes[:, 0], dataset),
+        classified_accuracy=classified,
+        seconds=seconds,
+        torch=torch.__version__,
+        machine=f"{task.machine}, {learned.device}, {learned.dtype}",
+        notes="; ".join(reporter.notes),
+        **quality(decision, task.labels, dataset),
+    )
+    write(task.scores_path, _encoded(row, learned, decision, task.labels, dataset))
+    shutil.rmtree(run_dir, ignore_errors=True)  # nothing is left to resume
+    return row
+
+
+def accuracy(predicted: NDArray[np.integer], dataset: Dataset) -> float:
+    """Share of the test rows whose class (n,) is predicted; NaN without test rows."""
+    rows = dataset.test_rows
+    return float((predicted[rows] == dataset.truth[rows]).mean()) if len(rows) else np.nan
+
+
+def quality(
+    decision: scores.Decision, labels: NDArray[np.int64], dataset: Dataset
+) -> dict[str, Any]:
+    """The figures of a verdict on the rows that were trained on, by the columns of Row."""
+    rows = dataset.rows[np.isfinite(decision.label_score[dataset.rows])]
+    given, truth = labels[rows], dataset.truth[rows]
+    is_noisy = given != truth
+    score, is_issue = decision.label_score[rows], decision.is_label_issue[rows]
+    return {
+        "rate": float(is_noisy.mean()),
+        "average_precision": metrics.average_precision(score, is_noisy),
+        "auroc": metrics.auroc(score, is_noisy),
+        "f1": metrics.f1(is_issue, is_noisy),
+        "suggestion_accuracy": metrics.suggestion_accuracy(decision.suggested[rows], given, truth),
+        "noise_rate_error": metrics.noise_rate_error(decision.noise_rate, is_noisy),
+        "expected_calibration_error": metrics.expected_calibration_error(
+            decision.issue_probability[rows], is_noisy
+        ),
+    }
+
+
+def _encoded(
+    row: Row,
+    learned: Learned,
+    decision: scores.Decision,
+    labels: NDArray[np.int64],
+    dataset: Dataset,
+) -> bytes:
+    """<run>.npz: columns of the rows that were trained on, and what is known of the run.
+
+    index                        (m,) row of the source, with given and truth (m,)
+    all of Predictions, and of Decision those with a value a row  (m, ...)
+    test_truth, test_predicted   (t,) of the test rows
+    class_names                  (c,)
+    facts                        JSON: the row of results.csv, history by epoch, noise_rate and
+                                 transition_matrix as estimated
+    """
+    rows, count = dataset.rows, len(labels)
+    columns = {**vars(learned.predictions), **vars(decision)}
+    of_rows: dict[str, Any] = {
+        name: values[rows]
+        for name, values in columns.items()
+        if isinstance(values, np.ndarray) and name != "transition_matrix" and len(values) == count
+    }
+    facts = {
+        **row.to_json(),
+        "history": list(learned.history),
+        "noise_rate": decision.noise_rate,
+        "transition_matrix": decision.transition_matrix.tolist(),
+    }
+    out = io.BytesIO()
+    np.savez_compressed(
+        out,
+        index=rows,
+        given=labels[rows],
+        truth=dataset.truth[rows],
+        test_truth=dataset.truth[dataset.test_rows],
+        test_predicted=learned.predictions.top_classes[dataset.test_rows, 0],
+        class_names=np.array(dataset.table.class_names),
+        facts=np.array(json.dumps(facts)),
+        **of_rows,
+    )
+    return out.getvalue()
+
+
+def machine_words(jobs: int) -> str:
+    """System and cores, and how many runs share them."""
+    shared = f", {jobs} runs at a time" if jobs > 1 else ""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{shared}"

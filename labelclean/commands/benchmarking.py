@@ -1,0 +1,108 @@
+"""labelclean benchmark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelclean.commands.options import JsonOption, QuietOption
+
+NAMED = 3  # failed runs that the last line names
+
+
+def benchmark_command(
+    data: Annotated[
+        str, typer.Option(help="cifar10, cifar100, or a folder or table as filter takes it.")
+    ] = "cifar10",
+    labels: Annotated[
+        Path | None, typer.Option(help="Table of true labels, where data is a folder of images.")
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Of filter, separated by commas; default: all.")
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            help="Separated by commas: symm:0.2, asymm:0.4, instance:0.3, human:FILE (labels by "
+            "people), mapping:FILE, as inject-noise makes them. Default: those of the paper."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each: seeds 0, 1, ...")] = 3,
+    count: Annotated[int | None, typer.Option(help="Train on the first so many images.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="quick, standard, paper, clothing1m, as for filter.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="In place of the preset's.")] = None,
+    arch: Annotated[str | None, typer.Option(help="In place of the preset's.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for results; runs that are there are not done again.")
+    ] = Path("benchmark"),
+    jobs: Annotated[int, typer.Option(help="Runs side by side.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="Of each run; default: the cores divided among the jobs.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")] = False,
+    image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
+    label_col: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
+    split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare methods under known noise, beside the paper's tables; goes on where it stopped."""
+    from labelclean.benchmark import rendering, tables
+    from labelclean.benchmark.grid import GridConfig, run_grid
+    from labelclean.data.sources import SourceOptions
+    from labelclean.progress import TerminalReporter
+
+    grid = GridConfig(
+        data=data,
+        methods=_words(methods or ""),
+        noises=_words(noise or ""),
+        seeds=seeds,
+        count=count,
+        preset=preset,
+        epochs=epochs,
+        arch=arch,
+        jobs=jobs,
+        threads=threads,
+        device=device,
+    )
+    options = SourceOptions(
+        labels=labels,
+        image_col=image_col,
+        label_col=label_col,
+        split_col=split_col,
+        root=root,
+        download=download,
+    )
+    found = run_grid(grid, out, options=options, reporter=TerminalReporter(is_quiet=quiet))
+    comparisons = tables.compare(found.rows)
+    if as_json:
+        asked = {
+            "out": str(found.folder),
+            "runs": len(found.asked),
+            "done_now": found.done_now,
+            "failed": [row.key.words() for row in found.failed],
+            "rows": [row.to_json() for row in found.rows],
+            "tables": tables.to_json(comparisons),
+        }
+        typer.echo(json.dumps(asked))
+    else:
+        typer.echo(rendering.as_text(comparisons))
+    if found.failed:
+        named = "; ".join(rendering.failure(row) for row in found.failed[:NAMED])
+        more = "; ..." if len(found.failed) > NAMED else ""
+        typer.echo(
+            f"labelclean: {len(found.failed)} of {len(found.asked)} runs failed: {named}{more}",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,34 @@
+"""labelclean plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelclean.commands.options import ForceOption, QuietOption
+
+
+def plot_command(
+    report: Annotated[Path, typer.Argument(help="Report that filter wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder for the PNG files; made if need be.")],
+    images: Annotated[Path | None, typer.Option(help="Where the images lie now.")] = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw a report: scores, mixed-up pairs, classes, the worst 64 images, training."""
+    from labelclean.progress import TerminalReporter
+    from labelclean.workflows.plotting import plot_report
+
+    reporter = TerminalReporter(is_quiet=quiet)
+    plotted = plot_report(report, out, images=images, force=force, reporter=reporter)
+    for path in plotted.written:
+        typer.echo(path)
+    for name, reason in plotted.absent.items():
+        reporter.note(f"no {name}: {reason}")
+    if plotted.lacks_fonts:
+        reporter.note(
+            "some letters are written as \\u escapes, since no font here has them; install one, "
+            "such as Noto Sans CJK"
+        )

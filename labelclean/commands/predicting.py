@@ -1,0 +1,65 @@
+"""labelclean predict."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelclean.commands.options import ForceOption, JsonOption, QuietOption
+
+
+def predict_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that train wrote.")],
+    images: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGES",
+            help="Folder of images, table of paths, Parquet file, one image, cifar10 or cifar100.",
+        ),
+    ],
+    names: Annotated[
+        Path | None,
+        typer.Argument(metavar="TABLE", help="Table of the images of the folder to use."),
+    ] = None,
+    out: Annotated[
+        str, typer.Option(help="Table to write: .csv, .parquet or .jsonl; - for CSV on stdout.")
+    ] = "labels.csv",
+    truth: Annotated[
+        Path | None, typer.Option(help="Table of true labels, to tell the accuracy.")
+    ] = None,
+    image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
+    split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    split: Annotated[str | None, typer.Option(help="Splits to use; default: all.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 256,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Decoding threads; default: cores.")] = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Label images by a model that train wrote: the best five classes with probabilities."""
+    from labelclean.data.sources import SourceOptions
+    from labelclean.progress import TerminalReporter
+    from labelclean.workflows.predicting import predict_images
+
+    predicted = predict_images(
+        model,
+        images,
+        out=out,
+        options=SourceOptions(
+            labels=names, image_col=image_col, split_col=split_col, split=split, root=root
+        ),
+        truth=truth,
+        batch_size=batch_size,
+        device=device,
+        workers=workers,
+        force=force,
+        reporter=TerminalReporter(is_quiet=quiet),
+    )
+    text = json.dumps(predicted.to_json()) if as_json else predicted.describe()
+    print(text, file=sys.stderr if out == "-" else sys.stdout)

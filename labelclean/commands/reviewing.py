@@ -1,0 +1,80 @@
+"""labelclean review."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelclean.commands.options import ForceOption, QuietOption
+from labelclean.errors import ConfigError, printable
+
+
+def review_command(
+    report: Annotated[Path, typer.Argument(help="Report that filter wrote.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Where the images lie now, if they were moved.")
+    ] = None,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Name kept beside your decisions; default: the OS user.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Of 127.0.0.1; 0: one that is free.")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
+    export_decisions: Annotated[
+        Path | None, typer.Option(help="Write the decisions made so far as CSV, and end.")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write the most suspicious images as one page to send, and end."),
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="Images in that page; default 200.")] = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Look at the suspicious images and decide, in the browser, by keyboard."""
+    from labelclean.progress import TerminalReporter
+    from labelclean.workflows import reviewing
+
+    if html is not None and export_decisions is not None:
+        raise ConfigError("--html and --export-decisions are two tasks: give one of them")
+    if top is not None and html is None:
+        raise ConfigError("--top is for the page of --html FILE: add that or leave it out")
+    if export_decisions is not None:
+        count = reviewing.export_decisions(report, export_decisions, force=force)
+        typer.echo(f"{_counted(count)} in {printable(export_decisions)}")
+        return
+    reporter = TerminalReporter(is_quiet=quiet)
+    if html is not None:
+        count = reviewing.write_review_page(
+            report,
+            html,
+            top=200 if top is None else top,
+            images=images,
+            force=force,
+            reporter=reporter,
+        )
+        size = html.stat().st_size / 2**20
+        typer.echo(f"{count:,} images in {printable(html)} ({size:.1f} MiB)")
+        return
+    done = reviewing.review_report(
+        report,
+        images=images,
+        reviewer=reviewer,
+        port=port,
+        opens_browser=not no_open,
+        on_ready=lambda address: _print_address(address, quiet),
+        reporter=reporter,
+    )
+    if not quiet:
+        typer.echo(f"{_counted(done.counter.decided)} in {printable(done.decisions)}", err=True)
+
+
+def _print_address(address: str, quiet: bool) -> None:
+    print(address, flush=True)  # a program that reads it through a pipe must not wait
+    if not quiet:
+        typer.echo("labelclean: open this address; Ctrl-C ends the review", err=True)
+
+
+def _counted(count: int) -> str:
+    return "1 decision" if count == 1 else f"{count:,} decisions"

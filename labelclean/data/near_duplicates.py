@@ -1,0 +1,109 @@
+"""Near duplicates: images that look the same, though their files or pixels differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import imagehash
+import loky
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+BITS = 3  # of 64 that the perceptual hashes of near duplicates may differ in
+BANDS = 4  # two hashes that differ in fewer bits than this agree in one band of 16 bits at least
+CROWDED = 300  # rows with the same band: such a band tells nothing and is left out
+NEAR = 0.95  # cosine of the embeddings of near duplicates
+CHUNK = 2_000  # images hashed at once, by one process
+FEW = 20_000  # images; below it the start of processes costs more than they gain
+
+PixelRowsOf = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+
+
+def perceptual_hashes(
+    pixels_of: PixelRowsOf,
+    rows: NDArray[np.int64],
+    workers: int | None = None,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> NDArray[np.uint64]:
+    """pHash (Zauner 2010) of each image: bits of the signs of its lowest frequencies.
+
+    pixels_of  rows (m,) -> (m, size, size, 3) uint8
+    returns    (len(rows),)
+    """
+    chunks = [rows[k : k + CHUNK] for k in range(0, len(rows), CHUNK)]
+    found = []
+    for part in _mapped(map(pixels_of, chunks), workers if len(rows) > FEW else 1):
+        found.append(part)
+        on_rows(len(part))
+    return np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
+
+
+def _mapped(
+    chunks: Iterator[NDArray[np.uint8]], workers: int | None
+) -> Iterator[NDArray[np.uint64]]:
+    if workers == 1:
+        yield from map(_hashes, chunks)
+    else:
+        yield from loky.get_reusable_executor(max_workers=workers).map(_hashes, chunks)
+
+
+def _hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    bits = [imagehash.phash(Image.fromarray(image)).hash.reshape(-1) for image in pixels]
+    return np.packbits(np.array(bits, dtype=bool), axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+def near_groups(hashes: NDArray[np.uint64], embeddings: NDArray[np.float16]) -> NDArray[np.int64]:
+    """For each image the first one of its group of near duplicates: itself if it is alone.
+
+    Two images are near where both hash and embedding are; groups are what is linked by that.
+
+    hashes      (m,)
+    embeddings  (m, d)
+    returns     (m,) int64
+    """
+    one, other = _candidates(hashes)
+    differing = np.bitwise_count(hashes[one] ^ hashes[other])
+    near = differing <= BITS
+    one, other = one[near], other[near]
+    near = np.array(
+        [
+            _cosines(embeddings[one[k : k + CHUNK]], embeddings[other[k : k + CHUNK]]) >= NEAR
+            for k in range(0, len(one), CHUNK)
+        ],
+        dtype=object,
+    )
+    near = np.concatenate(near).astype(bool) if len(near) else np.empty(0, dtype=bool)
+    count = len(hashes)
+    links = coo_array((np.ones(int(near.sum())), (one[near], other[near])), shape=(count, count))
+    _, group = connected_components(links, directed=False)
+    first = np.full(count, count, dtype=np.int64)
+    np.minimum.at(first, group, np.arange(count))
+    return first[group]
+
+
+def _candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of rows whose hashes agree in a band; equal hashes in a chain, not each with each."""
+    order = np.argsort(hashes, kind="stable")
+    equal = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
+    ones, others = [order[equal]], [order[equal + 1]]
+    _, distinct = np.unique(hashes, return_index=True)
+    for band in range(BANDS):
+        key = (hashes[distinct] >> np.uint64(16 * band)) & np.uint64(0xFFFF)
+        order = distinct[np.argsort(key, kind="stable")]
+        _, starts, sizes = np.unique(np.sort(key), return_index=True, return_counts=True)
+        for size in np.unique(sizes[(sizes > 1) & (sizes <= CROWDED)]).tolist():
+            places = starts[sizes == size][:, None] + np.arange(size)
+            a, b = np.triu_indices(size, 1)
+            ones.append(order[places[:, a]].reshape(-1))
+            others.append(order[places[:, b]].reshape(-1))
+    return np.concatenate(ones), np.concatenate(others)
+
+
+def _cosines(one: NDArray[np.float16], other: NDArray[np.float16]) -> NDArray[np.float32]:
+    a, b = one.astype(np.float32), other.astype(np.float32)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    found: NDArray[np.float32] = (a * b).sum(axis=1) / np.maximum(lengths, 1e-12)
+    return found

@@ -1,0 +1,188 @@
+"""The model folder: a trained classifier as files that need no code of ours to be read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from labelclean.data.images import ImageSpec
+from labelclean.data.transform import Transform
+from labelclean.errors import LabelcleanError, RunError, printable
+from labelclean.learning import models
+
+FORMAT = 1  # of config.json; raise it when older versions would misread the folder
+CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
+
+_NUMBER = (int, float)
+_TYPES: dict[str, tuple[type, ...]] = {
+    "architecture": (str,),
+    "class_names": (list,),
+    "image_size": (int,),
+    "resize": (int,),
+    "mean": (list,),
+    "std": (list,),
+    "temperature": _NUMBER,
+    "license": (str, type(None)),
+    "versions": (dict,),
+    "training": (dict,),
+    "test": (dict, type(None)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What must be known of the weights to use them; kept in config.json.
+
+    class_names  (c,) in the order of the outputs
+    image_size   px, side of the square that the network sees, cut from the middle of an image
+                 whose shorter side was made `resize` px long
+    mean, std    of the three colours, 0 to 255
+    temperature  the network's logits are divided by it
+    license      of the weights; None: nobody said
+    training     summary of the data and how it was learnt
+    test         figures on the test set, if there was one
+    """
+
+    architecture: str
+    class_names: tuple[str, ...]
+    image_size: int
+    resize: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    temperature: float = 1.0
+    license: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    test: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        numbers = (*self.mean, *self.std, self.temperature)
+        if not all(map(math.isfinite, numbers)) or min(*self.std, self.temperature) <= 0:
+            raise ValueError(f"mean {self.mean}, std {self.std}, temperature {self.temperature}")
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError(f"{len(self.mean)} means and {len(self.std)} deviations, not 3")
+        if len(self.class_names) < 2 or not 1 <= self.image_size <= self.resize:
+            raise ValueError(f"{len(self.class_names)} classes, {self.image_size}, {self.resize}")
+
+    def to_json(self) -> bytes:
+        facts = {"format": FORMAT, **asdict(self)}
+        return (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, place: str) -> ModelConfig:
+        """Raises RunError that begins with `place` if it is none, or of another format."""
+        try:
+            found = json.loads(data)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+            raise RunError(f"{place}: not the config of a model of labelclean; train it again")
+        if found["format"] != FORMAT:
+            remedy = "update labelclean" if found["format"] > FORMAT else "train it again"
+            raise RunError(
+                f"{place}: format {found['format']}, this labelclean reads {FORMAT}; {remedy}"
+            )
+        try:
+            known = {name: found[name] for name in _TYPES}
+            for name, types in _TYPES.items():
+                if not isinstance(known[name], types) or isinstance(known[name], bool):
+                    raise TypeError(f"{name} is {known[name]!r}")
+            if not all(isinstance(name, str) for name in known["class_names"]):
+                raise TypeError("a class name is no text")
+            known |= {name: tuple(known[name]) for name in ("class_names", "mean", "std")}
+            return cls(**known)
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise RunError(
+                f"{place}: damaged ({printable(reason)}); restore it or train the model again"
+            ) from None
+
+
+class TrainedModel(nn.Module):
+    """A classifier with all that is needed to use it.
+
+    forward(images (b, 3, s, s), as `transform` makes them) gives logits (b, c) whose softmax is
+    calibrated: they are divided by the temperature already.
+    """
+
+    def __init__(self, network: nn.Module, config: ModelConfig) -> None:
+        super().__init__()
+        self.network, self.config = network, config
+
+    @cached_property
+    def transform(self) -> Transform:
+        """Turns a PIL image into the tensor (3, s, s) that the network expects."""
+        spec = ImageSpec(size=self.config.image_size, resize=self.config.resize)
+        return Transform(spec=spec, mean=self.config.mean, std=self.config.std)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.config.class_names
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)
+        return logits / self.config.temperature
+
+
+def weights_bytes(network: nn.Module, config: ModelConfig) -> bytes:
+    """The file of the weights; its header says what they are."""
+    state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    about = {"architecture": config.architecture, "class_names": config.class_names}
+    # one key: safetensors writes several in an order that changes from run to run
+    return bytes(save(state, metadata={"labelclean": json.dumps(about)}))
+
+
+def load_model(folder: str | Path) -> TrainedModel:
+    """The model of that folder, in evaluation mode, on the CPU.
+
+    Its `transform` turns a PIL image into the right tensor; `class_names` are in the order of the
+    logits.
+
+    Raises RunError if the folder is no such model, damaged or of another version.
+    """
+    folder = Path(folder)
+    place = folder / CONFIG
+    config = ModelConfig.from_json(_read(folder, place), printable(place))
+    path = folder / WEIGHTS
+    data = _read(folder, path)
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise RunError(
+            f"{printable(path)}: damaged ({error}); restore it or train the model again"
+        ) from None
+    with torch.random.fork_rng(devices=[]):  # a new network is drawn, and overwritten
+        try:
+            network = models.build(config.architecture, len(config.class_names), config.image_size)
+        except LabelcleanError as error:
+            raise RunError(f"{printable(place)}: {error}") from None
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise RunError(
+            f"{printable(path)}: not the weights that {CONFIG} describes ({printable(reason)}); "
+            "restore the folder or train the model again"
+        ) from None
+    return TrainedModel(network, config).eval()
+
+
+def _read(folder: Path, path: Path) -> bytes:
+    if not folder.is_dir():
+        raise RunError(f"{printable(folder)}: no such folder; give the one that train wrote")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(
+            f"{printable(path)}: {error.strerror}; give the folder that train wrote"
+        ) from None

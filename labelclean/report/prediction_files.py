@@ -1,0 +1,99 @@
+"""Tables written piece by piece: CSV, TSV, Parquet or JSON Lines, whole or not there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from labelclean.errors import ReportError, printable
+from labelclean.report import files
+
+
+class TableWriter:
+    """Takes frames of the same columns; the file appears at the end of the `with`, unless it fails.
+
+    path   a file whose ending tells the format; "-" is CSV on standard output
+
+    Raises ReportError if it cannot be written, or is there and `force` is not given.
+    """
+
+    def __init__(self, path: str | Path, force: bool = False) -> None:
+        self._path = None if str(path) == "-" else Path(path)
+        self._is_first = True
+        self._parquet: pq.ParquetWriter | None = None
+        self._file: IO[bytes] = sys.stdout.buffer
+        if self._path is None:
+            self._ending = ".csv"
+            return
+        shown = printable(self._path)
+        self._ending = files.ending_of(self._path)
+        if os.path.lexists(self._path) and (self._path.is_dir() or not force):
+            remedy = "choose another name" if self._path.is_dir() else "--force replaces it"
+            raise ReportError(f"--out {shown}: already exists; {remedy}")
+        self._beside = self._path.with_name(f".{secrets.token_hex(6)}.tmp")
+        try:
+            self._file = open(self._beside, "xb")
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Appends the rows. Raises ReportError if the disk is full or a name does not fit."""
+        try:
+            if self._ending == ".parquet":
+                self._write_parquet(frame)
+            else:
+                data = files.encode(frame, self._path or Path("out.csv"))
+                if self._ending != ".jsonl" and not self._is_first:
+                    data = data[data.index(b"\n") + 1 :]  # the header is there already
+                self._file.write(data)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self._is_first = False
+
+    def _write_parquet(self, frame: pd.DataFrame) -> None:
+        encoded = files.encode(frame, self._path or Path("out.parquet"))
+        table = pq.read_table(pa.BufferReader(encoded))
+        if self._parquet is None:
+            self._parquet = pq.ParquetWriter(self._file, table.schema, compression="zstd")
+        self._parquet.write_table(table)
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._path is None:
+            self._file.flush()
+            return
+        try:
+            if self._parquet is not None:
+                self._parquet.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            if kind is None:
+                os.replace(self._beside, self._path)
+        except OSError as problem:
+            if kind is None:
+                raise self._unwritable(problem) from None
+        finally:
+            self._file.close()
+            self._beside.unlink(missing_ok=True)
+
+    def _unwritable(self, error: OSError) -> ReportError:
+        name: Any = "standard output" if self._path is None else self._path
+        return ReportError(
+            f"--out {printable(name)}: cannot be written: {error.strerror}; choose another place"
+        )

@@ -1,0 +1,389 @@
+// The review: views, pages, keys and decisions.
+
+import { announce, byId, decisionText, numberText, percent, showBanner } from "./dom.js";
+import { Filters, readAddress, writeAddress } from "./filters.js";
+import { Grid } from "./grid.js";
+import { Panel } from "./panel.js";
+import { Chooser } from "./chooser.js";
+
+const POLL = 2500; // ms between two looks for what other tabs decided
+
+const KEYS = {
+  a: "accept", k: "keep", o: "other", x: "exclude", u: "unsure", z: "undo",
+  j: "back", l: "on", ArrowLeft: "back", ArrowRight: "on", ArrowUp: "up", ArrowDown: "down",
+  " ": "select", b: "pair", Escape: "clear", PageUp: "page-back", PageDown: "page-on",
+  Home: "first", End: "last", "/": "search",
+};
+const WITH_SHIFT = {
+  ArrowLeft: "extend-back", ArrowRight: "extend-on", ArrowUp: "extend-up", ArrowDown: "extend-down",
+};
+
+export class Review {
+  constructor(facts, backend) {
+    this.facts = facts;
+    this.backend = backend;
+    this.filters = new Filters(facts, () => this.load({ offset: 0 }));
+    this.grid = new Grid(facts, backend, (cells) => this.panel.show(cells));
+    this.grid.onSelection = () => this.#showSelection();
+    this.panel = new Panel(facts, backend);
+    this.chooser = new Chooser(facts);
+    this.page = { total: 0, offset: 0, rows: [] };
+    this.version = -1;
+    this.asked = 0;
+    this.isTurning = false;
+    this.view = "summary";
+    this.commands = this.#commands();
+    document.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("click", (event) => this.#click(event));
+    byId("page-size").addEventListener("change", () => this.load({ offset: 0 }));
+    byId("help-open").addEventListener("click", () => byId("help").showModal());
+    this.#watchTheme();
+  }
+
+  async start() {
+    const { view, query, offset } = readAddress();
+    const isFresh = Object.keys(query).length === 0 && view !== "review";
+    this.filters.set(isFresh ? { verdict: "issue" } : query);
+    this.show(view === "review" ? "review" : "summary");
+    await this.load(isFresh ? { find: "undecided" } : { offset });
+    setInterval(() => this.#poll(), POLL);
+  }
+
+  get size() {
+    return Number(byId("page-size").value);
+  }
+
+  show(view) {
+    this.view = view;
+    byId("summary").hidden = view !== "summary";
+    byId("review").hidden = view !== "review";
+    for (const tab of document.querySelectorAll("[data-view]")) {
+      if (tab.dataset.view === view) tab.setAttribute("aria-current", "page");
+      else tab.removeAttribute("aria-current");
+    }
+    this.#writeAddress();
+    if (view === "review" && this.grid.rows.length) this.grid.focus(Math.max(0, this.grid.focused));
+    else byId(view).focus({ preventScroll: true });
+    if (view === "summary") window.scrollTo(0, 0);
+  }
+
+  // Shows a page; the last one asked for wins. focus: "first", "last" or "undecided"
+  async load(where, focus = "undecided") {
+    this.asked += 1;
+    const asked = this.asked;
+    const { query, size } = { query: this.filters.query(), size: this.size };
+    byId("grid").setAttribute("aria-busy", "true");
+    let page;
+    try {
+      page = await this.backend.page(query, size, where);
+    } catch (error) {
+      if (asked === this.asked) showBanner(error.message);
+      return;
+    }
+    if (asked !== this.asked) return;
+    showBanner("");
+    this.page = page;
+    const wasInGrid = this.grid.show(page.rows);
+    byId("grid").setAttribute("aria-busy", "false");
+    byId("empty").hidden = page.total > 0;
+    const last = page.offset + page.rows.length;
+    const range = page.total
+      ? `${numberText(page.offset + 1)}–${numberText(last)} of ${numberText(page.total)} images` : "0 images";
+    byId("range").textContent = range;
+    byId("page-number").textContent =
+      `${Math.floor(page.offset / size) + 1} / ${Math.max(1, Math.ceil(page.total / size))}`;
+    this.#countersFrom(page);
+    this.#showSelection();
+    this.#writeAddress();
+    if (!page.rows.length) {
+      this.panel.clear();
+      announce("No image fits these filters");
+      return;
+    }
+    announce(range);
+    const isTyping = this.#isTyping(document.activeElement);
+    this.grid.focus(this.#placeOf(focus), { isQuiet: this.view !== "review" || (isTyping && !wasInGrid) });
+  }
+
+  #placeOf(focus) {
+    const { rows } = this.grid;
+    if (focus === "last") return rows.length - 1;
+    if (typeof focus === "number") return Math.max(0, rows.findIndex((cells) => cells.row === focus));
+    return focus === "first" ? 0 : Math.max(0, rows.findIndex((cells) => !cells.decision));
+  }
+
+  #commands() {
+    const { grid } = this;
+    const by = (step) => () => this.#move(grid.focused + step);
+    const extend = (step) => () => {
+      grid.extendTo(grid.focused + step());
+      this.#showSelection();
+    };
+    return {
+      accept: () => this.#decide("accept"),
+      keep: () => this.#decide("keep"),
+      exclude: () => this.#decide("exclude"),
+      unsure: () => this.#decide("unsure"),
+      other: () => this.#decideOther(),
+      undo: () => this.#undo(),
+      back: by(-1),
+      on: by(1),
+      up: () => this.#move(grid.focused - grid.columns(), true),
+      down: () => this.#move(grid.focused + grid.columns(), true),
+      first: () => grid.focus(0),
+      last: () => grid.focus(grid.rows.length - 1),
+      select: () => {
+        grid.toggle(grid.focused);
+        this.#showSelection();
+      },
+      "extend-back": extend(() => -1),
+      "extend-on": extend(() => 1),
+      "extend-up": extend(() => -grid.columns()),
+      "extend-down": extend(() => grid.columns()),
+      pair: () => this.#selectPair(),
+      clear: () => {
+        grid.clear();
+        this.#showSelection();
+      },
+      "page-back": () => this.#turn(-1),
+      "page-on": () => this.#turn(1),
+      search: () => this.filters.focusSearch(),
+      reset: () => byId("filters").reset(),
+    };
+  }
+
+  #move(at, isLine = false) {
+    const { rows } = this.grid;
+    if (at < 0 && !isLine) this.#turn(-1, "last");
+    else if (at >= rows.length && !isLine) this.#turn(1, "first");
+    else if (at >= 0 && at < rows.length) this.grid.focus(at);
+  }
+
+  #turn(step, focus = "first") {
+    const { offset, rows, total } = this.page;
+    let next = offset + step * this.size;
+    // With this filter what was just decided is gone from the list, so the rest has moved up.
+    if (step > 0 && this.filters.query().decided === "no")
+      next = offset + rows.filter((cells) => !cells.decision).length;
+    if (step > 0 && next >= total && offset + rows.length >= total) announce("This is the last page");
+    else if (step < 0 && offset === 0) announce("This is the first page");
+    else return this.load({ offset: Math.max(0, next) }, focus);
+    return null;
+  }
+
+  #selectPair() {
+    const { grid } = this;
+    const model = grid.rows[grid.focused];
+    if (!model) return;
+    grid.clear();
+    grid.rows.forEach((cells, at) => {
+      const isSame = cells.given === model.given && cells.suggested === model.suggested;
+      if (isSame && (!cells.decision || cells === model)) grid.setSelected(at, true);
+    });
+    this.#showSelection();
+  }
+
+  #showSelection() {
+    const count = this.grid.selected.size;
+    byId("selection").hidden = count === 0;
+    byId("selected-count").textContent = `${count} selected`;
+    document.body.classList.toggle("has-selection", count > 0);
+    if (count) announce(`${count} selected`);
+  }
+
+  async #decide(action, label = null, places = this.grid.chosen()) {
+    const { grid } = this;
+    if (!places.length) return;
+    const cells = places.map((at) => grid.rows[at]);
+    // A key that is meant for the next image must not fall on this one while the page turns.
+    if (this.isTurning || cells.some((each) => each.waiting)) return;
+    for (const each of cells) {
+      each.waiting = true;
+      grid.refresh(each.row);
+    }
+    grid.clear();
+    this.#showSelection();
+    const isLast = !this.#goOn(places[places.length - 1]);
+    let answer;
+    try {
+      answer = await this.backend.decide(cells.map((each) => each.row), action, label);
+    } catch (error) {
+      showBanner(`Not stored: ${error.message}`);
+      return;
+    } finally {
+      for (const each of cells) {
+        each.waiting = false;
+        grid.refresh(each.row);
+      }
+    }
+    showBanner("");
+    this.#take(answer);
+    const [first] = cells;
+    const done = first.decision ? decisionText(this.facts, first.decision) : "";
+    announce(cells.length === 1 ? `${first.image} ${done}` : `${cells.length} images: ${done}`);
+    if (!isLast) return;
+    this.isTurning = true;
+    await this.#turn(1, "undecided");
+    this.isTurning = false;
+  }
+
+  // To the next image without a decision on this page; false if there is none.
+  #goOn(from) {
+    const { rows } = this.grid;
+    const at = rows.findIndex((cells, k) => k > from && !cells.decision && !cells.waiting);
+    if (at >= 0) this.grid.focus(at);
+    return at >= 0;
+  }
+
+  async #decideOther() {
+    const { grid } = this;
+    const places = grid.chosen();
+    if (!places.length) return;
+    const { image, suggested, second } = grid.rows[places[0]];
+    const what = places.length > 1 ? `For ${places.length} images` : image;
+    const code = await this.chooser.ask(what, [second, suggested]);
+    grid.focus(grid.focused);
+    if (code !== null) await this.#decide("other", code, places);
+  }
+
+  async #undo() {
+    let answer;
+    try {
+      answer = await this.backend.undo();
+    } catch (error) {
+      showBanner(error.message);
+      return;
+    }
+    showBanner("");
+    const { changed } = answer;
+    this.#take(answer);
+    if (!changed.length) {
+      announce("Nothing of yours to undo");
+      return;
+    }
+    announce(changed.length === 1 ? "1 decision undone" : `${changed.length} decisions undone`);
+    const at = this.grid.rows.findIndex((cells) => cells.row === changed[0]);
+    if (at >= 0) this.grid.focus(at);
+    else await this.load({ find: changed[0] }, changed[0]);
+  }
+
+  #take(answer) {
+    for (const [row, decision] of Object.entries(answer.decisions ?? {})) {
+      for (const cells of this.grid.rows)
+        if (cells.row === Number(row)) cells.decision = decision;
+      this.grid.refresh(Number(row));
+    }
+    const focused = this.grid.rows[this.grid.focused];
+    if (focused) this.panel.show(focused);
+    this.#countersFrom(answer);
+  }
+
+  #countersFrom({ version, counter }) {
+    this.version = version;
+    if (!counter) return;
+    byId("count-decided").textContent = `${numberText(counter.decided)} / ${numberText(this.facts.count)}`;
+    byId("count-left").textContent = `≈ ${numberText(Math.round(counter.remaining))}`;
+    byId("count-precision").textContent = counter.judged
+      ? `${percent(counter.wrong / counter.judged)} of ${numberText(counter.judged)}` : "–";
+  }
+
+  async #poll() {
+    if (document.hidden) return;
+    const rows = this.grid.rows.map((cells) => cells.row);
+    const since = this.version;
+    try {
+      const answer = await this.backend.states(rows, since);
+      // A decision made meanwhile knows better than this answer.
+      if (answer.version !== since && this.version === since) this.#take(answer);
+    } catch (error) {
+      showBanner(error.message);
+    }
+  }
+
+  #isTyping(element) {
+    return element instanceof HTMLElement && element.matches("input, select, textarea");
+  }
+
+  #key(event) {
+    if (document.querySelector("dialog[open]")) return;
+    if (event.altKey || event.isComposing) return;
+    const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
+    if (this.#isTyping(event.target)) {
+      if (event.key !== "Escape") return;
+      this.grid.focus(Math.max(0, this.grid.focused));
+      event.preventDefault();
+      return;
+    }
+    if ((event.ctrlKey || event.metaKey) && !isUndo) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (key === "?") byId("help").showModal();
+    else if (key === "s") this.show("summary");
+    else if (key === "r" && this.view === "summary") this.show("review");
+    else if (this.view !== "review" || !this.#run(event, key, isUndo)) return;
+    event.preventDefault();
+  }
+
+  // False if the key is none of the review's.
+  #run(event, key, isUndo) {
+    const isPressing = event.target instanceof Element && event.target.closest("button, summary, a");
+    if (isPressing && (key === " " || key === "Enter")) return false; // the button's own
+    const name = isUndo ? "undo" : event.shiftKey && WITH_SHIFT[key] ? WITH_SHIFT[key] : KEYS[key];
+    if (!name) return false;
+    if (event.repeat && ["accept", "keep", "exclude", "unsure", "undo", "other"].includes(name)) return true;
+    this.commands[name]();
+    return true;
+  }
+
+  #click(event) {
+    const target = event.target instanceof Element ? event.target : null;
+    const command = target?.closest("[data-command]");
+    const tab = target?.closest("[data-view]");
+    const filter = target?.closest("[data-filter]");
+    if (command) this.commands[command.dataset.command]();
+    else if (tab) this.show(tab.dataset.view);
+    else if (filter) this.openFilter(filter.dataset.filter);
+  }
+
+  openFilter(text) {
+    this.filters.set(Object.fromEntries(new URLSearchParams(text)));
+    this.show("review");
+    return this.load({ find: "undecided" });
+  }
+
+  #writeAddress() {
+    writeAddress(this.view, this.filters.query(), this.page.offset);
+  }
+
+  #watchTheme() {
+    const button = byId("theme");
+    const themes = ["system", "light", "dark"];
+    const signs = { system: "◐", light: "☀", dark: "☾" };
+    const current = () => document.documentElement.dataset.theme ?? "system";
+    const label = () => {
+      button.textContent = signs[current()];
+      button.setAttribute("aria-label", `Theme: ${current()}`);
+      button.title = `Theme: ${current()}`;
+    };
+    button.addEventListener("click", () => {
+      const next = themes[(themes.indexOf(current()) + 1) % themes.length];
+      if (next === "system") delete document.documentElement.dataset.theme;
+      else document.documentElement.dataset.theme = next;
+      try {
+        localStorage.setItem("labelclean.theme", next);
+      } catch {
+        // Storage is switched off: it holds until the page is closed.
+      }
+      label();
+      announce(`Theme: ${next}`);
+    });
+    label();
+    // Bars of the histogram are no buttons, so Enter and Space are ours to hear.
+    document.addEventListener("keydown", (event) => {
+      const bar = event.target instanceof Element && event.target.closest("g[data-filter]");
+      if (bar && (event.key === "Enter" || event.key === " ")) {
+        event.preventDefault();
+        this.openFilter(bar.dataset.filter);
+      }
+    });
+  }
+}

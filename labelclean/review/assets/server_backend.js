@@ -1,0 +1,72 @@
+// Pages, pictures and decisions from the server that also serves this page.
+
+const SILENT = "The review's server does not answer. Start `labelclean review` again and open the "
+  + "address that it prints; all that was stored is kept.";
+
+export class ServerBackend {
+  constructor(facts) {
+    this.facts = facts;
+    this.waiting = Promise.resolve();
+  }
+
+  // where: {offset} or {find}: a row's number, or "undecided" for the first such row
+  page(query, size, where) {
+    return this.#ask(`/api/rows?${new URLSearchParams({ ...query, size, ...where })}`);
+  }
+
+  async similar(cells) {
+    return (await this.#ask(`/api/row/${cells.row}`)).similar;
+  }
+
+  states(rows, since) {
+    return this.#ask(`/api/states?${new URLSearchParams({ rows: rows.join(","), since })}`);
+  }
+
+  decide(rows, action, label) {
+    return this.#send("/api/decisions", label === null ? { rows, action } : { rows, action, label });
+  }
+
+  undo() {
+    return this.#send("/api/undo", {});
+  }
+
+  thumb(row) {
+    return `/thumb/${row}?v=${this.facts.digest}`;
+  }
+
+  image(row) {
+    return `/image/${row}?v=${this.facts.digest}`;
+  }
+
+  // One after the other, in the order of the keys.
+  #send(path, body) {
+    const sent = this.waiting.then(() =>
+      this.#ask(path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      }),
+    );
+    this.waiting = sent.catch(() => {});
+    return sent;
+  }
+
+  async #ask(path, options = {}) {
+    let answer;
+    try {
+      answer = await fetch(path, { cache: "no-store", ...options });
+    } catch {
+      throw new Error(SILENT);
+    }
+    if (answer.ok) return answer.json();
+    if (answer.status === 403) throw new Error(SILENT);
+    const text = await answer.text();
+    let reason = text;
+    try {
+      reason = JSON.parse(text).error;
+    } catch {
+      // Not ours: the text as it is.
+    }
+    throw new Error(reason);
+  }
+}

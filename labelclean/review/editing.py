@@ -1,0 +1,205 @@
+"""From the outcome to the edit of each table that the labels came in."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from labelclean.data.columns import image_column, label_column
+from labelclean.data.folders import Listing
+from labelclean.data.parquet import join_shards, read_shard
+from labelclean.data.rows import Rows, clean_labels, locate
+from labelclean.data.tables import Table, Texts, read_table
+from labelclean.errors import SourceError, printable
+from labelclean.review.applying import Outcome
+from labelclean.review.origin import SHARDS, Origin
+from labelclean.review.relabelling import Edit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edits:
+    """An edit for each table, in the order of the origin's tables.
+
+    unreported  rows that the report does not judge: they stay as they are
+    """
+
+    edits: tuple[Edit, ...]
+    unreported: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Named:
+    """A table whose rows have the names that the report calls them.
+
+    folder  what stands before the paths in the table, "" for nothing
+    """
+
+    table: Table
+    image: int
+    label: int
+    names: Sequence[str]
+    labels: Texts
+    folder: str = ""
+
+
+def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
+    """What changes in the tables.
+
+    Raises SourceError if the tables are no longer those that the report was made from.
+    """
+    named = _shard_names(origin) if origin.kind == SHARDS else _path_names(origin, outcome)
+    index = {name: k for k, name in enumerate(outcome.images)}
+    changed, excluded = outcome.is_changed.tolist(), outcome.is_excluded.tolist()
+    seen: set[int] = set()
+    unreported = 0
+    parts = []
+    for each in named:
+        labels: dict[int, str] = {}
+        dropped: set[int] = set()
+        for row, (name, label) in enumerate(zip(each.names, each.labels, strict=True)):
+            k = index.get(name)
+            if k is None:
+                unreported += bool(name.strip())
+                continue
+            seen.add(k)
+            if label is not None and label != outcome.given[k]:
+                raise SourceError(
+                    f"{each.table.where(row)}: {printable(name)} is '{printable(label)}' here, in "
+                    f"the report '{printable(outcome.given[k])}': the labels are others than the "
+                    "report's, run filter again"
+                )
+            if excluded[k]:
+                dropped.add(row)
+            elif changed[k]:
+                labels[row] = outcome.labels[k]
+        parts.append((each, labels, frozenset(dropped)))
+    _check_seen(origin, outcome, seen)
+    added = _added(origin, outcome, seen, [each.folder for each in named])
+    edits = tuple(
+        Edit(
+            table=each.table,
+            image=each.image,
+            label=each.label,
+            labels=labels,
+            dropped=dropped,
+            added=tuple(rows),
+        )
+        for (each, labels, dropped), rows in zip(parts, added, strict=True)
+    )
+    return Edits(edits=edits, unreported=unreported)
+
+
+def _check_seen(origin: Origin, outcome: Outcome, seen: set[int]) -> None:
+    """An image without a given label may have no row: it was found in the folder."""
+    gone = [k for k, given in enumerate(outcome.given) if given and k not in seen]
+    if gone:
+        raise SourceError(
+            f"{printable(origin.tables[0])}: has no row for {len(gone):,} of the report's "
+            f"{len(outcome):,} images, such as {printable(outcome.images[gone[0]])}: it is not the "
+            "table that the report was made from, run filter again"
+        )
+
+
+def _added(
+    origin: Origin, outcome: Outcome, seen: set[int], folders: list[str]
+) -> list[list[tuple[str, str]]]:
+    """New rows of each table: images without a row to which a person gave a label."""
+    added: list[list[tuple[str, str]]] = [[] for _ in folders]
+    for k in np.flatnonzero(outcome.is_changed).tolist():
+        if k in seen:
+            continue
+        name = outcome.images[k]
+        fitting = [
+            (len(folder), place)
+            for place, folder in enumerate(folders)
+            if not folder or name.startswith(folder + "/")
+        ]
+        if not fitting:
+            raise SourceError(
+                f"{printable(name)}: has a label now, but none of the {len(folders)} tables is for "
+                f"its folder: add it by hand, or take the decision back"
+            )
+        length, place = max(fitting)
+        added[place].append((name[length + 1 :] if length else name, outcome.labels[k]))
+    return added
+
+
+def _path_names(origin: Origin, outcome: Outcome) -> list[_Named]:
+    known = set(outcome.images)
+    named = []
+    for path in origin.tables:
+        table = read_table(path)
+        image = image_column(table, origin.image_col)
+        label = label_column(table, origin.label_col, image)
+        folder = origin.folder_of(path)
+        texts = [text or "" for text in table.texts(image)]
+        names = [posixpath.join(folder, text) if folder and text else text for text in texts]
+        named.append(
+            _Named(
+                table=table,
+                image=image,
+                label=label,
+                names=_located(names, known, origin, table.where),
+                labels=clean_labels(table.texts(label), table.class_names.get(label)),
+                folder=folder,
+            )
+        )
+    return named
+
+
+def _located(
+    names: list[str], known: set[str], origin: Origin, where: Callable[[int], str]
+) -> list[str]:
+    """The names as the report has them: those of the files that they mean."""
+    if origin.root is None:
+        return [name.replace("\\", "/") for name in names]
+    doubtful = [k for k, name in enumerate(names) if name not in known and name.strip()]
+    if not doubtful:
+        return names
+    nothing: Texts = [None] * len(doubtful)
+    rows = Rows(
+        names=[_below(names[k], origin.old_root) for k in doubtful],
+        labels=nothing,
+        splits=nothing,
+        where=lambda row: where(doubtful[row]),
+        origin=origin.source,
+    )
+    located = list(names)
+    for k, name in zip(doubtful, locate(rows, Listing(origin.root)), strict=True):
+        located[k] = name
+    return located
+
+
+def _below(name: str, root: Path | None) -> str:
+    """An absolute path as it was below the root that has moved since."""
+    start = "" if root is None else str(root).replace("\\", "/").rstrip("/") + "/"
+    plain = name.strip().replace("\\", "/")
+    return plain[len(start) :] if start and plain.startswith(start) else name
+
+
+def _shard_names(origin: Origin) -> list[_Named]:
+    tables = [read_table(path) for path in origin.tables]
+    shards = [
+        read_shard(table, image_col=origin.image_col, label_col=origin.label_col, split_col=None)
+        for table in tables
+    ]
+    rows = join_shards(shards, origin.source).rows
+    named, first = [], 0
+    for table, shard in zip(tables, shards, strict=True):
+        image = image_column(table, origin.image_col)
+        last = first + len(shard.rows)
+        named.append(
+            _Named(
+                table=table,
+                image=image,
+                label=label_column(table, origin.label_col, image),
+                names=rows.names[first:last],
+                labels=rows.labels[first:last],
+            )
+        )
+        first = last
+    return named

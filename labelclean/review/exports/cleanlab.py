@@ -1,0 +1,57 @@
+"""cleanlab: the columns of Datalab.get_issues("label") as a CSV, with one for corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from labelclean.report.files import encode_csv, restored
+from labelclean.review.exports import tables
+from labelclean.review.exports.rows import Export, Format, Found, is_unicode
+
+TITLE = "cleanlab"
+CSV = "label_issues.csv"
+
+
+def write(export: Export) -> Mapping[str, bytes]:
+    """One row an image; cells that a spreadsheet would run are behind an apostrophe."""
+    rows = export.rows
+    frame = pd.DataFrame(
+        {
+            "image": pd.Series([row.image for row in rows], dtype=object),
+            "is_label_issue": pd.Series([row.is_label_issue for row in rows], dtype=bool),
+            "label_score": _numbers([row.label_score for row in rows]),
+            "given_label": pd.Series([row.given for row in rows], dtype=object),
+            "predicted_label": pd.Series([row.suggested for row in rows], dtype=object),
+            "issue_probability": _numbers([row.issue_probability for row in rows]),
+            "predicted_probability": _numbers([row.suggested_probability for row in rows]),
+            tables.CORRECTED: pd.Series(["" for _ in rows], dtype=object),
+        }
+    )
+    return {CSV: encode_csv(frame)}
+
+
+def _numbers(values: list[float | None]) -> pd.Series[float]:
+    return pd.Series(np.array(values, dtype=np.float64))
+
+
+def read(path: Path) -> Found:
+    """`corrected_label` where it is filled in, else `given_label`. Raises ReportError."""
+    return tables.read(path, TITLE, names=(CSV,), label="given_label", cell=restored)
+
+
+def next_step(export: Export, out: Path) -> str:
+    return f"{CSV} has cleanlab's columns; fill in {tables.CORRECTED} and import it"
+
+
+FORMAT = Format(
+    title=TITLE,
+    write=write,
+    read=read,
+    next_step=next_step,
+    needs_files=False,
+    has_text=is_unicode,
+)

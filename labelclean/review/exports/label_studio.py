@@ -1,0 +1,175 @@
+"""Label Studio: tasks with predictions (tasks.json), the labelling interface (labels.xml)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+from labelclean.report.files import encode_json
+from labelclean.review.exports import parsing
+from labelclean.review.exports.rows import (
+    MODEL,
+    Export,
+    ExportRow,
+    Format,
+    Found,
+    Labelled,
+    is_xml_text,
+)
+
+TITLE = "Label Studio"
+CONTROL = "label"  # name of the choices in labels.xml
+IMAGE = "labelclean_image"  # key in a task's data that keeps the report's name of the image
+LOCAL_FILES = "/data/local-files/?d="  # the address of a file below the server's document root
+
+
+def write(export: Export) -> Mapping[str, bytes]:
+    """The label in doubt is data of the task; the suggestion is its prediction.
+
+    The score of the prediction is the probability of a wrong label: the Data Manager sorts by it.
+    """
+    tasks = [_task(row, _address(export, row)) for row in export.rows]
+    choices = "\n".join(f"    <Choice value={quoteattr(x)}/>" for x in export.class_names)
+    interface = (
+        "<View>\n"
+        '  <Header value="$question"/>\n'
+        '  <Image name="image" value="$image"/>\n'
+        f'  <Choices name="{CONTROL}" toName="image" choice="single" required="true">\n'
+        f"{choices}\n  </Choices>\n</View>\n"
+    )
+    lines = b",\n".join(encode_json(task) for task in tasks)
+    return {"tasks.json": b"[\n" + lines + b"\n]\n", "labels.xml": interface.encode()}
+
+
+def _address(export: Export, row: ExportRow) -> str:
+    """The server hands out files of a folder within its document root, not of that root itself."""
+    if (url := export.url(row)) is not None:
+        return url
+    if export.images is None:
+        raise ValueError(f"row {row.row} is neither a file nor a URL")
+    return LOCAL_FILES + quote(f"{export.images.name}/{row.file}")
+
+
+def _task(row: ExportRow, address: str) -> dict[str, Any]:
+    sure = "" if row.suggested_probability is None else f" ({row.suggested_probability:.0%})"
+    task: dict[str, Any] = {
+        "data": {
+            "image": address,
+            IMAGE: row.image,
+            "question": f"given: {row.given or 'no label'}, suggested: {row.suggested}{sure}",
+            "given_label": row.given,
+            "suggested_label": row.suggested,
+            "is_label_issue": row.is_label_issue,
+            "issue_probability": row.issue_probability,
+            "label_score": row.label_score,
+        }
+    }
+    if row.suggested:
+        prediction: dict[str, Any] = {
+            "model_version": MODEL,
+            "result": [
+                {
+                    "id": f"row{row.row}",
+                    "from_name": CONTROL,
+                    "to_name": "image",
+                    "type": "choices",
+                    "value": {"choices": [row.suggested]},
+                }
+            ],
+        }
+        if row.issue_probability is not None:
+            prediction["score"] = row.issue_probability
+        task["predictions"] = [prediction]
+    return task
+
+
+def read(path: Path) -> Found:
+    """The submitted annotations of an export as JSON or JSON-MIN, the oldest of a task first.
+
+    Predictions, drafts and skipped tasks are no decisions. Raises ReportError.
+    """
+    tasks = parsing.read_json(path, TITLE)
+    tasks = tasks if isinstance(tasks, list) else [tasks]
+    if not all(isinstance(task, dict) for task in tasks):
+        raise parsing.unlike(path, TITLE, "a list of tasks is needed")
+    found: list[Labelled] = []
+    unclear = 0
+    is_known = not tasks
+    for task in tasks:
+        data = task.get("data", task)
+        if not isinstance(data, dict) or not (IMAGE in data or "image" in data):
+            continue
+        is_known = True
+        image = parsing.text_of(data.get(IMAGE, data.get("image")))
+        for choices, annotator in _answers(task):
+            if len(choices) == 1:
+                found.append(
+                    Labelled(image=image, label=choices[0], annotator=annotator, is_reviewed=True)
+                )
+            unclear += len(choices) > 1
+    if not is_known:
+        raise parsing.unlike(path, TITLE, "no task has an image")
+    return Found(labels=tuple(found), unclear=unclear)
+
+
+def _answers(task: Mapping[str, Any]) -> list[tuple[list[str], str | None]]:
+    """The choices of each annotation, and who made it."""
+    if "data" not in task:  # JSON-MIN has one object a task, its choice under the control's name
+        chosen = task.get(CONTROL)
+        chosen = chosen.get("choices") if isinstance(chosen, dict) else chosen
+        return [(_texts(chosen), _name(task.get("annotator")))]
+    annotations = _objects(task.get("annotations"))
+    annotations.sort(key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""))
+    answers = []
+    for annotation in annotations:
+        if annotation.get("was_cancelled"):
+            continue
+        choices = []
+        for region in _objects(annotation.get("result")):
+            if region.get("type") == "choices":
+                value = region.get("value")
+                choices += _texts(value.get("choices") if isinstance(value, dict) else None)
+        answers.append((choices, _name(annotation.get("completed_by"))))
+    return answers
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _texts(chosen: object) -> list[str]:
+    listed = chosen if isinstance(chosen, list) else [chosen]
+    return [text for text in map(parsing.text_of, listed) if text]
+
+
+def _name(user: object) -> str | None:
+    """An export names people by their address or only by their number on that server."""
+    if isinstance(user, dict):
+        user = user.get("email") or user.get("username") or user.get("id")
+    if isinstance(user, int) and not isinstance(user, bool):
+        return f"label-studio user {user}"
+    return parsing.text_of(user) or None
+
+
+def next_step(export: Export, out: Path) -> str:
+    steps = "paste labels.xml as the labelling interface, import tasks.json"
+    if export.url_prefix is not None or export.images is None:
+        return steps
+    return (
+        "start Label Studio with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+        f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={export.images.parent}, "
+        f"add {export.images} as a local storage without syncing it, {steps}"
+    )
+
+
+FORMAT = Format(
+    title=TITLE,
+    write=write,
+    read=read,
+    next_step=next_step,
+    takes_urls=True,
+    has_text=is_xml_text,
+)

@@ -1,0 +1,235 @@
+"""In which form apply writes: the one that the labels came in, or a new table of all images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from labelclean.data.noisy_files import csv_bytes
+from labelclean.data.tables import PARQUET, SUFFIXES
+from labelclean.errors import ConfigError, ReportError, SourceError, printable
+from labelclean.report.files import encode_json
+from labelclean.review.applying import Outcome
+from labelclean.review.class_folders import Placing, place_as_they_are, place_in_classes
+from labelclean.review.editing import plan_edits
+from labelclean.review.origin import ARCHIVE, CLASS_FOLDERS, METADATA, SHARDS, TABLE, Origin
+from labelclean.review.parquet_labels import rewrite_parquet
+from labelclean.review.relabelling import Edit, rewrite_text
+from labelclean.review.writing import (
+    LINKS,
+    Advance,
+    Written,
+    link_files,
+    write_bytes,
+    written_file,
+)
+
+_NEW_TABLES = (".csv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A result that is ready to be written.
+
+    make         writes it at a place, and says what it wrote
+    unreported   rows or files that the report does not judge, kept as they were
+    renamed      files that got another name
+    notes        what the user should know of it
+    reads        what filter is given to read it, the place of the result left out as None
+    """
+
+    make: Callable[[Path, Advance], Sequence[Written]]
+    unreported: int = 0
+    renamed: int = 0
+    notes: tuple[str, ...] = ()
+    reads: tuple[str | None, ...] = (None,)
+
+
+def prepare(
+    origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: Path, link: str | None
+) -> Prepared:
+    """The result for `out`, whose ending says whether that is a table or a folder.
+
+    held_out  (n,) rows of a test or validation split
+    link      one of LINKS for a folder of files; None: copy
+
+    Raises ConfigError if the labels cannot be written in that form, SourceError or ReportError if
+    they are not those of the report.
+    """
+    if link is not None and link not in LINKS:
+        raise ConfigError(f"--link is {printable(link)}, must be {', '.join(LINKS)}")
+    ending = out.suffix.lower()
+    is_table = ending in SUFFIXES
+    links_files = not is_table and origin.kind in (METADATA, CLASS_FOLDERS)
+    if link is not None and not links_files:
+        raise ConfigError(
+            f"--link is for a folder of images, and --out {printable(out)} is none: leave it out"
+        )
+    if links_files:
+        return _folder(origin, outcome, link or LINKS[0])
+    if origin.kind in (TABLE, METADATA) or (origin.kind == SHARDS and ending in PARQUET):
+        return _same_table(origin, outcome, out)
+    if origin.kind == SHARDS and not is_table and len(origin.tables) > 1:
+        return _shards(origin, outcome)
+    return _new_table(origin, outcome, held_out, out)
+
+
+def _same_table(origin: Origin, outcome: Outcome, out: Path) -> Prepared:
+    first = origin.tables[0]
+    if len(origin.tables) > 1:
+        raise ConfigError(
+            f"--out {printable(out)}: the labels came in {len(origin.tables)} tables: give a "
+            "folder's name, without an ending"
+        )
+    if out.suffix.lower() != first.suffix.lower():
+        raise ConfigError(
+            f"--out {printable(out)}: the labels came as {printable(first.name)} and are written "
+            f"in that format: give a name that ends in {first.suffix.lower()}"
+        )
+    planned = plan_edits(origin, outcome)
+    (edit,) = planned.edits
+    write, notes = _table_writer(edit)
+
+    def make(place: Path, advance: Advance) -> Sequence[Written]:
+        write(place, advance)
+        return [written_file(place)]
+
+    reads: tuple[str | None, ...] = (None,)
+    if origin.root is not None:
+        start = origin.root / origin.folder_of(first)
+        is_beside = origin.kind == TABLE and out.absolute().parent == start
+        reads = (None,) if is_beside else (str(start), None)
+    elif origin.kind == TABLE:
+        reads = (origin.source, None)
+    return Prepared(
+        make=make,
+        unreported=planned.unreported,
+        notes=notes,
+        reads=(*reads, *origin.options),
+    )
+
+
+def _shards(origin: Origin, outcome: Outcome) -> Prepared:
+    planned = plan_edits(origin, outcome)
+    root = Path(origin.source)
+
+    def make(place: Path, advance: Advance) -> Sequence[Written]:
+        written = []
+        for edit in planned.edits:
+            name = edit.table.path.relative_to(root).as_posix()
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            rewrite_parquet(edit, place / name, advance)
+            written.append(written_file(place / name, name))
+        return written
+
+    return Prepared(make=make, unreported=planned.unreported, reads=(None, *origin.options))
+
+
+def _folder(origin: Origin, outcome: Outcome, link: str) -> Prepared:
+    if origin.root is None:
+        raise ValueError(f"{origin.kind} without a root")
+    root = origin.root
+    placing: Placing
+    tables: list[tuple[str, Callable[[Path, Advance], None]]] = []
+    unreported = 0
+    notes: tuple[str, ...] = ()
+    if origin.kind == METADATA:
+        placing = place_as_they_are(origin.listed, outcome)
+        planned = plan_edits(origin, outcome)
+        unreported = planned.unreported
+        for edit in planned.edits:
+            write, more = _table_writer(edit)
+            notes += more
+            tables.append((edit.table.path.relative_to(root).as_posix(), write))
+    else:
+        placing = place_in_classes(origin.listed, outcome)
+        unreported = placing.unreported
+
+    def make(place: Path, advance: Advance) -> Sequence[Written]:
+        place.mkdir()
+        written = link_files(placing.moves, root, place, link, advance)
+        for name, write in tables:
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            write(place / name, advance)
+            written.append(written_file(place / name, name))
+        return written
+
+    return Prepared(
+        make=make,
+        unreported=unreported,
+        renamed=placing.renamed,
+        notes=notes,
+        reads=(None, *origin.options),
+    )
+
+
+def _table_writer(edit: Edit) -> tuple[Callable[[Path, Advance], None], tuple[str, ...]]:
+    path = edit.table.path
+    if path.suffix.lower() in PARQUET:
+        return lambda place, advance: rewrite_parquet(edit, place, advance), ()
+    try:
+        data, notes = rewrite_text(edit, path.read_bytes())
+    except OSError as error:
+        raise SourceError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+
+    def write(place: Path, advance: Advance) -> None:
+        write_bytes(place, data)
+
+    return write, notes
+
+
+def _new_table(origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: Path) -> Prepared:
+    """image,label of every row that stays, for images whose labels were in no table."""
+    if out.suffix.lower() not in _NEW_TABLES:
+        ways = ", ".join(_NEW_TABLES)
+        also = {
+            CLASS_FOLDERS: ", or in nothing for a folder",
+            SHARDS: "" if len(origin.tables) == 1 else ", or in nothing for a folder",
+            ARCHIVE: "",
+        }[origin.kind]
+        raise ConfigError(
+            f"--out {printable(out)}: labels of {printable(origin.source)} are written to a name "
+            f"that ends in {ways}{also}"
+        )
+    rows = [k for k, left_out in enumerate(outcome.is_excluded.tolist()) if not left_out]
+    columns = {
+        "image": [outcome.images[k] for k in rows],
+        "label": [outcome.labels[k] for k in rows],
+    }
+    if any(held_out):  # else filter would take them for rows to train on
+        columns["split"] = ["test" if held_out[k] else "train" for k in rows]
+    data = _encoded(columns, out)
+
+    def make(place: Path, advance: Advance) -> Sequence[Written]:
+        return [write_bytes(place, data)]
+
+    # The columns are the new table's own, and its split is too where the images are files.
+    words = zip(origin.options[::2], origin.options[1::2], strict=True)
+    options = [
+        word
+        for pair in words
+        if pair[0] in ("--split", "--root") and origin.kind != CLASS_FOLDERS
+        for word in pair
+    ]
+    return Prepared(make=make, reads=(str(origin.root or origin.source), None, *options))
+
+
+def _encoded(columns: dict[str, list[str]], out: Path) -> bytes:
+    rows: Iterable[tuple[str, ...]] = zip(*columns.values(), strict=True)
+    ending = out.suffix.lower()
+    if ending == ".csv":
+        return csv_bytes(list(columns), rows)
+    if ending == ".jsonl":
+        lines = (encode_json(dict(zip(columns, row, strict=True))) for row in rows)
+        return b"".join(line + b"\n" for line in lines)
+    sink = io.BytesIO()
+    try:
+        pq.write_table(pa.table(columns), sink, compression="zstd")
+    except UnicodeEncodeError as error:
+        raise ReportError(f"'{printable(error.object)}': Parquet holds no broken UTF-8") from None
+    return sink.getvalue()

@@ -1,0 +1,116 @@
+"""The page as HTML: the template filled in, for the server or as one file that needs nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from labelclean.review.decisions import ACTIONS
+from labelclean.review.pages import ReviewRows
+from labelclean.review.summary_data import summarise
+
+MEDIA_TYPES = {
+    "icon.svg": "image/svg+xml",
+    "review.css": "text/css",
+    **{
+        name: "text/javascript"
+        for name in (
+            "theme.js", "dom.js", "server_backend.js", "filters.js", "grid.js", "panel.js",
+            "chooser.js", "app.js", "server_main.js",
+        )
+    },
+}  # fmt: skip
+
+# In the order of their imports: one script of one file, since an inline module imports nothing.
+STANDALONE_SCRIPTS = (
+    "dom.js",
+    "file_backend.js",
+    "filters.js",
+    "grid.js",
+    "panel.js",
+    "chooser.js",
+    "app.js",
+    "file_main.js",
+)
+
+
+def read_asset(name: str) -> str:
+    return (resources.files("labelclean.review") / "assets" / name).read_text("utf-8")
+
+
+@cache
+def _template() -> jinja2.Template:
+    loader = jinja2.FunctionLoader(read_asset)
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share, digits=1: f"{share * 100:.{digits}f} %"
+    environment.filters["number"] = lambda value: f"{value:,.0f}"
+    return environment.get_template("page.html")
+
+
+def served_page(
+    rows: ReviewRows, *, title: str, digest: str, reviewer: str, are_by_features: bool
+) -> str:
+    """The page for the server: scripts and styles by their addresses, no data but the summary."""
+    facts = {
+        **rows.facts(),
+        "actions": ACTIONS,
+        "digest": digest[:16],
+        "reviewer": reviewer,
+        "areByFeatures": are_by_features,
+    }
+    return _template().render(
+        title=title, summary=summarise(rows), facts=_json(facts), standalone=None
+    )
+
+
+def standalone_page(rows: ReviewRows, *, title: str, facts: dict[str, Any], top: int) -> str:
+    """The page as one file; its policy allows just the script and the styles in it."""
+    style = read_asset("review.css")
+    script = "\n".join(_without_modules(read_asset(name)) for name in STANDALONE_SCRIPTS)
+    theme = read_asset("theme.js")
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; "
+        f"script-src {_hash(theme)} {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+    icon = base64.b64encode(read_asset("icon.svg").encode()).decode()
+    return _template().render(
+        title=title,
+        summary=summarise(rows),
+        facts="",
+        standalone={
+            "policy": policy,
+            "style": style,
+            "theme": theme,
+            "script": script,
+            "icon": f"data:image/svg+xml;base64,{icon}",
+            # "<" as an escape: no name can end the element that holds the data.
+            "facts": _json(facts).replace("<", "\\u003c"),
+            "top": top,
+        },
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _without_modules(script: str) -> str:
+    script = re.sub(r"^import [^;]*;\n", "", script, flags=re.MULTILINE)
+    return re.sub(r"^export ", "", script, flags=re.MULTILINE)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

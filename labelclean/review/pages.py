@@ -1,0 +1,235 @@
+"""What the review shows of a report: its columns as arrays, their order, filters and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelclean.data.duplicates import conflicting
+from labelclean.data.samples import DUPLICATE_OF
+from labelclean.errors import printable
+from labelclean.report.table import Report
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+NO_LABEL = -1  # the code of an absent label
+UNDECIDED = 0  # the code of a row without a decision; see review/session.py for the others
+LONGEST_PAGE = 500  # rows
+VERDICTS = ("", "issue", "right")
+DECIDED = ("", "yes", "no")
+
+
+class QueryError(ValueError):
+    """A request that no page of ours sends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Which rows to show; None and "" let all through.
+
+    given, suggested, label  codes of labels; `label` is met by either of the two
+    status, flag             codes of statuses and of flags
+    low, high                label_score from and to, 0 to 1; rows without one are in no range
+    decided                  yes, no, or one of the actions
+    search                   part of the image's name, whatever its case
+    """
+
+    given: int | None = None
+    suggested: int | None = None
+    label: int | None = None
+    status: int | None = None
+    flag: int | None = None
+    verdict: str = ""
+    low: float | None = None
+    high: float | None = None
+    decided: str = ""
+    search: str = ""
+
+    @classmethod
+    def parse(cls, params: Mapping[str, str], actions: tuple[str, ...]) -> Query:
+        """From the parameters of a URL. Raises QueryError."""
+        found: dict[str, Any] = {}
+        try:
+            for name in ("given", "suggested", "label", "status", "flag"):
+                if params.get(name):
+                    found[name] = int(params[name])
+            for name in ("low", "high"):
+                if params.get(name):
+                    found[name] = float(params[name])
+        except ValueError as error:
+            raise QueryError(str(error)) from None
+        for name, allowed in (("verdict", VERDICTS), ("decided", DECIDED + actions)):
+            found[name] = params.get(name, "")
+            if found[name] not in allowed:
+                raise QueryError(f"{name} is none of {', '.join(allowed)}")
+        found["search"] = params.get("search", "").casefold()
+        return cls(**found)
+
+
+class ReviewRows:
+    """The columns of a report, ready to be ordered, filtered and shown a page at a time.
+
+    labels    (c,) the report's classes, then labels that are only in its rows; codes index it
+    given, suggested, second  (n,) codes, NO_LABEL where there is none
+    score, chance             (n,) label_score and issue_probability, NaN where not judged
+    group     (n,) first row of the same content where a copy has another label, else -1
+    order     (n,) rows: copies that contradict each other, then from suspicious to trusted
+    """
+
+    def __init__(self, report: Report) -> None:
+        frame = report.frame
+        self.report = report
+        self.images: list[str] = frame["image"].tolist()
+        names = {name: k for k, name in enumerate(report.meta.class_names)}
+        codes = [
+            [NO_LABEL if name == "" else names.setdefault(name, len(names)) for name in column]
+            for column in (
+                frame[which].tolist()
+                for which in ("given_label", "suggested_label", "second_label")
+            )
+        ]
+        self.given, self.suggested, self.second = (np.array(x, dtype=np.int64) for x in codes)
+        self.labels = tuple(names)
+        self.score: Floats = frame["label_score"].to_numpy(np.float64)
+        self.chance: Floats = frame["issue_probability"].to_numpy(np.float64)
+        self.sure: Floats = frame["suggested_probability"].to_numpy(np.float64)
+        self.margin: Floats = frame["margin"].to_numpy(np.float64)
+        self.is_issue: Bools = frame["is_label_issue"].to_numpy(np.bool_)
+        self.first = _first_of_each(self.images, frame["status"].tolist())
+        self._set_statuses(frame["status"].tolist())
+        self._set_flags(frame["flags"].tolist())
+        is_conflict = conflicting(self.first, self.given)
+        self.group: Ints = np.where(is_conflict, self.first, -1)
+        self.order = _order(self.score, self.group)
+        self.rank: Ints = np.empty(len(self), np.int64)  # place of a row in the order
+        self.rank[self.order] = np.arange(len(self))
+        self._searched: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def _set_statuses(self, statuses: list[str]) -> None:
+        short = DUPLICATE_OF.rstrip(":")
+        names: dict[str, int] = {}
+        self.status: Ints = np.array(
+            [
+                names.setdefault(short if s.startswith(DUPLICATE_OF) else s, len(names))
+                for s in statuses
+            ],
+            dtype=np.int64,
+        )
+        self.statuses = tuple(names)
+
+    def _set_flags(self, cells: list[str]) -> None:
+        names: dict[str, int] = {}
+        for cell in set(cells):
+            for flag in cell.split():
+                names.setdefault(flag, len(names))
+        self.flags = tuple(sorted(names))
+        self.has_flag: Bools = np.zeros((len(self.flags), len(self)), np.bool_)
+        for row, cell in enumerate(cells):
+            for flag in cell.split() if cell else ():
+                self.has_flag[self.flags.index(flag), row] = True
+
+    def match(self, query: Query, actions: NDArray[np.uint8], names: tuple[str, ...]) -> Ints:
+        """The rows that a query lets through, in the order of the review.
+
+        actions  (n,) code of what was decided on each row, UNDECIDED where nothing was
+        names    names[k - 1] is the action of code k
+        """
+        keep = np.ones(len(self), np.bool_)
+        if query.given is not None:
+            keep &= self.given == query.given
+        if query.suggested is not None:
+            keep &= self.suggested == query.suggested
+        if query.label is not None:
+            keep &= (self.given == query.label) | (self.suggested == query.label)
+        if query.status is not None:
+            keep &= self.status == query.status
+        if query.flag is not None:
+            keep &= (
+                self.has_flag[query.flag]
+                if 0 <= query.flag < len(self.flags)
+                else np.zeros(len(self), np.bool_)
+            )
+        if query.verdict:
+            keep &= self.is_issue == (query.verdict == "issue")
+        if query.low is not None:
+            keep &= self.score >= query.low
+        if query.high is not None:
+            keep &= self.score <= query.high
+        if query.decided in ("yes", "no"):
+            keep &= (actions != UNDECIDED) == (query.decided == "yes")
+        elif query.decided:
+            keep &= actions == names.index(query.decided) + 1
+        if query.search:
+            keep &= self._names_with(query.search, keep)
+        return self.order[keep[self.order]]
+
+    def _names_with(self, part: str, among: Bools) -> Bools:
+        if self._searched is None:
+            self._searched = [printable(name).casefold() for name in self.images]
+        found = np.zeros(len(self), np.bool_)
+        for row in np.flatnonzero(among).tolist():
+            found[row] = part in self._searched[row]
+        return found
+
+    def cells(self, row: int) -> dict[str, Any]:
+        """One row for the page, JSON-ready: names escaped, labels and statuses as codes."""
+        return {
+            "row": row,
+            "image": printable(self.images[row]),
+            "given": int(self.given[row]),
+            "suggested": int(self.suggested[row]),
+            "second": int(self.second[row]),
+            "score": _figure(self.score[row]),
+            "chance": _figure(self.chance[row]),
+            "sure": _figure(self.sure[row]),
+            "margin": _figure(self.margin[row]),
+            "isIssue": bool(self.is_issue[row]),
+            "status": int(self.status[row]),
+            "flags": np.flatnonzero(self.has_flag[:, row]).tolist(),
+            "group": int(self.group[row]),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """What the page must know once, JSON-ready."""
+        return {
+            "count": len(self),
+            "labels": [printable(name) for name in self.labels],
+            "statuses": [printable(name) for name in self.statuses],
+            "flags": [printable(name) for name in self.flags],
+        }
+
+
+def _first_of_each(images: list[str], statuses: list[str]) -> Ints:
+    """For each row the row of which it is a copy, or the row itself."""
+    row_of: dict[str, int] = {}
+    for row, name in enumerate(images):
+        row_of.setdefault(name, row)
+    first = np.arange(len(images), dtype=np.int64)
+    for row, status in enumerate(statuses):
+        if status.startswith(DUPLICATE_OF):
+            first[row] = row_of.get(status.removeprefix(DUPLICATE_OF), row)
+    return first
+
+
+def _order(score: Floats, group: Ints) -> Ints:
+    """Groups together, the one with the least score first; then all others by score, NaN last."""
+    rows = np.arange(len(score))
+    suspicion = np.where(np.isnan(score), np.inf, score)
+    in_group = group >= 0
+    least = np.full(len(score), np.inf)
+    np.minimum.at(least, group[in_group], suspicion[in_group])
+    leading = np.where(in_group, least[group], suspicion)
+    return np.lexsort((rows, suspicion, group, leading, ~in_group))
+
+
+def _figure(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

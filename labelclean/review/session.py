@@ -1,0 +1,191 @@
+"""ReviewSession: what has been decided so far, in memory and in the store, for every open tab."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelclean.errors import printable
+from labelclean.review.decisions import ACTIONS, Decision, DecisionStore
+from labelclean.review.pages import NO_LABEL, UNDECIDED, Query, QueryError, ReviewRows
+
+SETTLING = ("accept", "keep", "other", "exclude")  # after "unsure" the label may still be wrong
+MOST_AT_ONCE = 10_000  # rows of one batch
+RELOAD_SECONDS = 30.0  # after our own writes, until the store is read again in full
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counter:
+    """How far the review is.
+
+    decided    rows with any decision
+    remaining  expected wrong labels among the rows that no decision settles
+    judged     settled rows that the report called wrong, and wrong: those of them whose given
+               label the person did not keep
+    """
+
+    decided: int
+    remaining: float
+    judged: int
+    wrong: int
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+class ReviewSession:
+    """Records decisions and answers what holds, for several threads.
+
+    version  grows with every change, also one that another process made
+
+    Rows of the same image share one decision, since the store knows images and not rows.
+    """
+
+    def __init__(self, rows: ReviewRows, store: DecisionStore, reviewer: str) -> None:
+        self.rows = rows
+        self.reviewer = reviewer
+        self.version = 0
+        self._store = store
+        self._lock = threading.RLock()
+        self._rows_of: dict[str, list[int]] = {}
+        for row, image in enumerate(rows.images):
+            self._rows_of.setdefault(image, []).append(row)
+        self._codes = {name: k for k, name in enumerate(rows.labels)}
+        self._watch = sqlite3.connect(
+            f"{store.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False
+        )
+        self._own = self._seen = -1
+        self._load()
+
+    def close(self) -> None:
+        with self._lock:
+            self._watch.close()
+            self._store.close()
+
+    @property
+    def actions(self) -> NDArray[np.uint8]:
+        """(n,) 1 + the place of the action in ACTIONS, or UNDECIDED."""
+        return self._actions
+
+    def match(self, query: Query) -> NDArray[np.int64]:
+        return self.rows.match(query, self._actions, ACTIONS)
+
+    def decide(self, rows: Sequence[int], action: str, label: int | None = None) -> list[int]:
+        """Records one decision on each row, as one batch; returns the rows that it holds for.
+
+        label  code of the label for the action "other"
+
+        Raises QueryError if there are no such rows or no label to give, ReportError if the file
+        cannot be written.
+        """
+        if action not in ACTIONS:
+            raise QueryError(f"action is none of {', '.join(ACTIONS)}")
+        if not rows or len(rows) > MOST_AT_ONCE:
+            raise QueryError(f"{len(rows)} rows, must be 1 to {MOST_AT_ONCE}")
+        if not all(0 <= row < len(self.rows) for row in rows):
+            raise QueryError("no such row")
+        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        made = {self.rows.images[row]: self._decision(row, action, label, at) for row in rows}
+        with self._lock:
+            self._store.record(list(made.values()))
+            self._own = self._stamp()
+            self._decisions.update(made)
+            changed = self._set_rows(made)
+            self.version += 1
+        return changed
+
+    def undo(self) -> list[int]:
+        """Takes back this reviewer's last batch; returns its rows, none if there is no batch."""
+        with self._lock:
+            images = self._store.undo(self.reviewer)
+            self._load()
+        return [row for image in images for row in self._rows_of.get(image, ())]
+
+    def refresh(self) -> None:
+        """Takes in what other processes decided."""
+        with self._lock:
+            stamp = self._stamp()
+            is_only_ours = stamp == self._own and time.monotonic() < self._loaded + RELOAD_SECONDS
+            if stamp != self._seen and not is_only_ours:
+                self._load()
+
+    def decision(self, row: int) -> dict[str, Any] | None:
+        """What holds for a row, JSON-ready, or None."""
+        found = self._decisions.get(self.rows.images[row])
+        if found is None:
+            return None
+        return {
+            "action": found.action,
+            "label": NO_LABEL if found.label is None else self._codes.get(found.label, NO_LABEL),
+            "name": None if found.label is None else printable(found.label),
+            "reviewer": printable(found.reviewer),
+            "at": printable(found.at),
+        }
+
+    def counter(self) -> Counter:
+        actions = self._actions
+        is_settled = (actions != UNDECIDED) & (actions != 1 + ACTIONS.index("unsure"))
+        is_judged = is_settled & self.rows.is_issue
+        is_kept = actions == 1 + ACTIONS.index("keep")
+        return Counter(
+            decided=int((actions != UNDECIDED).sum()),
+            remaining=float(np.nansum(self.rows.chance[~is_settled])),
+            judged=int(is_judged.sum()),
+            wrong=int((is_judged & ~is_kept).sum()),
+        )
+
+    def _decision(self, row: int, action: str, label: int | None, at: str) -> Decision:
+        rows = self.rows
+        given, suggested = int(rows.given[row]), int(rows.suggested[row])
+        if action == "other":
+            if label is None or not 0 <= label < len(rows.labels):
+                raise QueryError("other needs one of the labels")
+            chosen = label
+        else:
+            chosen = {"accept": suggested, "keep": given}.get(action, NO_LABEL)
+            if action in ("accept", "keep") and chosen == NO_LABEL:
+                raise QueryError(f"{printable(rows.images[row])} has no label to {action}")
+        # Whatever key was pressed, what it says of the label is the same.
+        if action in ("accept", "other") and chosen == given:
+            action = "keep"
+        elif action == "other" and chosen == suggested:
+            action = "accept"
+        return Decision(
+            image=rows.images[row],
+            action=action,
+            label=None if chosen == NO_LABEL else rows.labels[chosen],
+            before="" if given == NO_LABEL else rows.labels[given],
+            reviewer=self.reviewer,
+            at=at,
+        )
+
+    def _set_rows(self, made: dict[str, Decision]) -> list[int]:
+        changed = []
+        for image, decision in made.items():
+            for row in self._rows_of.get(image, ()):
+                self._actions[row] = 1 + ACTIONS.index(decision.action)
+                changed.append(row)
+        return changed
+
+    def _load(self) -> None:
+        """Everything anew from the store. The stamp is read first: what comes later is seen."""
+        self._seen = self._own = self._stamp()
+        self._loaded = time.monotonic()
+        self._decisions = self._store.current()
+        self._actions: NDArray[np.uint8] = np.zeros(len(self.rows), np.uint8)
+        self._set_rows(self._decisions)
+        self.version += 1
+
+    def _stamp(self) -> int:
+        """Changes whenever anyone commits to the file."""
+        with closing(self._watch.execute("PRAGMA data_version")) as found:
+            return int(found.fetchone()[0])

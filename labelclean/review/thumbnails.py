@@ -1,0 +1,118 @@
+"""Thumbnails: small pictures of a row for a browser, made on demand, kept within a bound."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from labelclean.data.images import DECODER_ERRORS, UnreadableImage, quiet, to_8_bit_range
+from labelclean.data.samples import ImageSource
+
+SMALL = 224  # px, the longer side in the grid: sharp on screens of two dots a px
+LARGE = 1024  # px, the longer side of the image that is looked at
+LOSSLESS = 96  # px: images up to this side stay as they are, since JPEG would smear them
+CACHE_BYTES = 96 * 2**20
+JPEG_QUALITY = 86
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An encoded image that any browser shows, with its media type."""
+
+    data: bytes
+    media_type: str
+
+
+class Thumbnails:
+    """Pictures of rows by row and size; the least recently used ones go when memory is full.
+
+    Every image is decoded and encoded anew, so a browser never gets a user's file itself.
+    """
+
+    def __init__(self, images: ImageSource, cache_bytes: int = CACHE_BYTES) -> None:
+        self._images = images
+        self._limit = cache_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[int, int], Picture] = OrderedDict()
+        self._bytes = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        return self._bytes
+
+    def get(self, row: int, side: int = SMALL) -> Picture:
+        """The picture of a row, its longer side at most `side` px. Raises UnreadableImage."""
+        key = (row, side)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        try:
+            encoded = self._images.read(row)
+        except OSError as error:
+            raise UnreadableImage(error.strerror or str(error)) from error
+        picture = make_picture(encoded, side)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = picture
+                self._bytes += len(picture.data)
+            while self._bytes > self._limit and self._kept:
+                self._bytes -= len(self._kept.popitem(last=False)[1].data)
+        return picture
+
+
+def make_picture(encoded: bytes | NDArray[np.uint8], side: int) -> Picture:
+    """The whole image, upright, on white where transparent; never enlarged.
+
+    Raises UnreadableImage.
+    """
+    try:
+        with quiet(), _opened(encoded) as image:
+            image.draft(None, (side, side))  # JPEG: decodes at a fraction of the size
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            shown = _on_white(upright)
+            shown.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+            return _encode(shown)
+    except DECODER_ERRORS as error:
+        raise UnreadableImage(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _opened(encoded: bytes | NDArray[np.uint8]) -> Image.Image:
+    if isinstance(encoded, np.ndarray):
+        return Image.fromarray(np.ascontiguousarray(encoded))
+    if not encoded:
+        raise UnreadableImage("the file is empty")
+    image = Image.open(io.BytesIO(encoded))
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise UnreadableImage(f"too large: {image.width} x {image.height} px, limit {limit} px")
+    return image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """In mode L or RGB."""
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(to_8_bit_range(np.asarray(image)))
+    if image.has_transparency_data:
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(
+            (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        )
+        return opaque.convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _encode(image: Image.Image) -> Picture:
+    out = io.BytesIO()
+    if max(image.size) <= LOSSLESS:
+        image.save(out, "PNG")
+        return Picture(data=out.getvalue(), media_type="image/png")
+    image.save(out, "JPEG", quality=JPEG_QUALITY)
+    return Picture(data=out.getvalue(), media_type="image/jpeg")

@@ -1,0 +1,161 @@
+"""apply taken back: what it wrote goes, what was there before comes again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labelclean.data.rows import counted
+from labelclean.errors import ReportError, printable
+from labelclean.review.writing import (
+    LOG_SCHEMA,
+    Advance,
+    before_path,
+    log_path,
+    move_all,
+    remove,
+    state_of,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undone:
+    """What undo did.
+
+    removed   files of apply that went
+    restored  whether there was something before that is there again
+    """
+
+    out: Path
+    removed: int
+    restored: bool
+
+    def to_json(self) -> dict[str, object]:
+        return {"out": str(self.out), "removed": self.removed, "restored": self.restored}
+
+    def describe(self) -> str:
+        shown = printable(self.out)
+        if self.restored:
+            return f"{shown} is again what it was before apply"
+        files = counted(self.removed, "file")
+        return f"{shown} is gone: what apply had written ({files}) was removed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Log:
+    number: int
+    has_out: bool
+    has_log: bool
+    written: dict[str, str]
+
+
+def undo(out: Path, advance: Advance) -> Undone:
+    """Takes back the last apply to `out`; once more takes back the one before.
+
+    Raises ReportError if apply did not write it, or it was changed since.
+    """
+    out = Path(os.path.abspath(out))
+    log = log_path(out)
+    found = _read_log(out, log)
+    is_there = os.path.lexists(out)
+    old_out, old_log = before_path(out, found.number), before_path(log, found.number)
+    for path, is_needed in ((old_out, found.has_out), (old_log, found.has_log)):
+        if is_needed and not os.path.lexists(path):
+            raise ReportError(
+                f"{printable(path)}: is gone, which --undo would put back: restore it, or delete "
+                f"{printable(out)} and {printable(log)} by hand"
+            )
+    try:
+        if is_there:
+            _check_unchanged(out, found.written, advance)
+        trash = out.with_name(f".{secrets.token_hex(6)}.tmp")
+        moves = [(out, trash)] if is_there else []
+        move_all([*moves, (old_out, out)] if found.has_out else moves)
+        if found.has_log:
+            os.replace(old_log, log)
+        else:
+            log.unlink()
+    except OSError as error:
+        raise ReportError(
+            f"{printable(out)}: cannot be undone: {error.strerror or printable(error)}"
+        ) from None
+    try:
+        remove(trash)
+    except OSError as error:
+        raise ReportError(
+            f"{printable(trash)}: is what apply had written and cannot be removed "
+            f"({error.strerror or printable(error)}): delete it; all else was undone"
+        ) from None
+    removed = len(found.written) if is_there else 0
+    return Undone(out=out, removed=removed, restored=found.has_out)
+
+
+def _read_log(out: Path, log: Path) -> _Log:
+    try:
+        data: Any = json.loads(log.read_bytes())
+    except FileNotFoundError:
+        raise ReportError(
+            f"{printable(out)}: has no {printable(log.name)} beside it, so apply did not write it "
+            "and --undo has nothing to take back"
+        ) from None
+    except OSError as error:
+        raise ReportError(f"{printable(log)}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ReportError(f"{printable(log)}: damaged: restore it from a copy") from None
+    version = data.get("apply_log") if isinstance(data, dict) else None
+    if version != LOG_SCHEMA:
+        raise ReportError(
+            f"{printable(log)}: not a log that this labelclean reads (version {LOG_SCHEMA}): undo "
+            "with the one that wrote it"
+        )
+    try:
+        before = data["before"]
+        number, has_out, has_log = before["number"], before["out"], before["log"]
+        written = dict(data["written"])
+    except (KeyError, TypeError, ValueError):
+        raise ReportError(f"{printable(log)}: damaged: restore it from a copy") from None
+    kinds = (type(number), type(has_out), type(has_log))
+    texts = (*written, *written.values())
+    if kinds != (int, bool, bool) or not all(isinstance(text, str) for text in texts):
+        raise ReportError(f"{printable(log)}: damaged: restore it from a copy")
+    return _Log(number=number, has_out=has_out, has_log=has_log, written=written)
+
+
+def _check_unchanged(out: Path, written: dict[str, str], advance: Advance) -> None:
+    """Raises ReportError naming the first difference. Raises OSError if a file cannot be read."""
+    is_folder = out.is_dir() and not out.is_symlink()
+    found = _files_below(out) if is_folder else {"": out}
+    names = sorted({*found, *written})
+    changed = []
+    for done, name in enumerate(names):
+        is_same = name in found and name in written and _is_as_written(found[name], written[name])
+        if not is_same:
+            changed.append(name)
+        advance(done + 1, len(names), f"{done + 1:,} of {len(names):,} files")
+    if changed:
+        more = f" and {len(changed) - 1:,} more" if len(changed) > 1 else ""
+        raise ReportError(
+            f"{printable(out / changed[0])}{more}: changed since apply wrote it: nothing was "
+            "undone; move it away to keep it, then --undo again"
+        )
+
+
+def _is_as_written(path: Path, state: str) -> bool:
+    kind = state.partition(":")[0]
+    if path.is_symlink() != (kind == "sym") or (path.is_dir() and kind != "sym"):
+        return False
+    return state_of(path, kind) == state
+
+
+def _files_below(folder: Path) -> dict[str, Path]:
+    found = {}
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for name in (*files, *links):
+            path = Path(place, name)
+            found[path.relative_to(folder).as_posix()] = path
+    return found

@@ -1,0 +1,156 @@
+"""apply_report: decisions become labels, beside the source and never in it; undo_apply: back."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelclean import __version__
+from labelclean.errors import ConfigError, printable
+from labelclean.progress import Reporter
+from labelclean.report.table import HELD_OUT, Report, meta_path
+from labelclean.review.applied import Applied
+from labelclean.review.applying import KEEP, Outcome, Policy, settle
+from labelclean.review.decisions import Decision, decisions_path, digest_of, read_decisions
+from labelclean.review.forms import Prepared, prepare
+from labelclean.review.origin import Origin, find_origin
+from labelclean.review.undoing import Undone, undo
+from labelclean.review.writing import (
+    LOG_SCHEMA,
+    Written,
+    check_out,
+    write_result,
+)
+
+
+def apply_report(
+    report: str | Path,
+    *,
+    out: Path | None,
+    decisions: Path | None = None,
+    above: float | None = None,
+    undecided: str = KEEP,
+    images: Path | None = None,
+    link: str | None = None,
+    is_dry_run: bool = False,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Applied:
+    """The labels of a report's source with the decisions in them, written to `out`.
+
+    out        may be None in a dry run: then only the counts are found out
+    decisions  SQLite or CSV; None: those beside the report, where there are some
+    above, undecided
+               the Policy for what nobody decided
+    images     where the images lie now
+    link       copy, hard or sym, for class folders; None: copy
+    force      replaces what is at `out`; undo_apply brings it back
+
+    Raises ConfigError, ReportError or SourceError for what the user can mend; then nothing is
+    written.
+    """
+    reporter = reporter or Reporter()
+    policy = Policy(above=above, undecided=undecided)
+    if out is None and not is_dry_run:
+        raise ConfigError("no --out: name the table or folder to write, or add --dry-run")
+    if out is None and link is not None:
+        raise ConfigError("--link is for a folder of images: add --out FOLDER")
+    path = Path(report)
+    with reporter.stage("reading"):
+        found = Report.read(path)
+        place, made = _decisions(found, path, decisions, policy)
+        outcome = settle(found, made, policy)
+        if out is None:
+            return Applied(outcome=outcome)
+        out = Path(os.path.abspath(out))
+        origin = find_origin(found, path, images)
+        _check(out, path, place, origin, force)
+        held_out = [HELD_OUT in words.split() for words in found.frame["flags"]]
+        prepared = prepare(origin, outcome, held_out, out, link)
+    counts: dict[str, Any] = {
+        "outcome": outcome,
+        "unreported": prepared.unreported,
+        "renamed": prepared.renamed,
+        "notes": prepared.notes,
+    }
+    if is_dry_run:
+        return Applied(**counts)
+    facts = _facts(path, place, policy, link, outcome, origin)
+    with reporter.stage("writing") as advance:
+
+        def make(target: Path) -> Sequence[Written]:
+            return prepared.make(target, advance)
+
+        log = write_result(out, make, facts)
+    return Applied(**counts, out=out, log=log, next_step=_next_step(prepared, out))
+
+
+def undo_apply(out: Path, *, reporter: Reporter | None = None) -> Undone:
+    """Removes what apply wrote there, and puts back what was there before.
+
+    Raises ReportError if apply did not write it, or it was changed since.
+    """
+    with (reporter or Reporter()).stage("comparing") as advance:
+        return undo(out, advance)
+
+
+def _decisions(
+    report: Report, path: Path, given: Path | None, policy: Policy
+) -> tuple[Path | None, Mapping[str, Decision]]:
+    """Where the decisions are, and what they are; none where nobody decided."""
+    beside = decisions_path(path)
+    place = given or (beside if os.path.lexists(beside) else None)
+    made = {} if place is None else read_decisions(place, report_digest=digest_of(report))
+    if not made and not policy.changes_undecided:
+        where = f"none in {printable(place)}" if place else f"no {printable(beside.name)} beside it"
+        raise ConfigError(
+            f"{printable(path)}: nobody decided yet ({where}), so nothing would change: look at "
+            f"the images (labelclean review {printable(shlex.quote(str(path)))}), or take the "
+            "model's word (--above 0.9)"
+        )
+    return place, made
+
+
+def _check(out: Path, path: Path, decisions: Path | None, origin: Origin, force: bool) -> None:
+    files = [path, meta_path(path), decisions_path(path), *origin.tables]
+    if decisions is not None:
+        files.append(decisions)
+    check_out(out, files=files, folder=origin.folder, force=force)
+
+
+def _facts(
+    path: Path,
+    decisions: Path | None,
+    policy: Policy,
+    link: str | None,
+    outcome: Outcome,
+    origin: Origin,
+) -> dict[str, Any]:
+    """What the log says: from what, by which rule, and every row that is not as it was."""
+    changed = np.flatnonzero(outcome.is_changed).tolist()
+    return {
+        "apply_log": LOG_SCHEMA,
+        "labelclean": __version__,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "report": str(path.absolute()),
+        "decisions": None if decisions is None else str(decisions.absolute()),
+        "above": policy.above,
+        "undecided": policy.undecided,
+        "link": link,
+        "source": origin.source,
+        "changed": [
+            [outcome.images[k], outcome.given[k], outcome.labels[k], outcome.by[k]] for k in changed
+        ],
+        "excluded": [outcome.images[k] for k in np.flatnonzero(outcome.is_excluded).tolist()],
+    }
+
+
+def _next_step(prepared: Prepared, out: Path) -> str:
+    words = [str(out) if word is None else word for word in prepared.reads]
+    return shlex.join(["labelclean", "filter", *words])

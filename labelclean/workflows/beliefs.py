@@ -1,0 +1,157 @@
+"""Beliefs: what a report and a person's decisions say of each row's class, before training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelclean.data.samples import NO_LABEL, SampleTable
+from labelclean.errors import ReportError, printable
+from labelclean.report.table import Report
+from labelclean.review.decisions import LABELLING, Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beliefs:
+    """What is held of each row, (n,) in the report's order.
+
+    class_names  the report's, and after them those that a person added
+    given        int64: the given labels, a person's word in their place; NO_LABEL: none
+    probs        (n, c) float32 rows that sum to 1: the probability of each class; all 0 where
+                 nothing is known
+    is_kept      the label is believed: `given` holds it
+    is_certain   a person said so
+    is_used      no person excluded the row
+    """
+
+    class_names: tuple[str, ...]
+    given: NDArray[np.int64]
+    probs: NDArray[np.float32]
+    is_kept: NDArray[np.bool_]
+    is_certain: NDArray[np.bool_]
+    is_used: NDArray[np.bool_]
+
+    @property
+    def best(self) -> NDArray[np.int64]:
+        """The most probable class of each row; NO_LABEL where nothing is known."""
+        found: NDArray[np.int64] = self.probs.argmax(axis=1)
+        return np.where(self.probs.sum(axis=1) > 0, found, NO_LABEL)
+
+
+def believe(report: Report, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:
+    """What the report holds, overridden by the decisions (by image).
+
+    table  the report's own rows, as read_source gives them
+
+    Raises ReportError if a decision is about an image that the report does not have.
+    """
+    frame = report.frame
+    numbers = {name: k for k, name in enumerate(report.meta.class_names)}
+    suggested = _numbers(frame["suggested_label"].tolist(), numbers)
+    is_issue = frame["is_label_issue"].to_numpy(dtype=bool)
+    has_label = table.labels != NO_LABEL
+    beliefs = Beliefs(
+        class_names=report.meta.class_names,
+        given=table.labels.copy(),
+        probs=class_probabilities(
+            table.labels,
+            suggested,
+            _numbers(frame["second_label"].tolist(), numbers),
+            is_issue,
+            frame["issue_probability"].to_numpy(dtype=np.float64),
+            frame["suggested_probability"].to_numpy(dtype=np.float64),
+            len(numbers),
+        ),
+        is_kept=has_label & ~is_issue,
+        is_certain=np.zeros(len(table), dtype=bool),
+        is_used=np.ones(len(table), dtype=bool),
+    )
+    return _overridden(beliefs, table, decisions) if decisions else beliefs
+
+
+def class_probabilities(
+    given: NDArray[np.int64],
+    suggested: NDArray[np.int64],
+    second: NDArray[np.int64],
+    is_issue: NDArray[np.bool_],
+    wrong: NDArray[np.float64],
+    sure: NDArray[np.float64],
+    num_classes: int,
+) -> NDArray[np.float32]:
+    """The report's figures as a probability of each class (n, c), float32.
+
+    given, suggested, second  (n,) classes, NO_LABEL: none
+    wrong  (n,) issue_probability, NaN where the label was not judged
+    sure   (n,) suggested_probability
+
+    The given label has 1 - wrong. Of an issue the suggestion has its own probability; elsewhere
+    the second label has that share of `wrong` which suggestions have on average. What is left is
+    spread evenly over the other classes.
+    """
+    rows = np.arange(len(given))
+    has_label = given != NO_LABEL
+    # a label that was not judged (no other image like it) is taken as it is
+    wrong = np.where(has_label, np.nan_to_num(wrong, nan=0.0), 1.0)
+    sure = np.minimum(np.nan_to_num(sure, nan=0.0), wrong)
+    judged = is_issue & (wrong > 0)
+    usual = float((sure[judged] / wrong[judged]).mean()) if judged.any() else 0.5
+    best = np.where(is_issue | ~has_label, suggested, second)
+    share = np.where(is_issue | ~has_label, sure, usual * wrong)
+    share = np.where((best == NO_LABEL) | (best == given), 0.0, share)
+    others = np.maximum(0, num_classes - has_label - (share > 0))
+    rest = np.maximum(0.0, wrong - share) / np.maximum(others, 1)
+    probs = np.repeat(rest[:, None], num_classes, axis=1)
+    probs[rows[has_label], given[has_label]] = 1 - wrong[has_label]
+    probs[rows[share > 0], best[share > 0]] = share[share > 0]
+    probs[~has_label & (share == 0)] = 0  # neither a label nor a suggestion
+    total = probs.sum(axis=1, keepdims=True)
+    out: NDArray[np.float32] = (probs / np.where(total > 0, total, 1)).astype(np.float32)
+    return out
+
+
+def _overridden(beliefs: Beliefs, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:
+    index = {image: row for row, image in enumerate(table.paths)}
+    unknown = [image for image in decisions if image not in index]
+    if unknown:
+        raise ReportError(
+            f"the decisions are about {printable(unknown[0])}, which the report does not have; "
+            "give those of this report by --decisions"
+        )
+    added = sorted(
+        {
+            decision.label
+            for decision in decisions.values()
+            if decision.label is not None and decision.label not in beliefs.class_names
+        }
+    )
+    names = (*beliefs.class_names, *added)
+    numbers = {name: k for k, name in enumerate(names)}
+    given, is_kept = beliefs.given.copy(), beliefs.is_kept.copy()
+    is_certain, is_used = beliefs.is_certain.copy(), beliefs.is_used.copy()
+    probs = np.pad(beliefs.probs, ((0, 0), (0, len(added))))
+    for image, decision in decisions.items():
+        row = index[image]
+        if decision.action in LABELLING and decision.label is not None:
+            given[row] = numbers[decision.label]
+            is_kept[row] = is_certain[row] = True
+            probs[row] = 0
+            probs[row, given[row]] = 1
+        elif decision.action == "exclude":
+            is_used[row] = is_kept[row] = False
+        # unsure: looked at and not decided, so the report stays all that is known
+    return replace(
+        beliefs,
+        class_names=names,
+        given=given,
+        probs=probs,
+        is_kept=is_kept,
+        is_certain=is_certain,
+        is_used=is_used,
+    )
+
+
+def _numbers(names: list[str], numbers: Mapping[str, int]) -> NDArray[np.int64]:
+    return np.array([numbers.get(name, NO_LABEL) for name in names], dtype=np.int64)

@@ -1,0 +1,242 @@
+"""export_report: a report in the files of a labelling tool, with copies of the images if asked."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from labelclean.data.folders import FileImages, is_image_name
+from labelclean.data.images import DECODER_ERRORS, quiet
+from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
+from labelclean.errors import ConfigError, ReportError, printable
+from labelclean.progress import Reporter
+from labelclean.report.table import Report
+from labelclean.review.exports.folder import check_can_make, new_folder
+from labelclean.review.exports.matching import numbered
+from labelclean.review.exports.registry import format_of
+from labelclean.review.exports.rows import COPIES, Export, ExportRow, Format, finite
+from labelclean.workflows.reported import read_source
+
+UNNAMEABLE = "names that the format cannot hold"
+_PLAIN_PART = re.compile(r"[\w\-+=@~,()\[\]& ][\w\-+=@~,()\[\]& .]{0,199}")
+# Windows opens no device names, nor any that end in a blank or a dot; the last are our own.
+_RESERVED = re.compile(r"((con|prn|aux|nul|com\d|lpt\d)(\..*)?|labelclean-row-.*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What an export holds.
+
+    left_out   images that it does not hold, by reason
+    next_step  how to load it
+    """
+
+    tool: str
+    folder: Path
+    files: tuple[str, ...]
+    images: int
+    left_out: dict[str, int]
+    next_step: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "folder": str(self.folder), "files": list(self.files)}
+
+
+def export_report(
+    report: Path,
+    *,
+    to: str,
+    out: Path,
+    images: Path | None = None,
+    issues_only: bool = False,
+    with_images: bool = False,
+    url_prefix: str | None = None,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Exported:
+    """Writes the folder `out`, whole or not at all.
+
+    to           a key of registry.FORMATS
+    images       where the images lie now, None: where the report says
+    with_images  copies the images into the folder
+    url_prefix   address of the images' folder for tools that take URLs
+
+    Images that are missing or unreadable, and those with names that the format cannot hold, are
+    left out and counted. Raises ConfigError, ReportError or SourceError.
+    """
+    form = format_of("--to", to)
+    _check_options(form, to, with_images=with_images, url_prefix=url_prefix)
+    check_can_make(out, force)
+    found = Report.read(report)
+    table = None
+    if not (form.needs_size or with_images or (form.needs_files and url_prefix is None)):
+        if images is not None:
+            raise ConfigError(f"--images: no image is read for this --to {to}; leave it out")
+    else:
+        table = read_source(found, images)
+        is_archive = not isinstance(table.images, FileImages)
+        if is_archive and form.needs_files and not with_images and url_prefix is None:
+            raise ConfigError(
+                f"--to {to}: the report's images are no files of their own; "
+                "--with-images copies them into the export"
+            )
+    facts = {"labelclean": "export", "to": to, "report": printable(report.name)}
+    with new_folder(out, facts, force) as stage:
+        rows, left_out = _rows(
+            found,
+            table,
+            form,
+            issues_only=issues_only,
+            copies=stage / COPIES if with_images else None,
+            reporter=reporter or Reporter(),
+        )
+        if not rows:
+            what = "row judged wrong" if issues_only else "row"
+            raise ReportError(
+                f"{printable(report)}: no {what} with an image that can be exported; "
+                f"{_counted(left_out) or 'nothing was written'}"
+            )
+        names = dict.fromkeys(found.meta.class_names)
+        names |= dict.fromkeys(x for row in rows for x in (row.given, row.suggested) if x)
+        export = Export(
+            rows=tuple(rows),
+            class_names=tuple(name for name in names if form.has_text(name)),
+            images=_folder_of_images(out, table, with_images),
+            has_copies=with_images,
+            url_prefix=url_prefix,
+        )
+        contents = form.write(export)
+        for name, data in contents.items():
+            (stage / name).write_bytes(data)
+    return Exported(
+        tool=form.title,
+        folder=out,
+        files=tuple(contents),
+        images=len(rows),
+        left_out=dict(left_out),
+        next_step=form.next_step(export, out),
+    )
+
+
+def _check_options(form: Format, to: str, *, with_images: bool, url_prefix: str | None) -> None:
+    if url_prefix is not None and not form.takes_urls:
+        raise ConfigError(f"--url-prefix: {form.title} opens no URLs; leave it out for --to {to}")
+    if url_prefix is not None and with_images:
+        raise ConfigError("--url-prefix and --with-images: images are either here or there")
+    if with_images and not form.needs_files:
+        raise ConfigError(f"--with-images: --to {to} is a table without images; leave it out")
+
+
+def _folder_of_images(out: Path, table: SampleTable | None, with_images: bool) -> Path | None:
+    if with_images:
+        return out.absolute() / COPIES
+    return None if table is None or table.root is None else table.root.absolute()
+
+
+def _rows(
+    report: Report,
+    table: SampleTable | None,
+    form: Format,
+    *,
+    issues_only: bool,
+    copies: Path | None,
+    reporter: Reporter,
+) -> tuple[list[ExportRow], Counter[str]]:
+    frame = report.frame
+    chosen = np.flatnonzero(frame["is_label_issue"]) if issues_only else np.arange(len(frame))
+    columns = {name: frame[name].tolist() for name in frame.columns}
+    files = table.images.files if table and isinstance(table.images, FileImages) else None
+    rows: list[ExportRow] = []
+    left_out: Counter[str] = Counter()
+    with reporter.stage("exporting") as advance, quiet():
+        for k, row in enumerate(chosen.tolist()):
+            advance(k, len(chosen), f"{k:,} of {len(chosen):,} images")
+            image, given = columns["image"][row], columns["given_label"][row]
+            suggested = columns["suggested_label"][row]
+            status = columns["status"][row]
+            if table is not None and table.status[row] == MISSING:
+                status = MISSING
+            if status in (MISSING, UNREADABLE):
+                left_out[status] += 1
+                continue
+            file = image if files is None else files[row]
+            if not all(map(form.has_text, (image, file, given, suggested))):
+                left_out[UNNAMEABLE] += 1
+                continue
+            size = None
+            if table is not None and (form.needs_size or copies is not None):
+                try:
+                    encoded = table.images.read(row)
+                    with _opened(encoded) as opened:
+                        size, kind = opened.size, (opened.format or "png").lower()
+                except DECODER_ERRORS:  # gone or damaged since the report was made
+                    left_out[UNREADABLE] += 1
+                    continue
+                if copies is not None:
+                    file = _copy(encoded, copies, row=row, file=file, kind=kind)
+            rows.append(
+                ExportRow(
+                    row=row,
+                    image=image,
+                    file=file,
+                    size=size,
+                    given=given,
+                    suggested=suggested,
+                    is_label_issue=columns["is_label_issue"][row],
+                    label_score=finite(columns["label_score"][row]),
+                    issue_probability=finite(columns["issue_probability"][row]),
+                    suggested_probability=finite(columns["suggested_probability"][row]),
+                )
+            )
+    return rows, left_out
+
+
+def _opened(encoded: bytes | NDArray[np.uint8]) -> Image.Image:
+    if isinstance(encoded, bytes):
+        return Image.open(io.BytesIO(encoded))
+    return Image.fromarray(encoded)
+
+
+def _copy(
+    encoded: bytes | NDArray[np.uint8], copies: Path, *, row: int, file: str, kind: str
+) -> str:
+    """Writes the image as it is, or pixels as PNG. Returns its path below `copies`.
+
+    Names that not every system and tool can hold are replaced by the number of the row.
+    """
+    is_plain = is_image_name(file) and all(
+        _PLAIN_PART.fullmatch(part) and not _RESERVED.fullmatch(part) and part[-1] not in " ."
+        for part in file.split("/")
+    )
+    place = file if is_plain else f"{numbered(row)}.{kind}"
+    target = copies / place
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(encoded, bytes):
+        target.write_bytes(encoded)
+    else:
+        _opened(encoded).save(target, format="PNG")
+    return place
+
+
+def _counted(left_out: Counter[str]) -> str:
+    return ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())
+
+
+def export_text(done: Exported) -> str:
+    """Two lines for people: what was written, and what to do with it."""
+    out = sum(done.left_out.values())
+    missing = f"; {out:,} left out: {_counted(Counter(done.left_out))}" if out else ""
+    noun = "image" if done.images == 1 else "images"
+    return (
+        printable(f"{done.images:,} {noun} for {done.tool} in {done.folder}{missing}")
+        + "\n"
+        + printable(f"next: {done.next_step}")
+    )

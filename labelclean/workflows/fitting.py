@@ -1,0 +1,268 @@
+"""fit_scheme: from beliefs about labels to a trained network, by one of the schemes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from labelclean.config import RuntimeConfig, TrainConfig
+from labelclean.data.batches import Batches
+from labelclean.data.samples import NO_LABEL
+from labelclean.errors import ConfigError, RunError, SourceError, printable
+from labelclean.learning import runtime, schemes, trainer
+from labelclean.learning.methods import Method
+from labelclean.learning.run import Run
+from labelclean.progress import Reporter
+from labelclean.workflows.beliefs import Beliefs
+from labelclean.workflows.learning import set_up
+from labelclean.workflows.preparing import Samples
+
+DEFAULT, TWO_STAGE, CE_CLEAN, CE_NOISY = "default", "two-stage", "ce-clean", "ce-noisy"
+SCHEMES = (DEFAULT, TWO_STAGE, CE_CLEAN, CE_NOISY)
+FIRST, SECOND = f"{TWO_STAGE}-1", f"{TWO_STAGE}-2"
+STAGES = (DEFAULT, FIRST, SECOND, CE_CLEAN, CE_NOISY)  # each has a checkpoint of its own
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """All that a scheme learns from.
+
+    rows      rows that may be trained on: with an image, not excluded, of no test split
+    val_rows  rows with a believed label that were taken out of them to fit the temperature
+    """
+
+    samples: Samples
+    beliefs: Beliefs
+    rows: NDArray[np.int64]
+    val_rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A trained network and what it must be fed.
+
+    mean, std  of the colours, 0 to 255
+    history    of each epoch of each stage
+    """
+
+    network: nn.Module
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    history: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """Where a scheme is fitted: what changes nothing of what is learned."""
+
+    runtime: RuntimeConfig
+    device: torch.device
+    dtype: torch.dtype
+    reporter: Reporter
+
+
+def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> TrainingSet:
+    """Splits the usable rows into those to train on and those held out: a share of each class.
+
+    Only rows with a believed label are held out, and of each class one stays; an image that is
+    there twice stays, or the network would be asked about what it has seen.
+
+    Raises SourceError if nothing is left to train on.
+    """
+    held_out = samples.table.held_out
+    usable = np.zeros(len(held_out), dtype=bool)
+    usable[samples.rows] = True
+    usable &= beliefs.is_used & ~held_out & (beliefs.best != NO_LABEL)
+    is_repeated = np.bincount(samples.first, minlength=len(held_out))[samples.first] > 1
+    generator = np.random.default_rng(seed)
+    taken = [np.zeros(0, dtype=np.int64)]
+    for label in range(len(beliefs.class_names)):
+        kept = usable & beliefs.is_kept & (beliefs.given == label)
+        free = np.flatnonzero(kept & ~is_repeated)
+        count = min(int(val * kept.sum()), len(free), max(0, int(kept.sum()) - 1))
+        taken.append(generator.choice(free, count, replace=False))
+    val_rows = np.sort(np.concatenate(taken))
+    usable[val_rows] = False
+    return TrainingSet(
+        samples=samples, beliefs=beliefs, rows=np.flatnonzero(usable), val_rows=val_rows
+    )
+
+
+def check_classes(data: TrainingSet) -> None:
+    """Raises SourceError if no label is believed, or none of a class that had some."""
+    beliefs, rows = data.beliefs, data.rows
+    kept = rows[beliefs.is_kept[rows]]
+    remedy = (
+        "look at them (labelclean review), filter again with a higher --threshold, or train by "
+        f"--scheme {CE_NOISY}"
+    )
+    if not len(kept):
+        raise SourceError(f"no label of the report is believed to be right: {remedy}")
+    there = np.unique(beliefs.given[rows[beliefs.given[rows] != NO_LABEL]])
+    gone = np.setdiff1d(there, beliefs.given[kept])
+    if len(gone):
+        name = printable(beliefs.class_names[gone[0]])
+        more = f" and {len(gone) - 1:,} more" if len(gone) > 1 else ""
+        raise SourceError(f"no label '{name}'{more} is believed to be right: {remedy}")
+    if len(there) < 2:
+        raise SourceError("only one class is left to train on; two are needed")
+
+
+def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surroundings) -> Fitted:
+    """Trains by the scheme; resumes where checkpoints of the same run are there.
+
+    train  with the number of epochs, of which stages take their share
+
+    Raises ConfigError, RunError or SourceError for what the user can mend.
+    """
+    if train.epochs is None:
+        raise ValueError("the number of epochs is not decided")
+    beliefs, rows = data.beliefs, data.rows
+    num_classes = len(beliefs.class_names)
+    if scheme == CE_NOISY:
+        given = data.samples.table.labels
+        labelled = rows[given[rows] != NO_LABEL]
+        method = schemes.on_targets(one_hot(given, num_classes), _ones(given))
+        return _fitted(_stage(data, scheme, method, given, labelled, train, where))
+    check_classes(data)
+    if scheme == CE_CLEAN:
+        kept = rows[beliefs.is_kept[rows]]
+        method = schemes.on_targets(one_hot(beliefs.given, num_classes), _ones(beliefs.given))
+        return _fitted(_stage(data, scheme, method, beliefs.given, kept, train, where))
+    if scheme == TWO_STAGE:
+        return _two_stages(data, train, where)
+    if scheme != DEFAULT:
+        raise ConfigError(f"--scheme is {scheme}, must be one of {', '.join(SCHEMES)}")
+    prior = torch.from_numpy(beliefs.probs)
+    method = schemes.refining(prior, _ones(beliefs.given))
+    return _fitted(_stage(data, scheme, method, beliefs.best, rows, train, where))
+
+
+def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> Fitted:
+    """The authors': labels that are kept first, then what the network said of all (Sec. 6.1)."""
+    epochs = train.epochs or 0
+    if epochs < 2:
+        raise ConfigError(f"--epochs is {epochs}, --scheme {TWO_STAGE} needs at least 2")
+    beliefs, rows = data.beliefs, data.rows
+    first = epochs // 2
+    last = min(schemes.LAST, max(1, round(schemes.LAST_SHARE * first)))
+    method = schemes.collecting(
+        one_hot(beliefs.given, len(beliefs.class_names)),
+        torch.from_numpy(beliefs.is_kept.astype(np.float32)),
+        first=(first - last) / first,
+    )
+    run, _ = _stage(data, FIRST, method, beliefs.best, rows, replace(train, epochs=first), where)
+    said = run.memory["said"].cpu()
+    targets = said / said.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    is_used = torch.zeros(len(targets), dtype=torch.bool)
+    is_used[torch.from_numpy(rows)] = True
+    certain = torch.from_numpy(beliefs.is_certain)
+    targets[certain] = one_hot(beliefs.given, targets.shape[1])[certain]
+    method = schemes.on_targets(targets, schemes.inverse_frequency(targets, is_used))
+    second = _stage(
+        data,
+        SECOND,
+        method,
+        targets.argmax(dim=1).numpy(),
+        rows,
+        replace(train, epochs=epochs - first),
+        where,
+    )
+    return _fitted(second, before=tuple(run.history))
+
+
+def one_hot(labels: NDArray[np.int64], num_classes: int) -> Tensor:
+    """(n,) classes -> (n, c) float32, all 0 for NO_LABEL."""
+    out = torch.zeros(len(labels), num_classes)
+    rows = np.flatnonzero(labels != NO_LABEL)
+    out[rows, torch.from_numpy(labels[rows])] = 1
+    return out
+
+
+def _ones(labels: NDArray[np.int64]) -> Tensor:
+    return torch.ones(len(labels))
+
+
+def _stage(
+    data: TrainingSet,
+    name: str,
+    method: Method,
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    train: TrainConfig,
+    where: Surroundings,
+) -> tuple[Run, Batches]:
+    """One run of the trainer over the rows, with checkpoints of its own."""
+    if len(np.unique(labels[rows])) < 2:
+        raise SourceError("fewer than two classes are left to train on")
+    samples = replace(
+        data.samples,
+        train_rows=rows,
+        table=replace(data.samples.table, class_names=data.beliefs.class_names),
+    )
+    model, batches = set_up(samples, labels, train, where.device, where.dtype)
+    if where.runtime.compile:
+        model.compile()
+    num_classes = samples.table.num_classes
+    run = Run(model, batches, train, num_classes=num_classes, dtype=where.dtype, method=method)
+    identity = _identity(samples, labels, run, name)
+    folder = where.runtime.run_dir
+    checkpoint = None if folder is None else folder / f"{name}.pt"
+    good = None
+    if where.runtime.resume:
+        if checkpoint is None:
+            raise RunError("--resume needs a run folder: give --run-dir, or --out a folder")
+        if checkpoint.is_file():
+            saved = runtime.load_checkpoint(checkpoint, identity)
+            run.load(saved)
+            good = saved["good"]
+            where.reporter.note(f"resuming from {checkpoint}")
+        else:
+            where.reporter.note(f"{checkpoint}: no checkpoint there, {name} starts anew")
+    with where.reporter.stage(f"training {name}") as advance:
+
+        def show(progress: trainer.Progress) -> None:
+            if progress.note:
+                where.reporter.note(progress.note)
+                return
+            words = (
+                f"epoch {progress.epoch} of {progress.epochs}, "
+                f"{progress.images_per_second:,.0f} images/s"
+            )
+            advance(progress.share, 1.0, words)
+
+        trainer.fit(run, checkpoint=checkpoint, identity=identity, good=good, on_progress=show)
+    return run, batches
+
+
+def _fitted(stage: tuple[Run, Batches], before: tuple[Mapping[str, float], ...] = ()) -> Fitted:
+    run, batches = stage
+    mean, std = batches.colours
+    return Fitted(
+        network=run.trained.eval(),
+        mean=(mean[0], mean[1], mean[2]),
+        std=(std[0], std[1], std[2]),
+        history=(*before, *run.history),
+    )
+
+
+def _identity(samples: Samples, labels: NDArray[np.int64], run: Run, stage: str) -> dict[str, str]:
+    """What a resumed run must share with the one that it goes on from."""
+    data = hashlib.blake2b(digest_size=16)
+    data.update("\0".join(samples.table.paths).encode("utf-8", "surrogateescape"))
+    for array in (labels, samples.train_rows, np.ascontiguousarray(samples.pixels.digest)):
+        data.update(array.tobytes())
+    for name in sorted(run.memory):  # before the first step: what the scheme starts from
+        data.update(run.memory[name].cpu().numpy().tobytes())
+    return {
+        "options": repr((stage, sorted(asdict(run.config).items()))),
+        "images, labels or decisions": data.hexdigest(),
+        "image size": repr(samples.spec),
+        "precision": str(run.dtype),
+    }

@@ -1,0 +1,139 @@
+"""plot_report: the figures of a report as PNG files, all of them or none."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from labelclean.errors import ReportError, SourceError, printable
+from labelclean.progress import Reporter
+from labelclean.report import plots
+from labelclean.report.figures import encode_png, lacks_fonts, paper_style
+from labelclean.report.files import write_whole
+from labelclean.report.selection import Selection, select
+from labelclean.report.table import Report
+from labelclean.workflows.reported import read_source
+from labelclean.workflows.thumbnails import read_thumbnail
+
+SIDE = 180  # px of an image on the sheet, about what its place is printed with
+NAMES = ("scores.png", "pairs.png", "classes.png", "sheet.png", "training.png")
+ABSENT = {
+    "scores.png": "no label is judged",
+    "pairs.png": "no label looks wrong",
+    "classes.png": "no label is judged",
+    "training.png": "the report holds no figures of the training",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plotted:
+    """What became of it.
+
+    written      the files
+    absent       name of a file to the reason why it is not there
+    lacks_fonts  some letters of class names are escaped, for want of a font
+    """
+
+    written: tuple[Path, ...]
+    absent: dict[str, str]
+    lacks_fonts: bool
+
+
+def plot_report(
+    report: str | Path,
+    out: Path,
+    *,
+    images: Path | None = None,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Plotted:
+    """Draws the report at that path into the folder `out`, which is made if need be.
+
+    images  where the images lie now; None: where they were, and no sheet if they are not there
+
+    Raises ReportError if the report cannot be read or a file not be written, SourceError if there
+    is nothing of the report in `images`.
+    """
+    reporter = reporter or Reporter()
+    found = Report.read(report)
+    _check_folder(out, force)
+    absent = dict(ABSENT)
+    tiles: list[plots.Tile] = []
+    rows = select(found, Selection()).tolist()
+    if not rows:
+        absent["sheet.png"] = "no label looks wrong"
+    else:
+        absent["sheet.png"] = "no image can be read"
+        try:
+            tiles = _read_tiles(found, rows, images, reporter)
+        except SourceError as error:
+            if images is not None:
+                raise
+            absent["sheet.png"] = str(error)
+    drawn: dict[str, bytes] = {}
+    with paper_style(), reporter.stage("drawing") as advance:
+        drawings: tuple[Callable[[], Figure | None], ...] = (
+            lambda: plots.plot_scores(found),
+            lambda: plots.plot_pairs(found),
+            lambda: plots.plot_classes(found),
+            lambda: plots.plot_sheet(found, tiles),
+            lambda: plots.plot_training(found),
+        )
+        for done, (name, draw) in enumerate(zip(NAMES, drawings, strict=True)):
+            advance(done, len(NAMES), name)
+            if (figure := draw()) is not None:
+                drawn[name] = encode_png(figure)
+    if not drawn:
+        raise ReportError(f"{printable(report)}: nothing to draw: no label is judged")
+    _write(out, drawn)
+    return Plotted(
+        written=tuple(out / name for name in drawn),
+        absent={name: absent[name] for name in NAMES if name not in drawn},
+        lacks_fonts=lacks_fonts(found.meta.class_names),
+    )
+
+
+def _read_tiles(
+    report: Report, rows: Sequence[int], images: Path | None, reporter: Reporter
+) -> list[plots.Tile]:
+    """The first images that can be read."""
+    source = read_source(report, images).images
+    tiles: list[plots.Tile] = []
+    with reporter.stage("reading images") as advance:
+        for row in rows:
+            pixels = read_thumbnail(source, row, SIDE)
+            if pixels is not None:
+                tiles.append(plots.Tile(pixels=pixels, row=row))
+                advance(len(tiles), plots.SHEET, "")
+            if len(tiles) == plots.SHEET:
+                break
+    return tiles
+
+
+def _check_folder(out: Path, force: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise ReportError(f"{printable(out)}: is a file; give a folder by --out")
+    there = [name for name in NAMES if (out / name).exists()]
+    if there and not force:
+        raise ReportError(
+            f"{printable(out / there[0])}: already exists; choose another folder, or --force "
+            "replaces it"
+        )
+
+
+def _write(out: Path, drawn: dict[str, bytes]) -> None:
+    is_new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole({out / name: data for name, data in drawn.items()})
+    except OSError as error:
+        if is_new:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        raise ReportError(
+            f"{printable(out)}: cannot be written: {error.strerror}; choose another place"
+        ) from None

@@ -1,0 +1,235 @@
+"""review_report, export_decisions, write_review_page: what a person does with a report."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelclean.errors import ConfigError, ReportError, printable
+from labelclean.progress import Reporter
+from labelclean.report import files
+from labelclean.report.table import Report
+from labelclean.review import server, standalone
+from labelclean.review.decisions import (
+    DecisionStore,
+    decisions_path,
+    digest_of,
+    read_decisions,
+    write_decisions_csv,
+)
+from labelclean.review.neighbours import Neighbours
+from labelclean.review.pages import ReviewRows
+from labelclean.review.session import Counter, ReviewSession
+from labelclean.review.thumbnails import Thumbnails
+from labelclean.workflows.reported import read_source
+
+EMBEDDINGS = "embeddings.npy"  # in the folder of the run, beside the report
+MOST_IN_PAGE = 5000  # images in a page of one file: a browser holds them all at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviewed:
+    """How a review ended, and where its decisions are."""
+
+    counter: Counter
+    decisions: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    report: Report
+    rows: ReviewRows
+    thumbnails: Thumbnails
+    neighbours: Neighbours
+    digest: str
+
+
+def review_report(
+    report: str | Path,
+    *,
+    images: Path | None = None,
+    reviewer: str | None = None,
+    port: int = 0,
+    opens_browser: bool = True,
+    on_ready: Callable[[str], None],
+    reporter: Reporter | None = None,
+) -> Reviewed:
+    """Serves the review page on this machine until Ctrl-C; each decision is stored at once.
+
+    images    where the images lie now; None: where they were
+    reviewer  written beside each decision; None: the user of the system
+    port      of 127.0.0.1; 0: one that is free
+    on_ready  called with the address to open, once it answers
+
+    Raises ConfigError, ReportError or SourceError for what the user can mend.
+    """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"--port is {port}, must be 0 (any that is free) to 65535")
+    path = Path(report)
+    opened = _open(path, images, reporter or Reporter())
+    store = DecisionStore.open(decisions_path(path), report_digest=opened.digest)
+    session = ReviewSession(opened.rows, store, _user() if reviewer is None else reviewer)
+    try:
+        with _listen(port) as listening:
+            port, token = listening.getsockname()[1], secrets.token_urlsafe(24)
+            parts = server.ReviewParts(
+                session=session,
+                thumbnails=opened.thumbnails,
+                neighbours=opened.neighbours,
+                title=printable(path.name),
+                digest=opened.digest,
+            )
+            address = f"http://127.0.0.1:{port}/?token={token}"
+
+            def ready() -> None:
+                on_ready(address)
+                if opens_browser:
+                    _open_browser(address)
+
+            server.run(server.make_app(parts, port=port, token=token), listening, ready)
+        return Reviewed(counter=session.counter(), decisions=store.path)
+    finally:
+        session.close()
+
+
+def export_decisions(report: str | Path, out: Path, *, force: bool = False) -> int:
+    """Writes the decisions beside a report as CSV; returns how many there are.
+
+    Raises ReportError if there are none, or `out` exists and `force` is not given.
+    """
+    path = Path(report)
+    source = decisions_path(path)
+    digest = digest_of(Report.read(path))
+    if not source.exists():
+        raise ReportError(
+            f"{printable(source)}: no decisions yet; make them by labelclean review "
+            f"{printable(path)}"
+        )
+    decisions = read_decisions(source, report_digest=digest)
+    _check_new(out, force)
+    write_decisions_csv(out, decisions)
+    return len(decisions)
+
+
+def write_review_page(
+    report: str | Path,
+    out: Path,
+    *,
+    top: int = 200,
+    images: Path | None = None,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> int:
+    """Writes the review of the `top` most suspicious images as one HTML file; returns how many.
+
+    Raises ConfigError, ReportError or SourceError for what the user can mend.
+    """
+    if not 1 <= top <= MOST_IN_PAGE:
+        raise ConfigError(f"--top is {top}, must be 1 to {MOST_IN_PAGE}")
+    _check_new(out, force)
+    reporter = reporter or Reporter()
+    path = Path(report)
+    opened = _open(path, images, reporter)
+    with reporter.stage("thumbnails") as advance:
+        page, count = standalone.make_page(
+            opened.rows,
+            opened.thumbnails,
+            opened.neighbours,
+            title=printable(path.name),
+            digest=opened.digest,
+            top=top,
+            advance=lambda done, total: advance(done, total, ""),
+        )
+    try:
+        files.write_whole({out: page})
+    except OSError as error:
+        raise ReportError(
+            f"{printable(out)}: cannot be written: {error.strerror}; choose another place"
+        ) from None
+    return count
+
+
+def _open(path: Path, images: Path | None, reporter: Reporter) -> _Opened:
+    with reporter.stage("reading"):
+        report = Report.read(path)
+    with reporter.stage("finding images"):
+        table = read_source(report, images)
+    rows = ReviewRows(report)
+    return _Opened(
+        report=report,
+        rows=rows,
+        thumbnails=Thumbnails(table.images),
+        neighbours=Neighbours(rows, _embeddings(path, len(rows))),
+        digest=digest_of(report),
+    )
+
+
+def _embeddings(path: Path, count: int) -> NDArray[np.floating] | None:
+    """(n, d) of the run beside the report, mapped and not read; None where it kept none."""
+    beside = path.with_suffix(".run") / EMBEDDINGS
+    if not beside.is_file():
+        return None
+    remedy = "run filter again or delete it"
+    try:
+        found: NDArray[np.floating] = np.load(beside, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise ReportError(f"{printable(beside)}: not a NumPy array; {remedy}") from None
+    is_good = isinstance(found, np.ndarray) and found.ndim == 2 and found.dtype.kind == "f"
+    if not is_good or len(found) != count:
+        shape = getattr(found, "shape", "no shape")
+        raise ReportError(
+            f"{printable(beside)}: {shape} is not one row of features for each of {count:,} rows; "
+            f"{remedy}"
+        )
+    return found
+
+
+def _listen(port: int) -> socket.socket:
+    """A socket of this machine only. Raises ConfigError if the port is taken."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name != "nt":  # there it would let two servers share a port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            f"--port is {port}, which cannot be used: {error.strerror}; 0 takes one that is free"
+        ) from None
+    return listening
+
+
+def _open_browser(address: str) -> None:
+    """In a thread, since some browsers hold their caller; not in a terminal's text browser."""
+    has_screen = sys.platform in ("win32", "darwin") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    )
+    if has_screen:
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        return ""
+
+
+def _check_new(path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise ReportError(f"{printable(path)}: is a folder; choose another name")
+    if os.path.lexists(path) and not force:
+        raise ReportError(
+            f"{printable(path)}: already exists; choose another name, or --force replaces it"
+        )

@@ -1,0 +1,319 @@
+"""train_classifier: from a report, and what a person decided, to a model folder."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from labelclean import __version__
+from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, auto_epochs
+from labelclean.data.transform import Transform
+from labelclean.errors import ConfigError, printable
+from labelclean.learning import exporting, model_folder, runtime, trainer
+from labelclean.learning.applying import logits_of_rows
+from labelclean.learning.calibration import FEWEST, fit_temperature
+from labelclean.learning.model_folder import ModelConfig, TrainedModel
+from labelclean.progress import Reporter
+from labelclean.report.classification import Classification, compare, figures_text, measure
+from labelclean.report.confusion_plot import confusion_png
+from labelclean.report.table import Report
+from labelclean.review.decisions import decisions_path, read_decisions
+from labelclean.workflows import testing
+from labelclean.workflows.beliefs import believe
+from labelclean.workflows.fitting import (
+    CE_NOISY,
+    DEFAULT,
+    SCHEMES,
+    STAGES,
+    TWO_STAGE,
+    Fitted,
+    Surroundings,
+    TrainingSet,
+    check_classes,
+    choose_rows,
+    fit_scheme,
+)
+from labelclean.workflows.learning import set_up
+from labelclean.workflows.model_card import model_card
+from labelclean.workflows.preparing import prepare
+from labelclean.workflows.reported import read_source
+from labelclean.workflows.whole_folder import check_can_write_folder, write_folder
+
+# Paper Sec. 6.1, pseudo-labelling: two trainings of 480 epochs (CIFAR) or 15 (Clothing1M), so
+# schemes of one stage take both; lr falls at 192 and 288, or at 10. The rest is that of filter.
+_OF_ONE_STAGE: dict[str, dict[str, Any]] = {
+    "paper": {"epochs": 960, "lr": 0.1, "lr_drops": (0.4, 0.6)},
+    "clothing1m": {"epochs": 30, "lr": 0.001, "lr_drops": (2 / 3,)},
+}
+TRAIN_PRESETS: dict[str, TrainConfig] = {
+    name: replace(config, class_weights=False, **_OF_ONE_STAGE.get(name, {}))
+    for name, config in PRESETS.items()
+}
+
+
+def train_preset(name: str, **given: Any) -> TrainConfig:
+    """The preset for training a classifier, with the given fields in place of its own.
+
+    Raises ConfigError for an unknown preset or values out of range.
+    """
+    if name not in TRAIN_PRESETS:
+        raise ConfigError(f"--preset {name} is unknown; there are {', '.join(TRAIN_PRESETS)}")
+    return replace(TRAIN_PRESETS[name], **{k: v for k, v in given.items() if v is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One run of `train`.
+
+    val        share of the believed labels of each class held out to fit the temperature
+    is_compared  also train by ce-noisy, to tell the gain
+    export     "onnx" or None
+    license    of the weights, for the model's card
+    """
+
+    train: TrainConfig = field(default_factory=lambda: TRAIN_PRESETS["quick"])
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    scheme: str = DEFAULT
+    val: float = 0.1
+    is_compared: bool = False
+    export: str | None = None
+    license: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.scheme not in SCHEMES:
+            problems.append(f"--scheme is {self.scheme}, must be one of {', '.join(SCHEMES)}")
+        if not 0 <= self.val <= 0.5:
+            problems.append(f"--val is {self.val:g}, must be in [0, 0.5]")
+        if self.export not in (None, "onnx"):
+            problems.append(f"--export is {self.export}, must be onnx")
+        if self.is_compared and self.scheme == CE_NOISY:
+            problems.append(f"--compare compares with {CE_NOISY}: give another --scheme")
+        if self.train.freeze_backbone:
+            problems.append("--freeze-backbone is for filter: train learns the whole network")
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came out: the model folder, its config, and the figures on the test set."""
+
+    folder: Path
+    config: ModelConfig
+    figures: Classification | None
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "model": str(self.folder),
+            "training": dict(self.config.training),
+            "temperature": self.config.temperature,
+            "test": None if self.figures is None else self.figures.to_json(),
+            "seconds": dict(self.seconds),
+        }
+
+    def describe(self) -> str:
+        training = self.config.training
+        lines = [
+            f"{training['scheme']}, {training['epochs']} epochs on {training['images']:,} images: "
+            f"{training['kept']:,} keep their label, {training['judged_wrong']:,} were judged wrong"
+        ]
+        if self.figures is not None:
+            lines += ["", figures_text(self.figures)]
+        return "\n".join([*lines, "", f"model: {printable(self.folder)}"])
+
+
+def train_classifier(
+    report: str | Path,
+    *,
+    out: str | Path,
+    images: Path | None = None,
+    test: testing.HoldoutSource | None = None,
+    decisions: Path | None = None,
+    config: TrainingConfig | None = None,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Trained:
+    """Trains a classifier on what the report and a person's decisions say of the labels.
+
+    report     path of a report that filter wrote
+    out        model folder to make
+    images     where the report's images lie now, if they were moved
+    decisions  file of a person's decisions; None: the one beside the report, if there is one
+
+    Raises ReportError, SourceError, ConfigError or RunError for what the user can mend.
+    """
+    reporter = reporter or Reporter()
+    config = config or TrainingConfig()
+    out, report = Path(out), Path(report)
+    if config.is_compared and test is None:
+        raise ConfigError("--compare needs a test set: give --test")
+    check_can_write_folder(out, force)
+    if config.export:
+        exporting.check_can_export()
+    if config.runtime.run_dir is None:
+        beside = out.with_name(f"{out.name}.run")
+        config = replace(config, runtime=replace(config.runtime, run_dir=beside))
+    device = runtime.choose_device(config.runtime.device)
+    with reporter.stage("reading"):
+        found = Report.read(report)
+        table = read_source(found, images)
+        path = decisions or decisions_path(report)
+        made = read_decisions(path) if decisions or path.exists() else {}
+        beliefs = believe(found, table, made)
+    if made:
+        reporter.note(f"{len(made):,} decisions of {printable(path)} override the report")
+    samples = prepare(
+        replace(table, class_names=beliefs.class_names),
+        config.runtime,
+        device_is_cpu=device.type == "cpu",
+        reporter=reporter,
+    )
+    data = choose_rows(samples, beliefs, config.val, config.train.seed)
+    if config.scheme != CE_NOISY:
+        check_classes(data)
+    tested = None
+    if test is not None:
+        seen = np.concatenate([data.rows, data.val_rows])
+        tested = testing.read_test(
+            test,
+            class_names=beliefs.class_names,
+            spec=samples.spec,
+            trained=samples.pixels.digest[seen],
+            where=config.runtime,
+            reporter=reporter,
+        )
+    dtype = runtime.choose_precision(config.runtime.precision, device)
+    where = Surroundings(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
+    train = _with_epochs(config, data, where)
+    fitted = fit_scheme(data, config.scheme, train, where)
+    transform = Transform(spec=samples.spec, mean=fitted.mean, std=fitted.std)
+    temperature = _temperature(fitted, transform, data, where)
+    figures = None
+    if tested is not None:
+        logits = testing.apply_to(fitted.network, transform, tested, device, reporter)
+        figures = measure(logits, tested.labels, beliefs.class_names, temperature)
+        if config.is_compared:
+            other = fit_scheme(data, CE_NOISY, train, where)
+            its = Transform(spec=samples.spec, mean=other.mean, std=other.std)
+            other_logits = testing.apply_to(other.network, its, tested, device, reporter)
+            gain = compare(logits, other_logits, tested.labels, CE_NOISY)
+            figures = replace(figures, gain=gain)
+    about = ModelConfig(
+        architecture=train.arch,
+        class_names=beliefs.class_names,
+        image_size=samples.spec.size,
+        resize=samples.spec.resize,
+        mean=fitted.mean,
+        std=fitted.std,
+        temperature=temperature,
+        license=config.license,
+        versions=_versions(),
+        training=_summary(report, found, data, len(made), config.scheme, train),
+        test=None if figures is None else figures.to_json(),
+    )
+    contents = _contents(TrainedModel(fitted.network, about), figures, out.name, config.export)
+    write_folder(out, contents, force)
+    _remove_checkpoints(config.runtime.run_dir)
+    return Trained(folder=out, config=about, figures=figures, seconds=dict(reporter.seconds))
+
+
+def _with_epochs(config: TrainingConfig, data: TrainingSet, where: Surroundings) -> TrainConfig:
+    """The settings with the number of epochs decided: that of all schemes alike."""
+    train, minutes = config.train, config.runtime.minutes
+    if minutes is None:
+        return replace(train, epochs=train.epochs or auto_epochs(len(data.rows), train.batch_size))
+    samples = replace(data.samples, train_rows=data.rows)
+    model, batches = set_up(samples, data.beliefs.best, train, where.device, where.dtype)
+    epochs = trainer.epochs_within(
+        60 * minutes,
+        model,
+        batches,
+        train,
+        num_classes=len(data.beliefs.class_names),
+        dtype=where.dtype,
+    )
+    if config.scheme == TWO_STAGE:
+        epochs = max(2, epochs)
+    where.reporter.note(f"{epochs} epochs fit into {minutes:g} minutes")
+    return replace(train, epochs=epochs)
+
+
+def _temperature(
+    fitted: Fitted, transform: Transform, data: TrainingSet, where: Surroundings
+) -> float:
+    if len(data.val_rows) < FEWEST:
+        where.reporter.note(
+            f"{len(data.val_rows)} labels are held out (--val), {FEWEST} are needed to calibrate "
+            "the probabilities: they stay as the network gives them"
+        )
+        return 1.0
+    with where.reporter.stage("calibrating"):
+        logits = logits_of_rows(
+            fitted.network, transform, data.samples.pixels, data.val_rows, where.device
+        )
+        return fit_temperature(logits, data.beliefs.given[data.val_rows])
+
+
+def _summary(
+    report: Path, found: Report, data: TrainingSet, decided: int, scheme: str, train: TrainConfig
+) -> dict[str, Any]:
+    beliefs, rows = data.beliefs, data.rows
+    return {
+        "report": report.name,
+        "source": found.meta.image_root_given,
+        "images": len(rows),
+        "kept": int(beliefs.is_kept[rows].sum()),
+        "judged_wrong": int((~beliefs.is_kept[rows] & (beliefs.given[rows] >= 0)).sum()),
+        "unlabelled": int((beliefs.given[rows] < 0).sum()),
+        "held_out": len(data.val_rows),
+        "decided": decided,
+        "excluded": int((~beliefs.is_used).sum()),
+        "noise_rate": found.meta.noise_rate,
+        "scheme": scheme,
+        "epochs": train.epochs,
+        "seed": train.seed,
+    }
+
+
+def _contents(
+    model: TrainedModel, figures: Classification | None, name: str, export: str | None
+) -> dict[str, bytes]:
+    """The files of the model folder."""
+    model = TrainedModel(model.network.cpu(), model.config).eval()
+    contents = {
+        model_folder.WEIGHTS: model_folder.weights_bytes(model.network, model.config),
+        model_folder.CONFIG: model.config.to_json(),
+        "README.md": model_card(model.config, name, has_onnx=export is not None).encode(),
+    }
+    if figures is not None:
+        contents["confusion.png"] = confusion_png(figures)
+    if export is not None:
+        contents[model_folder.ONNX] = exporting.onnx_bytes(model)
+    return contents
+
+
+def _remove_checkpoints(run_dir: Path | None) -> None:
+    """Nothing is left to resume."""
+    if run_dir is None:
+        return
+    for stage in STAGES:
+        (run_dir / f"{stage}.pt").unlink(missing_ok=True)
+    with suppress(OSError):  # something else is in it, or nothing was ever made
+        run_dir.rmdir()
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "labelclean": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }

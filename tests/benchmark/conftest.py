@@ -1,0 +1,52 @@
+"""A small data set with a test split, and rows of results to make tables of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from labelclean.benchmark.results import Row
+
+COLOURS = ("red", "green", "blue")
+
+
+@pytest.fixture(scope="package")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/COLOUR/ with 20 noisy squares of 16 px each, test/COLOUR/ with 8."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("squares")
+    for k in range(84):
+        pixels = rng.integers(0, 90, (16, 16, 3))
+        pixels[:, :, k % 3] += 120
+        place = folder / ("train" if k < 60 else "test") / COLOURS[k % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(place / f"{k:02d}.png")
+    return folder
+
+
+@pytest.fixture
+def make_row() -> Callable[..., Row]:
+    def make(**cells: Any) -> Row:
+        plain = {
+            "data": "cifar10",
+            "n": 5000,
+            "noise": "symm:0.4",
+            "seed": 0,
+            "method": "ce",
+            "preset": "quick",
+            "epochs": 20,
+            "arch": "smallnet",
+            "average_precision": 0.9,
+            "machine": "m",
+            "torch": "2",
+            "run": "r",
+            "input": "i",
+        }
+        return Row(**{**plain, **cells})
+
+    return make

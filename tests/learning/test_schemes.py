@@ -1,0 +1,101 @@
+"""The schemes: what their targets are at which moment, against plain loops."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from labelclean.config import TrainConfig
+from labelclean.learning import schemes
+from labelclean.learning.methods import Method, Moment, Outputs
+
+N, C = 6, 4
+
+
+def _moment(method: Method, memory: dict[str, torch.Tensor], progress: float = 0.0) -> Moment:
+    return Moment(
+        progress=progress,
+        step_share=0.01,
+        config=TrainConfig(epochs=1),
+        class_weights=torch.ones(C),
+        generator=torch.Generator(),
+        memory=memory,
+    )
+
+
+def _outputs(index: list[int], seed: int = 0) -> Outputs:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(len(index), C, generator=generator).requires_grad_()
+    rows = torch.tensor(index)
+    return Outputs(each=(logits,), labels=torch.zeros(len(index), dtype=torch.int64), index=rows)
+
+
+def _soft(seed: int = 1) -> torch.Tensor:
+    return torch.randn(N, C, generator=torch.Generator().manual_seed(seed)).softmax(dim=1)
+
+
+def test_of_one_hot_targets_soft_cross_entropy_is_cross_entropy():
+    batch, labels = _outputs([0, 1, 2]), torch.tensor([3, 0, 1])
+    found = schemes.soft_cross_entropy(batch.logits, F.one_hot(labels, C).float())
+    torch.testing.assert_close(found, F.cross_entropy(batch.logits, labels, reduction="none"))
+
+
+def test_soft_cross_entropy_is_the_sum_over_the_classes():
+    batch, targets = _outputs([0, 1, 2]), _soft()[:3]
+    found = schemes.soft_cross_entropy(batch.logits, targets).detach()
+    for k in range(3):
+        p = batch.logits[k].softmax(dim=0).tolist()
+        expected = -sum(float(targets[k, j]) * math.log(p[j]) for j in range(C))
+        assert float(found[k]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_rows_without_weight_have_no_part_in_the_loss():
+    weights = torch.tensor([1.0, 0, 2, 0, 0, 0])
+    method = schemes.on_targets(_soft(), weights)
+    batch = _outputs([0, 1, 2])
+    loss = method.step(batch, _moment(method, method.memory(N, C))).loss
+    each = schemes.soft_cross_entropy(batch.logits, _soft()[:3])
+    torch.testing.assert_close(loss, (each[0] + 2 * each[2]) / 3)
+    loss.backward()
+    assert not batch.logits.grad[1].any() and batch.logits.grad[0].any()
+
+
+def test_a_batch_that_weighs_nothing_is_no_division_by_zero():
+    method = schemes.on_targets(_soft(), torch.zeros(N))
+    batch = _outputs([3, 4])
+    loss = method.step(batch, _moment(method, method.memory(N, C))).loss
+    loss.backward()
+    assert float(loss) == 0 and torch.isfinite(batch.logits.grad).all()
+
+
+def test_outputs_are_collected_from_the_share_on_that_is_asked_for():
+    method = schemes.collecting(_soft(), torch.ones(N), first=0.75)
+    memory = method.memory(N, C)
+    for progress in (0.0, 0.5, 0.749):
+        method.step(_outputs([0, 1]), _moment(method, memory, progress))
+    assert not memory["said"].any()
+    one, two = _outputs([0, 4], seed=2), _outputs([4, 5], seed=3)
+    method.step(one, _moment(method, memory, 0.75))
+    method.step(two, _moment(method, memory, 0.9))
+    expected = torch.zeros(N, C)
+    for batch in (one, two):
+        for row, logits in zip(batch.index.tolist(), batch.logits.detach(), strict=True):
+            expected[row] += logits.softmax(dim=0)
+    torch.testing.assert_close(memory["said"], expected)
+
+
+def test_inverse_frequency_weights_are_most_over_own_count_of_the_arg_max():
+    targets = F.one_hot(torch.tensor([0, 0, 0, 1, 1, 2]), C).float() * 0.6 + 0.1
+    used = torch.tensor([True, True, True, True, True, False])
+    found = schemes.inverse_frequency(targets, used)
+    assert found.tolist() == pytest.approx([1, 1, 1, 1.5, 1.5, 0])
+
+
+def test_every_fit_starts_from_the_targets_as_they_were_given():
+    targets = _soft()
+    method = schemes.on_targets(targets, torch.ones(N))
+    method.memory(N, C)["targets"].zero_()
+    torch.testing.assert_close(method.memory(N, C)["targets"], targets)

@@ -1,0 +1,244 @@
+"""predict from end to end: what stands in the table, from every kind of source."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import labelclean
+from labelclean.cli import app
+from labelclean.data.sources import SourceOptions
+from labelclean.errors import LabelcleanError
+from labelclean.learning import models
+from labelclean.learning.model_folder import ModelConfig, weights_bytes
+from labelclean.report import prediction_files
+from labelclean.report.prediction_files import TableWriter
+from labelclean.workflows.predicting import predict_images
+from labelclean.workflows.whole_folder import write_folder
+
+NAMES = ("blue", "green", "red")
+
+
+def _model(folder: Path, class_names: tuple[str, ...] = NAMES) -> Path:
+    """A model with drawn weights: what it says is arbitrary, but always the same."""
+    torch.manual_seed(0)
+    network = models.build("smallnet", len(class_names), 16).eval()
+    config = ModelConfig(
+        architecture="smallnet",
+        class_names=class_names,
+        image_size=16,
+        resize=18,
+        mean=(120.0, 120.0, 120.0),
+        std=(60.0, 60.0, 60.0),
+        temperature=0.5,
+    )
+    contents = {
+        "model.safetensors": weights_bytes(network, config),
+        "config.json": config.to_json(),
+    }
+    write_folder(folder, contents, force=False)
+    return folder
+
+
+@pytest.fixture
+def world(tmp_path: Path, handmade) -> Path:
+    """model/ and images/ of eleven squares, of which 005.png is broken."""
+    _model(tmp_path / "model")
+    handmade.images(tmp_path / "images", 11)
+    (tmp_path / "images" / "005.png").write_bytes(b"no image")
+    return tmp_path
+
+
+def _one_by_one(world: Path, name: str) -> np.ndarray:
+    """The probabilities by the Python interface, which decodes another way."""
+    model = labelclean.load_model(world / "model")
+    with torch.no_grad():
+        image = Image.open(world / "images" / name)
+        return model(model.transform(image)[None]).double().softmax(dim=1)[0].numpy()
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 256])
+def test_the_table_holds_what_the_loaded_model_says_of_each_image(world: Path, batch_size: int):
+    done = predict_images(
+        world / "model",
+        world / "images",
+        out=world / "labels.csv",
+        batch_size=batch_size,
+        device="cpu",
+    )
+    frame = pd.read_csv(world / "labels.csv", keep_default_na=False, dtype=str)
+    assert frame["image"].tolist() == [f"{k:03d}.png" for k in range(11)]
+    for row in frame.itertuples():
+        if row.image == "005.png":
+            assert (row.label, row.probability, row.status) == ("", "", "unreadable")
+            continue
+        probs = _one_by_one(world, row.image)
+        order = np.argsort(-probs)
+        assert [row.label, row.label_2, row.label_3] == [NAMES[k] for k in order]
+        found = [float(row.probability), float(row.probability_2), float(row.probability_3)]
+        assert found == pytest.approx(probs[order], abs=2e-5)
+        assert row.status == "ok"
+    assert done.images == 11 and done.broken == 1 and sum(done.counts.values()) == 10
+
+
+def test_of_many_classes_the_five_best_are_told(world: Path):
+    _model(world / "many", tuple("abcdefg"))
+    predict_images(world / "many", world / "images", out=world / "labels.csv", device="cpu")
+    frame = pd.read_csv(world / "labels.csv")
+    assert list(frame.columns) == [
+        "image", "label", "probability", "label_2", "probability_2", "label_3", "probability_3",
+        "label_4", "probability_4", "label_5", "probability_5", "status",
+    ]  # fmt: skip
+    probs = frame[[name for name in frame if name.startswith("probability")]].dropna().to_numpy()
+    assert (np.diff(probs, axis=1) <= 0).all() and (probs.sum(axis=1) < 1).all()
+
+
+def test_all_formats_hold_the_same_rows(world: Path):
+    for ending in ("csv", "parquet", "jsonl"):
+        out = world / f"labels.{ending}"
+        predict_images(world / "model", world / "images", out=out, batch_size=3, device="cpu")
+    csv = pd.read_csv(world / "labels.csv")
+    parquet = pd.read_parquet(world / "labels.parquet")
+    lines = pd.read_json(world / "labels.jsonl", lines=True)
+    for other in (parquet, lines):
+        assert list(other.columns) == list(csv.columns)
+        assert other["label"].fillna("").tolist() == csv["label"].fillna("").tolist()
+        np.testing.assert_allclose(
+            other["probability"].astype(float), csv["probability"], rtol=1e-5
+        )
+
+
+def test_the_same_images_in_folders_tables_and_parquet_get_the_same_labels(world: Path):
+    (world / "images" / "005.png").unlink()
+    names = sorted(path.name for path in (world / "images").iterdir())
+    (world / "list.csv").write_text("image\n" + "".join(f"images/{name}\n" for name in names))
+    cells = [{"path": name, "bytes": (world / "images" / name).read_bytes()} for name in names]
+    pd.DataFrame({"image": cells}).to_parquet(world / "all.parquet")
+    shutil.copytree(world / "images", world / "classes" / "cat")
+    found = []
+    for source in ("images", "list.csv", "all.parquet", "classes"):
+        out = world / f"{source}.out.csv"
+        predict_images(world / "model", world / source, out=out, device="cpu")
+        found.append(pd.read_csv(out).drop(columns="image"))
+    assert all(found[0].equals(other) for other in found[1:])
+
+
+def test_a_table_chooses_the_images_of_a_folder(world: Path):
+    (world / "some.csv").write_text("image\n003.png\n001.png\n")
+    options = SourceOptions(labels=world / "some.csv")
+    out = world / "out.csv"
+    predict_images(world / "model", world / "images", out=out, options=options, device="cpu")
+    assert pd.read_csv(out)["image"].tolist() == ["003.png", "001.png"]
+
+
+def test_against_true_labels_the_accuracy_is_told(world: Path, handmade):
+    predict_images(world / "model", world / "images", out=world / "said.csv", device="cpu")
+    said = pd.read_csv(world / "said.csv")["label"].fillna("red").tolist()
+    said[0] = next(name for name in NAMES if name != said[0])  # one mistake among ten
+    handmade.labels(world / "truth.csv", said)
+    done = predict_images(
+        world / "model",
+        world / "images",
+        out=world / "again.csv",
+        truth=world / "truth.csv",
+        device="cpu",
+    )
+    assert done.figures is not None
+    assert (done.figures.accuracy.value, done.figures.accuracy.count) == (0.9, 10)
+
+
+def test_no_more_than_two_chunks_of_pixels_are_in_memory(world: Path, monkeypatch):
+    from labelclean.data import streaming
+
+    alive, most = 0, 0
+
+    class Counted(streaming.Chunk):
+        def __post_init__(self) -> None:
+            nonlocal alive, most
+            alive += 1
+            most = max(most, alive)
+
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    monkeypatch.setattr(streaming, "Chunk", Counted)
+    predict_images(
+        world / "model", world / "images", out=world / "o.csv", batch_size=1, device="cpu"
+    )
+    assert most <= 3  # one in use, one ready, one being taken over
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere", "images"], "nowhere: no such folder; give the one that train wrote"),
+        (["images", "images"], "config.json: No such file or directory"),
+        (["model", "nowhere"], "nowhere: no such file or folder"),
+        (["model", "images", "--out", "x.txt"], "a report ends in .csv"),
+        (["model", "images", "--out", "there.csv"], "already exists; --force replaces it"),
+        (["model", "images", "--out", "no/x.csv"], "cannot be written: No such file"),
+        (["model", "images", "--batch-size", "0"], "--batch-size is 0, must be at least 1"),
+        (["model", "images", "--truth", "no.csv"], "--truth no.csv: no such file"),
+        (["model", "images", "--truth", "violet.csv"], "violet.csv:2: the model does not know"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(world: Path, monkeypatch, words, message: str):
+    monkeypatch.chdir(world)
+    Path("there.csv").write_text("mine")
+    Path("violet.csv").write_text("image,label\n000.png,violet\n")
+    done = CliRunner().invoke(app, ["predict", *words, "--device", "cpu", "--quiet"])
+    assert done.exit_code == 2
+    assert message in done.stderr and done.stderr.count("\n") == 1
+    assert Path("there.csv").read_text() == "mine"
+    assert not list(world.glob(".*")) and not Path("labels.csv").exists()
+
+
+def test_what_fails_on_the_way_leaves_no_table(world: Path, monkeypatch):
+    writes = []
+    real = prediction_files.TableWriter.write
+
+    def failing(self: TableWriter, frame: pd.DataFrame) -> None:
+        writes.append(len(frame))
+        if len(writes) == 2:
+            raise LabelcleanError("full")
+        real(self, frame)
+
+    monkeypatch.setattr(prediction_files.TableWriter, "write", failing)
+    for ending in ("csv", "parquet"):
+        writes.clear()
+        with pytest.raises(LabelcleanError):
+            predict_images(
+                world / "model",
+                world / "images",
+                out=world / f"out.{ending}",
+                batch_size=4,
+                device="cpu",
+            )
+        assert not list(world.glob("out.*")) and not list(world.glob(".*"))
+
+
+def test_names_that_a_spreadsheet_would_run_are_neutralised(world: Path):
+    _model(world / "evil", ("=cmd()", "@sum", "+1"))
+    predict_images(world / "evil", world / "images", out=world / "labels.csv", device="cpu")
+    lines = (world / "labels.csv").read_text().splitlines()[1:]
+    assert all(line.split(",")[1][:1] in ("'", "") for line in lines)
+
+
+def test_the_command_prints_the_table_or_the_figures(world: Path, monkeypatch):
+    monkeypatch.chdir(world)
+    words = ["predict", "model", "images", "--device", "cpu", "--quiet", "--out"]
+    table = CliRunner().invoke(app, [*words, "-"], catch_exceptions=False)
+    assert table.stdout.splitlines()[0].startswith("image,label,probability,label_2")
+    assert len(table.stdout.splitlines()) == 12
+    figures = CliRunner().invoke(app, [*words, "o.csv", "--json"], catch_exceptions=False)
+    found = json.loads(figures.stdout)
+    assert (found["images"], found["broken"], found["test"]) == (11, 1, None)

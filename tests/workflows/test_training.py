@@ -1,0 +1,400 @@
+"""train from end to end on tiny real files: what it learns, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import labelclean
+from labelclean.cli import app
+from labelclean.config import RuntimeConfig
+from labelclean.data.sources import SourceOptions
+from labelclean.errors import LabelcleanError
+from labelclean.learning import trainer
+from labelclean.progress import Reporter
+from labelclean.report.table import Report
+from labelclean.review.decisions import Decision, write_decisions_csv
+from labelclean.workflows.fitting import SCHEMES
+from labelclean.workflows.testing import HoldoutSource
+from labelclean.workflows.training import TrainingConfig, train_classifier, train_preset
+
+WRONG = {k: ("green", "blue", "red")[k % 3] for k in range(0, 90, 4)}
+
+
+@pytest.fixture
+def world(tmp_path: Path, handmade) -> Path:
+    """images/ of 90 squares, report.csv that finds the wrong labels, test/ with test.csv."""
+    truth = handmade.images(tmp_path / "images", 90)
+    handmade.report(tmp_path / "report.csv", tmp_path / "images", truth, WRONG)
+    handmade.labels(tmp_path / "test.csv", handmade.images(tmp_path / "test", 30, seed=1))
+    return tmp_path
+
+
+def _config(world: Path, **given: Any) -> TrainingConfig:
+    train = {
+        "epochs": 6,
+        "batch_size": 16,
+        "lr": 0.1,
+        **{k: given.pop(k) for k in ("epochs", "seed") if k in given},
+    }
+    return TrainingConfig(
+        train=train_preset("quick", **train),
+        runtime=RuntimeConfig(device="cpu", precision="float32", cache_dir=world / "cache"),
+        **given,
+    )
+
+
+def _test(world: Path, **options: Any) -> HoldoutSource:
+    labels = SourceOptions(labels=world / "test.csv")
+    return HoldoutSource(source=world / "test", options=labels, **options)
+
+
+def _train(world: Path, out: str = "model", **given: Any):
+    passed = {k: given.pop(k) for k in ("test", "force", "reporter", "images") if k in given}
+    decisions = given.pop("decisions", None)
+    config = given.pop("config", None) or _config(world, **given)
+    return train_classifier(
+        world / "report.csv", out=world / out, config=config, decisions=decisions, **passed
+    )
+
+
+def _says(world: Path, folder: str, image: Path) -> str:
+    model = labelclean.load_model(world / folder)
+    with torch.no_grad():
+        logits = model(model.transform(Image.open(image))[None])
+    return model.class_names[int(logits.argmax())]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_learns_the_three_colours(world: Path, scheme: str):
+    epochs = 20 if scheme == "two-stage" else 8  # ten for each stage
+    trained = _train(world, scheme=scheme, test=_test(world), epochs=epochs)
+    assert trained.figures is not None
+    assert trained.figures.accuracy.value >= (0.7 if scheme == "ce-noisy" else 0.9)
+    assert trained.config.training["scheme"] == scheme
+    assert sorted(path.name for path in trained.folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "confusion.png",
+        "model.safetensors",
+    ]
+    assert not (world / "model.run").exists()
+
+
+def test_a_loaded_model_says_what_was_tested(world: Path):
+    trained = _train(world, test=_test(world), val=0.45)
+    right = [
+        _says(world, "model", world / "test" / f"{k:03d}.png") == ("red", "green", "blue")[k % 3]
+        for k in range(30)
+    ]
+    assert trained.figures is not None
+    assert trained.figures.accuracy.value == pytest.approx(np.mean(right))
+    model = labelclean.load_model(world / "model")
+    assert not model.training and model.config.temperature == trained.config.temperature != 1.0
+
+
+def test_the_temperature_divides_the_logits(world: Path):
+    _train(world, epochs=2)
+    model = labelclean.load_model(world / "model")
+    images = torch.randn(2, 3, 16, 16)
+    warm = type(model)(model.network, replace(model.config, temperature=4.0)).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(4 * warm(images), model(images) * model.config.temperature)
+
+
+def test_rows_held_out_are_believed_ones_of_every_class_and_not_trained_on(world: Path):
+    trained = _train(world, epochs=1, val=0.3)
+    training = trained.config.training
+    kept = [k for k in range(90) if k not in WRONG]
+    expected = sum(int(0.3 * sum(1 for k in kept if k % 3 == c)) for c in range(3))
+    assert training["held_out"] == expected
+    assert training["images"] == 90 - expected
+    assert training["judged_wrong"] == len(WRONG)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_other_ones(world: Path):
+    files = []
+    for out, seed in (("one", 0), ("two", 0), ("three", 1)):
+        _train(world, out, epochs=2, seed=seed)
+        files.append((world / out / "model.safetensors").read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+class _Killed(BaseException):
+    pass
+
+
+class _Dying(Reporter):
+    """Ends the run at a share of one of its stages."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__()
+        self._stage = f"training {stage}"
+
+    @contextmanager
+    def _shown(self, name: str):  # type: ignore[no-untyped-def]
+        def advance(done: float, total: float, words: str) -> None:
+            if name == self._stage and done > 0.6:
+                raise _Killed
+
+        yield advance
+
+
+@pytest.mark.parametrize(
+    ("scheme", "stage"),
+    [("default", "default"), ("two-stage", "two-stage-1"), ("two-stage", "two-stage-2")],
+)
+def test_a_killed_run_resumes_to_the_same_weights(world: Path, monkeypatch, scheme, stage):
+    monkeypatch.setattr(trainer, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    config = _config(world, scheme=scheme, epochs=4)
+    _train(world, "whole", config=config)
+    with pytest.raises(_Killed):
+        _train(world, "killed", config=config, reporter=_Dying(stage))
+    assert not (world / "killed").exists()
+    assert (world / "killed.run" / f"{stage}.pt").exists()
+    resuming = replace(config, runtime=replace(config.runtime, resume=True))
+    _train(world, "killed", config=resuming)
+    whole, killed = (world / name / "model.safetensors" for name in ("whole", "killed"))
+    assert whole.read_bytes() == killed.read_bytes()
+
+
+def test_a_run_does_not_resume_with_other_decisions(world: Path, monkeypatch):
+    monkeypatch.setattr(trainer, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    config = _config(world, epochs=4)
+    with pytest.raises(_Killed):
+        _train(world, config=config, reporter=_Dying("default"))
+    write_decisions_csv(world / "d.csv", [_decision(1, "exclude", None)])
+    resuming = replace(config, runtime=replace(config.runtime, resume=True))
+    with pytest.raises(LabelcleanError, match="made with other images, labels or decisions"):
+        _train(world, config=resuming, decisions=world / "d.csv")
+
+
+def _decision(row: int, action: str, label: str | None) -> Decision:
+    before = WRONG.get(row, ("red", "green", "blue")[row % 3])
+    at = "2026-01-01T00:00:00+00:00"
+    return Decision(
+        image=f"{row:03d}.png", action=action, label=label, before=before, reviewer="me", at=at
+    )
+
+
+def test_a_persons_decisions_override_the_report(world: Path):
+    # a person calls red green and green red: that is what the model must learn
+    swapped = [_decision(row, "other", "green") for row in range(0, 90, 3)]
+    swapped += [_decision(row, "other", "red") for row in range(1, 90, 3)]
+    write_decisions_csv(world / "d.csv", swapped)
+    trained = _train(world, epochs=8, decisions=world / "d.csv")
+    assert trained.config.training["decided"] == 60
+    said = [_says(world, "model", world / "test" / f"{k:03d}.png") for k in range(3)]
+    assert said == ["green", "red", "blue"]
+
+
+def test_excluded_rows_are_not_trained_on(world: Path):
+    write_decisions_csv(world / "d.csv", [_decision(k, "exclude", None) for k in range(10)])
+    training = _train(world, epochs=1, val=0, decisions=world / "d.csv").config.training
+    assert training["images"] == 80 and training["excluded"] == 10
+
+
+def test_the_gain_over_the_given_labels_is_told_where_it_is_asked_for(world: Path):
+    trained = _train(world, test=_test(world), is_compared=True)
+    assert trained.figures is not None and trained.figures.gain is not None
+    gain = trained.figures.gain
+    own, other = trained.figures.accuracy.value, gain.other_accuracy.value
+    assert gain.value == pytest.approx(own - other)
+    assert gain.low <= gain.value <= gain.high
+
+
+def test_onnx_says_the_same_on_a_batch_of_any_size(world: Path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    _train(world, epochs=2, export="onnx")
+    session = onnxruntime.InferenceSession(world / "model" / "model.onnx")
+    model = labelclean.load_model(world / "model")
+    for count in (1, 7):
+        images = torch.randn(count, 3, 16, 16)
+        (found,) = session.run(None, {"images": images.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(found), model(images).softmax(dim=1))
+
+
+# What a user can mend: one line each.
+
+
+def _without_meta(world: Path) -> None:
+    (world / "report.meta.json").unlink()
+
+
+def _moved(world: Path) -> None:
+    shutil.move(world / "images", world / "elsewhere")
+
+
+def _of_other_images(world: Path) -> None:
+    shutil.rmtree(world / "images")
+    (world / "images").mkdir()
+    (world / "images" / "other.png").write_bytes(b"")
+
+
+def _changed(**columns: list[object]):
+    def change(world: Path) -> None:
+        report = Report.read(world / "report.csv")
+        frame = report.to_frame().assign(**columns)
+        Report(frame=frame, meta=report.meta).write(world / "report.csv", force=True)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "given", "words"),
+    [
+        (_without_meta, {}, "report.meta.json: missing"),
+        (_moved, {}, "give it by --images"),
+        (_of_other_images, {}, "none of the report's 90 images is there"),
+        (
+            _changed(is_label_issue=[True] * 90),
+            {},
+            "no label of the report is believed to be right",
+        ),
+        (
+            _changed(is_label_issue=[k in WRONG or k % 3 == 0 for k in range(90)]),
+            {"scheme": "two-stage"},
+            "no label 'red' is believed to be right",
+        ),
+        (None, {"scheme": "best"}, "--scheme is best, must be one of default, two-stage"),
+        (None, {"val": 0.9}, "--val is 0.9, must be in [0, 0.5]"),
+        (None, {"export": "tflite"}, "--export is tflite, must be onnx"),
+        (None, {"is_compared": True}, "--compare needs a test set: give --test"),
+        (None, {"scheme": "two-stage", "epochs": 1}, "--scheme two-stage needs at least 2"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_model(world: Path, spoil, given, words: str):
+    if spoil is not None:
+        spoil(world)
+    with pytest.raises(LabelcleanError) as caught:
+        _train(world, **given)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert not (world / "model").exists()
+
+
+def test_a_moved_folder_is_found_by_images(world: Path):
+    _moved(world)
+    assert _train(world, epochs=1, images=world / "elsewhere").config.training["kept"] > 0
+
+
+def test_all_judged_wrong_can_still_be_trained_on_as_given(world: Path):
+    _changed(is_label_issue=[True] * 90)(world)
+    assert _train(world, epochs=1, scheme="ce-noisy").config.training["kept"] == 0
+
+
+def test_a_test_image_that_is_trained_on_is_refused_unless_allowed(world: Path):
+    shutil.copy(world / "images" / "004.png", world / "test" / "005.png")
+    with pytest.raises(LabelcleanError, match="1 of its 30 images are also trained on.*005.png"):
+        _train(world, epochs=1, test=_test(world))
+    assert not (world / "model").exists()
+    trained = _train(world, epochs=1, test=_test(world, allow_overlap=True))
+    assert trained.figures is not None and trained.figures.accuracy.count == 30
+
+
+def test_a_class_that_only_the_test_set_has_is_refused(world: Path):
+    text = (world / "test.csv").read_text().replace("003.png,red", "003.png,violet")
+    (world / "test.csv").write_text(text)
+    with pytest.raises(LabelcleanError, match="does not know the class 'violet'"):
+        _train(world, epochs=1, test=_test(world))
+
+
+def test_an_existing_model_is_replaced_only_if_told_and_other_folders_never(world: Path):
+    _train(world, epochs=1)
+    with pytest.raises(LabelcleanError, match="already exists; --force replaces it"):
+        _train(world, epochs=1)
+    _train(world, epochs=1, seed=1, force=True)
+    assert json.loads((world / "model" / "config.json").read_text())["training"]["seed"] == 1
+    with pytest.raises(LabelcleanError, match="is there and is no model"):
+        _train(world, "images", epochs=1, force=True)
+    assert len(list((world / "images").iterdir())) == 90
+
+
+def test_a_failed_export_leaves_the_old_model(world: Path, monkeypatch):
+    from labelclean.errors import RunError
+    from labelclean.learning import exporting
+
+    _train(world, epochs=1)
+    before = (world / "model" / "model.safetensors").read_bytes()
+
+    def failing(model: object) -> bytes:
+        raise RunError("no")
+
+    monkeypatch.setattr(exporting, "onnx_bytes", failing)
+    with pytest.raises(RunError):
+        _train(world, epochs=1, seed=1, force=True, export="onnx")
+    assert (world / "model" / "model.safetensors").read_bytes() == before
+    assert not [path for path in world.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: shutil.rmtree(folder), "no such folder; give the one that train wrote"),
+        (lambda folder: (folder / "config.json").write_text("{"), "not the config of a model"),
+        (
+            lambda folder: (folder / "config.json").write_text('{"format": 99}'),
+            "format 99, this labelclean reads 1; update labelclean",
+        ),
+        (
+            lambda folder: (folder / "config.json").write_text('{"format": 1}'),
+            "damaged (no 'architecture')",
+        ),
+        (
+            lambda folder: (folder / "model.safetensors").write_bytes(b"\0" * 20),
+            "model.safetensors: damaged",
+        ),
+        (
+            lambda folder: (folder / "config.json").write_text(
+                (folder / "config.json").read_text().replace('"smallnet"', '"resnet10"')
+            ),
+            "not the weights that config.json describes",
+        ),
+        (lambda folder: (folder / "model.safetensors").unlink(), "No such file or directory"),
+    ],
+)
+def test_a_damaged_model_is_named_in_one_line(world: Path, spoil, words: str):
+    _train(world, epochs=1)
+    spoil(world / "model")
+    with pytest.raises(LabelcleanError) as caught:
+        labelclean.load_model(world / "model")
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_hostile_class_names_are_shown_escaped_and_are_no_markup(world: Path):
+    evil = "=cmd()|'\u202e<b>\n"
+    path = world / "report.csv"
+    report = Report.read(path)
+    frame = report.to_frame().replace("red", evil)
+    meta = replace(report.meta, class_names=("blue", "green", evil))
+    Report(frame=frame, meta=meta).write(path, force=True)
+    _train(world, epochs=1)
+    card = (world / "model" / "README.md").read_text()
+    assert "<b>" not in card and "\u202e" not in card and "\\<b\\>" in card
+    assert labelclean.load_model(world / "model").class_names == ("blue", "green", evil)
+
+
+def test_the_command_prints_the_figures_as_json(world: Path):
+    words = ["train", "--report", "report.csv", "--out", "model", "--test", "test", "--json"]
+    words += ["--test-labels", "test.csv", "--epochs", "2", "--batch-size", "16", "--quiet"]
+    words += ["--cache-dir", str(world / "cache"), "--precision", "float32"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(world)
+        done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert found["model"] == "model" and found["training"]["epochs"] == 2
+    assert found["test"]["accuracy"]["images"] == 30
+    assert np.array(found["test"]["confusion"]).sum() == 30
