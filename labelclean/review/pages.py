@@ -20,6 +20,7 @@ Bools = NDArray[np.bool_]
 
 NO_LABEL = -1  # the code of an absent label
 UNDECIDED = 0  # the code of a row without a decision; see review/session.py for the others
+COPIES_DISAGREE = "copies_disagree"
 LONGEST_PAGE = 500  # rows
 VERDICTS = ("", "issue", "right")
 DECIDED = ("", "yes", "no")
@@ -103,9 +104,9 @@ class ReviewRows:
         self.is_issue: Bools = frame["is_label_issue"].to_numpy(np.bool_)
         self.first = _first_of_each(self.images, frame["status"].tolist())
         self._set_statuses(frame["status"].tolist())
-        self._set_flags(frame["flags"].tolist())
         is_conflict = conflicting(self.first, self.given)
         self.group: Ints = np.where(is_conflict, self.first, -1)
+        self._set_flags(frame["flags"].tolist())
         self.order = _order(self.score, self.group)
         self.rank: Ints = np.empty(len(self), np.int64)  # place of a row in the order
         self.rank[self.order] = np.arange(len(self))
@@ -131,11 +132,16 @@ class ReviewRows:
         for cell in set(cells):
             for flag in cell.split():
                 names.setdefault(flag, len(names))
-        self.flags = tuple(sorted(names))
+        # Contradicting copies are flagged here: the report only says of what a row is a copy.
+        own = [COPIES_DISAGREE] if (self.group >= 0).any() else []
+        self.flags = (*sorted(names.keys() - {COPIES_DISAGREE}), *own)
         self.has_flag: Bools = np.zeros((len(self.flags), len(self)), np.bool_)
         for row, cell in enumerate(cells):
             for flag in cell.split() if cell else ():
-                self.has_flag[self.flags.index(flag), row] = True
+                if flag in self.flags:
+                    self.has_flag[self.flags.index(flag), row] = True
+        if own:
+            self.has_flag[-1] |= self.group >= 0
 
     def match(self, query: Query, actions: NDArray[np.uint8], names: tuple[str, ...]) -> Ints:
         """The rows that a query lets through, in the order of the review.
@@ -195,7 +201,6 @@ class ReviewRows:
             "isIssue": bool(self.is_issue[row]),
             "status": int(self.status[row]),
             "flags": np.flatnonzero(self.has_flag[:, row]).tolist(),
-            "group": int(self.group[row]),
         }
 
     def facts(self) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class ReviewSession:
             self._store.record(list(made.values()))
             self._own = self._stamp()
             self._decisions.update(made)
-            changed = self._set_rows(made)
+            changed = self._mark(self._actions, made)
             self.version += 1
         return changed
 
@@ -168,11 +168,11 @@ class ReviewSession:
             at=at,
         )
 
-    def _set_rows(self, made: dict[str, Decision]) -> list[int]:
+    def _mark(self, actions: NDArray[np.uint8], made: dict[str, Decision]) -> list[int]:
         changed = []
         for image, decision in made.items():
             for row in self._rows_of.get(image, ()):
-                self._actions[row] = 1 + ACTIONS.index(decision.action)
+                actions[row] = 1 + ACTIONS.index(decision.action)
                 changed.append(row)
         return changed
 
@@ -180,9 +180,10 @@ class ReviewSession:
         """Everything anew from the store. The stamp is read first: what comes later is seen."""
         self._seen = self._own = self._stamp()
         self._loaded = time.monotonic()
-        self._decisions = self._store.current()
-        self._actions: NDArray[np.uint8] = np.zeros(len(self.rows), np.uint8)
-        self._set_rows(self._decisions)
+        decisions = self._store.current()
+        actions: NDArray[np.uint8] = np.zeros(len(self.rows), np.uint8)
+        self._mark(actions, decisions)
+        self._decisions, self._actions = decisions, actions  # whole, for others read meanwhile
         self.version += 1
 
     def _stamp(self) -> int:

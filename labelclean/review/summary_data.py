@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,7 @@ class Summary:
     class_noise: tuple[ClassNoise, ...]
     files: tuple[Files, ...]
     conflicts: int
+    conflict_flag: int
     self_test: tuple[tuple[str, str], ...]
     made: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     notes: tuple[str, ...]
@@ -102,6 +104,7 @@ def summarise(rows: ReviewRows) -> Summary:
         class_noise=_class_noise(rows),
         files=tuple(_files(rows)),
         conflicts=int((rows.group >= 0).sum()),
+        conflict_flag=len(rows.flags) - 1,  # the last one, where there are any
         self_test=_self_test(meta.self_test),
         made=_made(rows),
         notes=tuple(printable(note) for note in meta.notes),
@@ -233,15 +236,16 @@ def _share(value: Any) -> str:
     if isinstance(value, list):
         return " to ".join(_share(part) for part in value)
     is_share = isinstance(value, float) and 0 <= value <= 1
-    return f"{value:.1%}" if is_share or value == 1 else _text(value)
+    return f"{value:.1%}".replace("%", " %") if is_share or value == 1 else _text(value)
 
 
 def _made(rows: ReviewRows) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """How the report was made, by headings."""
     meta = rows.report.meta
+    labels = meta.source.get("labels")
     run: list[tuple[str, Any]] = [
         ("Images", meta.image_root_given),
-        ("Labels", meta.source.get("labels")),
+        ("Labels", None if labels is None else Path(labels).name),  # pages are sent to others
         ("Device", meta.device),
         ("Seed", meta.seed),
         ("Checkpoint", meta.checkpoint),

@@ -197,7 +197,8 @@ def _embeddings(path: Path, count: int) -> NDArray[np.floating] | None:
 
 def _listen(port: int) -> socket.socket:
     """A socket of this machine only. Raises ConfigError if the port is taken."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio sends at once only on sockets that say TCP; on others each answer waits 40 ms.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name != "nt":  # there it would let two servers share a port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -149,6 +149,8 @@ def test_copies_that_contradict_each_other_come_first_and_together(tmp_path):
     )
     assert [rows.images[k] for k in rows.order] == ["c", "b", "a", "d", "e", "f"]
     assert [bool(x >= 0) for x in rows.group] == [False, True, True, False, False, False]
+    assert rows.flags == ("copies_disagree",)
+    assert [rows.cells(k)["flags"] for k in range(4)] == [[], [0], [0], []]
 
 
 def test_flags_can_be_filtered(tmp_path):
@@ -159,7 +161,7 @@ def test_flags_can_be_filtered(tmp_path):
     report_of(rows, tmp_path / "images").write(tmp_path / "report.csv")
     opened = open_review(tmp_path / "report.csv")
     opened.client.get(f"/?token={TOKEN}")
-    assert opened.session.rows.facts()["flags"] == ["held_out", "no_class"]
+    assert opened.session.rows.facts()["flags"] == ["held_out", "no_class"]  # no copies: no flag
     assert (opened.rows(flag=1), opened.rows(flag=0)) == ([0, 2], [2])
     opened.session.close()
 

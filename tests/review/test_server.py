@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import time
 from pathlib import Path
 
 import httpx
@@ -223,6 +224,19 @@ def test_ctrl_c_ends_the_server_in_good_order_and_says_where_the_decisions_are(t
         f"2 decisions in {decisions_path(report)}",
     ]
     assert {d.reviewer for d in read_decisions(decisions_path(report)).values()} == {"eve"}
+
+
+def test_no_answer_waits_for_the_network_stack(tmp_path):
+    with served(simple_review(tmp_path)) as (address, _):
+        host = address.partition("/?")[0]
+        with httpx.Client(base_url=host, trust_env=False) as client:
+            client.get(address)
+            took = []
+            for _ in range(20):
+                started = time.perf_counter()
+                client.get("/assets/theme.js").raise_for_status()
+                took.append(time.perf_counter() - started)
+    assert min(took) < 0.03  # delayed acknowledgements would make each take 40 ms
 
 
 def test_it_listens_on_this_machine_only(tmp_path):

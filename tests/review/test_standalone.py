@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import os
 import re
 import sys
@@ -100,6 +102,8 @@ def test_decisions_are_kept_by_the_browser_and_downloaded(page, hostile_page, tm
     everything = f"{len(HOSTILE)} / {len(HOSTILE)}"
     wait_for_decided(page, everything)
     found = download(page, tmp_path / "decisions.csv")
+    raw = csv.reader(io.StringIO((tmp_path / "decisions.csv").read_bytes().decode("latin-1"), ""))
+    assert [cell for cells in raw for cell in cells if cell.startswith("=")] == []
     given, suggested, other = LABELS
     expected = [suggested, None, None, given, other, other, other]
     assert {name: decision.label for name, decision in found.items()} == dict(

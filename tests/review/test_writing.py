@@ -192,20 +192,20 @@ def test_a_column_of_numbers_cannot_hold_a_word(tmp_path: Path):
 
 
 def test_files_move_to_their_class_and_lose_no_other_of_that_name():
-    files = ["cat/1.png", "cat/2.png", "cat/x/3.png", "dog/1.PNG", "free.png", "new/1.png"]
+    files = ["cat/I.png", "cat/2.png", "cat/x/3.png", "dog/i.PNG", "free.png", "new/1.png"]
     outcome = outcome_of(
-        ("cat/1.png", "cat", "dog"),
+        ("cat/I.png", "cat", "dog"),
         ("cat/2.png", "cat", "cat"),
         ("cat/x/3.png", "cat", "dog"),
-        ("dog/1.PNG", "dog", "dog"),
+        ("dog/i.PNG", "dog", "dog"),
         ("free.png", "", "cat"),
         excluded={"cat/2.png"},
     )
     placing = place_in_classes(files, outcome)
     assert dict(placing.moves) == {
-        "cat/1.png": "dog/1-2.png",
+        "cat/I.png": "dog/I-2.png",
         "cat/x/3.png": "dog/x/3.png",
-        "dog/1.PNG": "dog/1.PNG",
+        "dog/i.PNG": "dog/i.PNG",
         "free.png": "cat/free.png",
         "new/1.png": "new/1.png",
     }
@@ -386,6 +386,8 @@ def test_out_is_refused_in_the_source_around_it_and_in_place_of_it(tmp_path: Pat
     ):
         with pytest.raises(ConfigError, match=message):
             check(out)
+    with pytest.raises(ConfigError, match="is in the source .*images, or holds it"):
+        check_out(tmp_path / "data", files=[], folder=folder, force=True)
     (tmp_path / "old.csv").write_text("x")
     check("old.csv")
     with pytest.raises(ConfigError, match="is there already: choose another name, or --force"):

