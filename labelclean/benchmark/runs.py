@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from labelclean.benchmark.dataset import Dataset, Origin, read_dataset
 from labelclean.benchmark.results import Key, Row, write
 from labelclean.config import FilterConfig, TrainConfig
 from labelclean.learning.methods import METHODS, Method
+from labelclean.learning.run import Run
 from labelclean.progress import Advance, Reporter
 from labelclean.report import metrics, scores
 from labelclean.workflows.learning import CHECKPOINT, Learned, learn
 from labelclean.workflows.preparing import Samples
 
 RUNS = "runs"  # folder beside results.csv
+CURVE_ROWS = 1_000  # test rows whose accuracy is measured after each epoch
 TRAINING_SHARE = 0.95  # of a run's time; the rest predicts and judges
 
 # Trains a classifier on what the verdicts left; gives the class (n,) of every row, -1: unknown.
@@ -119,7 +121,14 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
     runtime = replace(task.origin.runtime, run_dir=run_dir, resume=is_resumed)
     config = FilterConfig(train=task.train, runtime=runtime)
     started = time.monotonic()
-    learned = learn(samples, task.labels, config, torch.device(runtime.device), reporter)
+    learned = learn(
+        samples,
+        task.labels,
+        config,
+        torch.device(runtime.device),
+        reporter,
+        measure=partial(_test_accuracy, dataset),
+    )
     decision = scores.decide(
         task.labels,
         learned.predictions,
@@ -146,6 +155,22 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
     write(task.scores_path, _encoded(row, learned, decision, task.labels, dataset))
     shutil.rmtree(run_dir, ignore_errors=True)  # nothing is left to resume
     return row
+
+
+@torch.no_grad()
+def _test_accuracy(dataset: Dataset, run: Run) -> dict[str, float]:
+    """That of some test rows by the network so far, for the accuracy curves (paper Fig. 4)."""
+    rows = dataset.test_rows[:CURVE_ROWS]
+    if not len(rows):
+        return {}
+    run.trained.eval()
+    right = 0
+    for batch in run.batches.in_order(rows):
+        with torch.autocast(run.device.type, run.dtype, enabled=run.dtype != torch.float32):
+            predicted = run.trained(batch.images).argmax(dim=1)
+        truth = torch.from_numpy(dataset.truth[batch.index.cpu().numpy()]).to(run.device)
+        right += int((predicted == truth).sum())
+    return {"test_accuracy": right / len(rows)}
 
 
 def accuracy(predicted: NDArray[np.integer], dataset: Dataset) -> float:

@@ -50,6 +50,9 @@ def benchmark_command(
     image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
     label_col: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
     split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for figures 2 to 6 of the paper, from these runs.")
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -81,6 +84,10 @@ def benchmark_command(
         download=download,
     )
     found = run_grid(grid, out, options=options, reporter=TerminalReporter(is_quiet=quiet))
+    if figures is not None:
+        from labelclean.benchmark.figures import draw_all
+
+        draw_all(found.folder, figures)
     comparisons = tables.compare(found.rows)
     if as_json:
         asked = {

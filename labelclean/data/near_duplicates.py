@@ -68,20 +68,16 @@ def near_groups(hashes: NDArray[np.uint64], embeddings: NDArray[np.float16]) -> 
     differing = np.bitwise_count(hashes[one] ^ hashes[other])
     near = differing <= BITS
     one, other = one[near], other[near]
-    near = np.array(
-        [
-            _cosines(embeddings[one[k : k + CHUNK]], embeddings[other[k : k + CHUNK]]) >= NEAR
-            for k in range(0, len(one), CHUNK)
-        ],
-        dtype=object,
-    )
-    near = np.concatenate(near).astype(bool) if len(near) else np.empty(0, dtype=bool)
+    parts = [slice(k, k + CHUNK) for k in range(0, len(one), CHUNK)]
+    cosines = [_cosines(embeddings[one[part]], embeddings[other[part]]) for part in parts]
+    near = np.concatenate(cosines) >= NEAR if cosines else np.empty(0, dtype=bool)
     count = len(hashes)
     links = coo_array((np.ones(int(near.sum())), (one[near], other[near])), shape=(count, count))
     _, group = connected_components(links, directed=False)
     first = np.full(count, count, dtype=np.int64)
     np.minimum.at(first, group, np.arange(count))
-    return first[group]
+    found: NDArray[np.int64] = first[group]
+    return found
 
 
 def _candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -42,6 +42,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+Measure = Callable[[Run], Mapping[str, float]]
 
 
 def fit(
@@ -51,8 +52,11 @@ def fit(
     identity: Mapping[str, str],
     good: dict[str, Any] | None = None,
     on_progress: OnProgress = lambda _: None,
+    measure: Measure = lambda _: {},
 ) -> None:
     """Trains the run to its last epoch; goes on from where the run stands.
+
+    measure  figures of the run after each epoch, for its history
 
     Raises RunError for a loss that is not finite, for memory that does not suffice for two
     images, and when the network collapses again after RECOVERIES longer starts.
@@ -71,7 +75,7 @@ def fit(
         if is_judged and run.counts.is_collapsed(run.given_shares):
             _recover(run, good, on_progress)
             continue
-        run.history.append(_summary(run))
+        run.history.append({**_summary(run), **measure(run)})
         run.epoch, run.step = run.epoch + 1, 0
         run.begin_epoch()
         good = copy.deepcopy(run.state())

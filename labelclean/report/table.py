@@ -35,8 +35,12 @@ COLUMNS = {
     "margin": NUMBER,
     "status": TEXT,
     "flags": TEXT,
+    "near_duplicate_of": TEXT,
 }
-OPTIONAL = {"flags"}  # may be absent: older reports and those of other tools lack them
+OPTIONAL = {
+    "flags",
+    "near_duplicate_of",
+}  # may be absent: older reports and those of other tools lack them
 
 # Words in the column flags, separated by spaces.
 HELD_OUT = "held_out"  # of a test or validation split: judged, not trained on
@@ -156,7 +160,7 @@ class ReportMeta:
 class Report:
     """One row for each input row, in input order, also for those without a readable image.
 
-    frame  (n, 11) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
+    frame  (n, 12) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
            six significant digits, NaN where there is none; a low label_score is suspicious
     meta   all that later commands need beside the rows
 

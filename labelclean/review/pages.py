@@ -79,7 +79,8 @@ class ReviewRows:
     labels    (c,) the report's classes, then labels that are only in its rows; codes index it
     given, suggested, second  (n,) codes, NO_LABEL where there is none
     score, chance             (n,) label_score and issue_probability, NaN where not judged
-    group     (n,) first row of the same content where a copy has another label, else -1
+    group     (n,) first row of the same or nearly the same content where one of these has another
+              label, else -1
     order     (n,) rows: copies that contradict each other, then from suspicious to trusted
     """
 
@@ -102,7 +103,9 @@ class ReviewRows:
         self.sure: Floats = frame["suggested_probability"].to_numpy(np.float64)
         self.margin: Floats = frame["margin"].to_numpy(np.float64)
         self.is_issue: Bools = frame["is_label_issue"].to_numpy(np.bool_)
-        self.first = _first_of_each(self.images, frame["status"].tolist())
+        self.first = _first_of_each(
+            self.images, frame["status"].tolist(), frame["near_duplicate_of"].tolist()
+        )
         self._set_statuses(frame["status"].tolist())
         is_conflict = conflicting(self.first, self.given)
         self.group: Ints = np.where(is_conflict, self.first, -1)
@@ -213,14 +216,16 @@ class ReviewRows:
         }
 
 
-def _first_of_each(images: list[str], statuses: list[str]) -> Ints:
-    """For each row the row of which it is a copy, or the row itself."""
+def _first_of_each(images: list[str], statuses: list[str], near: list[str]) -> Ints:
+    """For each row the row of which it is a copy, exactly or nearly, or the row itself."""
     row_of: dict[str, int] = {}
     for row, name in enumerate(images):
         row_of.setdefault(name, row)
     first = np.arange(len(images), dtype=np.int64)
-    for row, status in enumerate(statuses):
-        if status.startswith(DUPLICATE_OF):
+    for row, (status, original) in enumerate(zip(statuses, near, strict=True)):
+        if original:  # exact copies are near ones too
+            first[row] = row_of.get(original, row)
+        elif status.startswith(DUPLICATE_OF):
             first[row] = row_of.get(status.removeprefix(DUPLICATE_OF), row)
     return first
 

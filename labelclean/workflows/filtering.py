@@ -20,7 +20,15 @@ from labelclean.learning import methods, runtime
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
 from labelclean.report import scores, selftest
-from labelclean.report.table import HELD_OUT, ConfusablePair, Report, ReportMeta, check_can_write
+from labelclean.report.table import (
+    HELD_OUT,
+    NO_CLASS,
+    ConfusablePair,
+    Report,
+    ReportMeta,
+    check_can_write,
+)
+from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, in_run_dir, learn
 from labelclean.workflows.preparing import Samples, prepare
 
@@ -77,7 +85,8 @@ def filter_dataset(
     learned = learn(samples, planted.labels, config, device, reporter)
     with reporter.stage("judging"):
         decision, tested = _judge(samples, planted, learned)
-    report = _report(str(source), options, samples, decision, tested, learned, reporter)
+    flags = flag(samples, learned, decision, config, reporter)
+    report = _report(str(source), options, samples, decision, flags, tested, learned, reporter)
     if out is not None:
         report.write(out, force)
     checkpoint = in_run_dir(config, CHECKPOINT)
@@ -155,16 +164,22 @@ def _report(
     options: sources.SourceOptions,
     samples: Samples,
     decision: scores.Decision,
+    flags: Flags,
     tested: selftest.SelfTest | None,
     learned: Learned,
     reporter: Reporter,
 ) -> Report:
     table = samples.table
     names = np.array([*table.class_names, ""], dtype=object)  # class -1: no name
+    # of an image that is of no class nothing is suggested: its given label stays
+    suggested = np.where(flags.no_class, table.labels, decision.suggested)
+    words = np.array(["", HELD_OUT], dtype=object)[table.held_out.astype(int)]
+    words += np.where(flags.no_class, f" {NO_CLASS}", "").astype(object)
+    is_copy = flags.near != np.arange(len(table))
     columns = {
         "image": table.paths,
         "given_label": names[table.labels],
-        "suggested_label": names[decision.suggested],
+        "suggested_label": names[suggested],
         "is_label_issue": decision.is_label_issue.tolist(),
         "label_score": decision.label_score,
         "issue_probability": decision.issue_probability,
@@ -172,7 +187,8 @@ def _report(
         "second_label": names[decision.second],
         "margin": learned.predictions.margin,
         "status": table.status,
-        "flags": np.where(table.held_out, HELD_OUT, "").tolist(),
+        "flags": [word.strip() for word in words],
+        "near_duplicate_of": np.where(is_copy, np.array(table.paths, dtype=object)[flags.near], ""),
     }
     pairs = tuple(
         ConfusablePair(

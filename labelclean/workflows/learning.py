@@ -38,12 +38,14 @@ class Learned:
 
     predictions  of the labels that were trained on
     as_given     of the given labels, for the rows where the self-test flipped them
+    embeddings   (n, EMBEDDED) what the network's head sees of each row; NaN without an image
     history      of each epoch: epoch, lr, loss, disagreement, taken
     config       with the number of epochs that was decided
     """
 
     predictions: Predictions
     as_given: Predictions
+    embeddings: NDArray[np.float16]
     history: tuple[dict[str, float], ...]
     config: FilterConfig
     device: str
@@ -57,8 +59,11 @@ def learn(
     config: FilterConfig,
     device: torch.device,
     reporter: Reporter,
+    measure: trainer.Measure = lambda _: {},
 ) -> Learned:
     """Trains on the labels (n,), or goes on from a checkpoint, and predicts every row.
+
+    measure  figures of the run after each epoch, for the history
 
     Raises ConfigError or RunError for what the user can mend.
     """
@@ -89,6 +94,7 @@ def learn(
             identity=identity,
             good=good,
             on_progress=_training_progress(advance, reporter),
+            measure=measure,
         )
     weights = in_run_dir(config, WEIGHTS)
     if weights:
@@ -108,6 +114,7 @@ def learn(
         return Learned(
             predictions=predictions,
             as_given=_predict(run, flipped, given, lambda _: None),
+            embeddings=embeddings,
             history=tuple(run.history),
             config=config,
             device=runtime.device_name(device),
@@ -117,13 +124,13 @@ def learn(
 
 
 @contextmanager
-def _embeddings(count: int, path: Path | None) -> Iterator[NDArray[np.float16] | None]:
-    """A memory-mapped (n, EMBEDDED) to fill, NaN for rows without an image; whole or not there.
+def _embeddings(count: int, path: Path | None) -> Iterator[NDArray[np.float16]]:
+    """An (n, EMBEDDED) to fill, NaN for rows without an image; with a path a whole file or none.
 
     Raises RunError if it cannot be written.
     """
     if path is None:
-        yield None
+        yield np.full((count, EMBEDDED), np.nan, dtype=np.float16)
         return
     part = path.with_name(f".{path.name}.part")
     try:

@@ -96,6 +96,9 @@ def test_the_scores_of_each_run_are_kept_and_give_the_figures_of_its_row(done: G
         assert row.test_accuracy == pytest.approx(right, abs=1e-6)
         facts = json.loads(str(kept["facts"]))
         assert facts["run"] == row.run and len(facts["history"]) == 3
+        curve = [epoch["test_accuracy"] for epoch in facts["history"]]
+        assert all(share * 24 == pytest.approx(round(share * 24)) for share in curve)
+        assert len(set(curve)) > 1 or curve[-1] == pytest.approx(right, abs=0.2)
 
 
 def test_what_is_done_is_not_done_again_and_what_failed_is(

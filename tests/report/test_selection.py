@@ -40,7 +40,7 @@ def report_of(rows, class_names=("cat", "cow", "dog")):
         noise_rate=0.2,
         noise_rate_interval=(0.1, 0.3),
     )
-    columns = {name: [row[k] for row in rows] for k, name in enumerate(COLUMNS)}
+    columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=False))
     return Report.from_columns(columns, meta)
 
 

@@ -65,7 +65,7 @@ def report_of(rows: Sequence[Row], root: Path, **changes: object) -> Report:
         noise_rate=0.2,
         noise_rate_interval=(0.15, 0.25),
     )
-    columns = {name: [each[k] for each in rows] for k, name in enumerate(COLUMNS)}
+    columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=False))
     return Report.from_columns(columns, ReportMeta(**{**meta, **changes}))
 
 

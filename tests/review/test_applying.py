@@ -18,7 +18,17 @@ NAN = math.nan
 
 def row(image, given="cat", suggested="dog", probability=0.95, status="ok", flags=""):
     is_issue = suggested != given
-    return (image, given, suggested, is_issue, 0.1, probability, 0.9, "", 0.0, status, flags)
+    return {
+        **dict.fromkeys(COLUMNS, ""),
+        **dict.fromkeys(("label_score", "suggested_probability", "margin"), 0.5),
+        "image": image,
+        "given_label": given,
+        "suggested_label": suggested,
+        "is_label_issue": is_issue,
+        "issue_probability": probability,
+        "status": status,
+        "flags": flags,
+    }
 
 
 def report_of(*rows):
@@ -34,7 +44,7 @@ def report_of(*rows):
         noise_rate=0.2,
         noise_rate_interval=(0.1, 0.3),
     )
-    return Report.from_columns({n: [r[k] for r in rows] for k, n in enumerate(COLUMNS)}, meta)
+    return Report.from_columns({name: [r[name] for r in rows] for name in COLUMNS}, meta)
 
 
 def said(image, action, label=None, before="cat"):

@@ -255,16 +255,15 @@ def test_links_lead_to_the_images_and_undo_removes_them_alone(images: Path, how:
 
 @pytest.mark.parametrize("how", ["copy", "hard", "sym"])
 def test_undo_refuses_what_was_changed_added_or_removed(images: Path, how: str):
-    out = images.parent / "out"
-    written_folder(images, out, how)
-    place = out / "x" / "a"
     changes = [
-        lambda: (place.unlink(), place.write_bytes(b"a new one")),
-        lambda: (out / "more.txt").write_text("mine"),
-        lambda: (out / "more.txt").unlink() or place.unlink(),
+        lambda out: ((out / "x" / "a").unlink(), (out / "x" / "a").write_bytes(b"a new one")),
+        lambda out: (out / "more.txt").write_text("mine"),
+        lambda out: (out / "x" / "a").unlink(),
     ]
-    for change in changes:
-        change()
+    for number, change in enumerate(changes):
+        out = images.parent / f"out{number}"
+        written_folder(images, out, how)
+        change(out)
         with pytest.raises(ReportError, match="changed since apply wrote it: nothing was undone"):
             undo(out, quiet)
         assert (out / "y" / "b\n").exists()

@@ -34,7 +34,7 @@ def write_report(folder: Path, source, labels=None, issues=None, **options) -> R
     found = [issues.get(name) for name in table.paths]
     none = float("nan")
     columns = {
-        **dict.fromkeys(COLUMNS, [none] * len(table)),
+        **dict.fromkeys(COLUMNS, [none] * len(table)),  # which is no text either
         "image": table.paths,
         "given_label": given,
         "suggested_label": [x[0] if x else g for x, g in zip(found, given, strict=True)],
@@ -178,6 +178,13 @@ def test_decisions_may_be_a_csv(labelled: Path):
     run(labelled / "report.csv", "--decisions", labelled / "d.csv", "--out", labelled / "c.csv")
     expected = (labelled / "labels.csv").read_text().replace("00.png,red", "00.png,violet")
     assert (labelled / "c.csv").read_text() == expected
+
+
+def test_decisions_on_another_report_are_refused(labelled: Path):
+    decisions_path(labelled / "report.csv").unlink()
+    DecisionStore.open(decisions_path(labelled / "report.csv"), report_digest="other").close()
+    line = run(labelled / "report.csv", "--above", "0.9", "--dry-run", code=2)
+    assert "report.decisions.sqlite: decisions on another report" in line
 
 
 def test_force_keeps_what_was_there_for_undo(labelled: Path):

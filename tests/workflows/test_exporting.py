@@ -49,9 +49,7 @@ def row(image, given="cat", suggested="cat", status="ok"):
 
 
 def report_of(rows, about: ReportMeta) -> Report:
-    return Report.from_columns(
-        {name: [each[k] for each in rows] for k, name in enumerate(COLUMNS)}, about
-    )
+    return Report.from_columns(dict(zip(COLUMNS, zip(*rows, strict=True), strict=False)), about)
 
 
 @pytest.fixture

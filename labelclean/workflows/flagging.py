@@ -1,0 +1,53 @@
+"""flag: what a person should know of single images beside the verdict on their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelclean.config import FilterConfig
+from labelclean.data.near_duplicates import near_groups, perceptual_hashes
+from labelclean.progress import Reporter
+from labelclean.report.outliers import no_class
+from labelclean.report.scores import Decision
+from labelclean.workflows.learning import Learned
+from labelclean.workflows.preparing import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """What is held of each image.
+
+    no_class  (n,)  it seems to belong to none of the classes
+    near      (n,)  first row that looks the same, itself where it is the first
+    """
+
+    no_class: NDArray[np.bool_]
+    near: NDArray[np.int64]
+
+
+def flag(
+    samples: Samples, learned: Learned, decision: Decision, config: FilterConfig, reporter: Reporter
+) -> Flags:
+    """Near duplicates are looked for where the decoded images are at hand, not in streams."""
+    is_right = ~decision.is_label_issue & np.isfinite(decision.label_score)
+    outside = no_class(
+        learned.embeddings, learned.predictions.top_probs[:, 0], is_right, config.train.seed
+    )
+    near = samples.first.copy()
+    if samples.pixels.pixels is None:
+        reporter.note("near duplicates are not looked for: the images are not kept decoded")
+        return Flags(no_class=outside, near=near)
+    done, total = 0, len(samples.rows)
+    with reporter.stage("near duplicates") as advance:
+
+        def count(rows: int) -> None:
+            nonlocal done
+            done += rows
+            advance(done, total, f"{done:,} of {total:,} images")
+
+        hashes = perceptual_hashes(samples.pixels.rows, samples.rows, config.runtime.workers, count)
+        near[samples.rows] = samples.rows[near_groups(hashes, learned.embeddings[samples.rows])]
+    return Flags(no_class=outside, near=near)

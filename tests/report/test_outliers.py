@@ -1,0 +1,36 @@
+"""Images of no class: far from all that is known, and not sure of any class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labelclean.report.outliers import no_class
+
+
+def _cloud(count: int, seed: int) -> np.ndarray:
+    """Three classes: directions in 16 dimensions with some spread."""
+    rng = np.random.default_rng(seed)
+    centres = np.eye(16)[:3] * 10
+    return (centres[rng.integers(0, 3, count)] + rng.normal(0, 1, (count, 16))).astype(np.float16)
+
+
+def test_far_and_unsure_images_are_flagged_and_no_others():
+    embeddings = _cloud(600, seed=0)
+    embeddings[:10] = np.eye(16)[5] * 10  # a direction that no class has
+    probs = np.full(600, 0.9, dtype=np.float32)
+    probs[:5] = 0.4
+    probs[300:310] = 0.4  # unsure, but among what is known
+    is_right = np.ones(600, dtype=bool)
+    is_right[:10] = False
+    found = no_class(embeddings, probs, is_right)
+    assert np.flatnonzero(found).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_rows_without_an_image_and_too_little_knowledge_flag_nothing():
+    embeddings = _cloud(100, seed=1)
+    embeddings[3] = np.nan
+    probs = np.full(100, 0.3, dtype=np.float32)
+    probs[3] = np.nan
+    is_right = np.arange(100) != 3
+    assert not no_class(embeddings, probs, is_right)[3]
+    assert not no_class(embeddings[:20], probs[:20], is_right[:20]).any()
