@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -78,17 +81,66 @@ def _write_inputs(folder: Path) -> None:
     cifar.tofile(folder / "data" / "cifar-10-batches-bin" / "test_batch.bin")
 
 
+REVIEW = "labelclean review report.csv"
+BEFORE = {  # what the README has done by then: part of a command -> part of the one it needs
+    "noisy/labels.csv": "--out noisy",
+    "--undo clean.csv": "--above 0.9 --out clean.csv",
+    "predict model": "labelclean train",
+}
+
+
+def _command(part: str) -> str:
+    (found,) = (command for command in COMMANDS if part in command)
+    return found
+
+
+@pytest.fixture(scope="module")
+def filtered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The inputs and report.csv, made in a few epochs."""
+    folder = tmp_path_factory.mktemp("filtered")
+    _write_inputs(folder)
+    _run("labelclean filter ./images labels.csv --out report.csv --epochs 4", folder)
+    return folder
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS[3:])
-def test_every_other_command_runs_on_files_of_its_names(tmp_path: Path, command: str):
-    _write_inputs(tmp_path)
+@pytest.mark.parametrize("command", [x for x in COMMANDS[3:] if not x.startswith(REVIEW)])
+def test_every_other_command_runs_on_files_of_its_names(
+    tmp_path: Path, filtered: Path, command: str
+):
+    shutil.copytree(filtered, tmp_path, dirs_exist_ok=True)
+    if "filter" in command:
+        (tmp_path / "report.csv").unlink()
+        (tmp_path / "report.meta.json").unlink()
     if command.startswith("labelclean filter labels.csv"):  # paths relative to the table
         for path in (tmp_path / "images").iterdir():
             path.rename(tmp_path / path.name)
-    if "noisy/" in command:
-        (making,) = (other for other in COMMANDS if "--out noisy" in other)
-        _run(making, tmp_path)
+    for part, needed in BEFORE.items():
+        if part in command:
+            _run(_command(needed), tmp_path)
     _run(command, tmp_path)
+
+
+@pytest.mark.slow
+def test_review_serves_its_page_until_it_is_interrupted(tmp_path: Path, filtered: Path):
+    shutil.copytree(filtered, tmp_path, dirs_exist_ok=True)
+    (command,) = (x for x in COMMANDS if x.startswith(REVIEW))
+    environment = {**_environment(tmp_path), "BROWSER": "true"}  # a program that does nothing
+    with subprocess.Popen(
+        shlex.split(command, comments=True),
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        url = re.search(r"http://127\.0\.0\.1:\d+/\S*", server.stdout.readline())
+        assert url is not None
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with opener.open(url.group()) as answer:
+            assert answer.status == 200 and b"labelclean" in answer.read()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=20) == 0
 
 
 @pytest.mark.slow

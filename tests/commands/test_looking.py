@@ -59,7 +59,7 @@ def report(colour_folder: Path) -> Path:
         noise_rate_interval=(0.05, 0.1),
     )
     path = colour_folder / "report.csv"
-    columns = {name: cells[name] for name in COLUMNS if name != "flags"}
+    columns = {name: cells[name] for name in COLUMNS if name in cells}
     Report.from_columns(columns, meta).write(path)
     return path
 

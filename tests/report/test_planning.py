@@ -39,7 +39,7 @@ def report_of(probabilities, interval=(0.0, 1.0), names=()):
         "status": ["ok"] * count,
     }
     nothing = ["cat"] * count
-    columns = {name: cells.get(name, nothing) for name in COLUMNS if name != "flags"}
+    columns = {name: cells.get(name, nothing) for name in COLUMNS}
     return Report.from_columns(columns, meta)
 
 

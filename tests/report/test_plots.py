@@ -60,7 +60,7 @@ def report_of(count=60, names=("cat", "cow", "dog"), training=(), issue_share=0.
         "margin": probability.tolist(),
         "status": ["ok"] * count,
     }
-    columns = {name: cells[name] for name in COLUMNS if name != "flags"}
+    columns = {name: cells[name] for name in COLUMNS if name in cells}
     return Report.from_columns(columns, meta)
 
 
