@@ -1,47 +1,59 @@
-"""Images that seem to belong to none of the classes: far from all that the network knows."""
+"""Images that seem to belong to none of the classes: not made of what the network knows."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
+from sklearn.decomposition import PCA
 
-KNOWN = 5_000  # images, judged right, that stand for what the network knows
-NEIGHBOURS = 5
-FARTHER = 0.999  # share of the known images that are nearer to their neighbours
-UNSURE = 0.5  # most probable class at most this: the image looks like no class
-CHUNK = 20_000
+KNOWN = 20_000  # rows judged right that stand for what the network knows
+LEAST_KNOWN = 50
+DIRECTIONS = 2  # a class: principal directions of the embeddings that are taken as known
+FARTHER = 2.0  # times the way from the median to the 90th percentile of the known rows
+CHUNK = 100_000
 
 
 def no_class(
     embeddings: NDArray[np.float16],
     top_probs: NDArray[np.float32],
     is_right: NDArray[np.bool_],
+    num_classes: int,
     seed: int = 0,
 ) -> NDArray[np.bool_]:
-    """Rows (n,) of no class: no probability above UNSURE, and farther off than nearly all others.
+    """Rows (n,) of no class: far from the known directions, and not among the sure ones.
 
-    The distance is the mean cosine distance to the nearest of a sample of images judged right;
-    the bound is the FARTHER quantile of their own distances to each other.
+    The measure is the share of an embedding that lies outside the principal directions of the
+    surest rows judged right, as in ViM (Wang et al. 2022), divided by the embedding's length. The
+    bound is from quantiles that a tenth of outliers among the rows judged right does not move.
 
     embeddings  (n, d)  NaN for rows without an image
     top_probs   (n,)    of the most probable class
     is_right    (n,)    judged, and the given label believed
     """
     found = np.zeros(len(embeddings), dtype=np.bool_)
-    known = np.flatnonzero(is_right)
-    if len(known) <= 10 * NEIGHBOURS:
+    known = np.flatnonzero(is_right & (np.abs(embeddings).max(axis=1) > 0))
+    directions = min(DIRECTIONS * num_classes, embeddings.shape[1] // 2)
+    if len(known) < max(LEAST_KNOWN, 2 * directions):
         return found
-    generator = np.random.Generator(np.random.PCG64(seed))
     if len(known) > KNOWN:
+        generator = np.random.Generator(np.random.PCG64(seed))
         known = np.sort(generator.choice(known, KNOWN, replace=False))
-    sample = embeddings[known].astype(np.float32)
-    nearest = NearestNeighbors(metric="cosine", algorithm="brute").fit(sample)
-    own, _ = nearest.kneighbors(n_neighbors=NEIGHBOURS)  # without the image itself
-    bound = np.quantile(own.mean(axis=1), FARTHER)
-    unsure = np.flatnonzero(top_probs <= UNSURE)  # NaN is not
+    sure = float(np.median(top_probs[known]))
+    surest = embeddings[known[top_probs[known] >= sure]].astype(np.float64)
+    pca = PCA(n_components=directions, svd_solver="full").fit(surest)
+    middle, high = np.quantile(_outside(pca, embeddings[known]), [0.5, 0.9])
+    bound = middle + FARTHER * (high - middle)
+    unsure = np.flatnonzero(top_probs < sure)  # NaN is not
     for begin in range(0, len(unsure), CHUNK):
         rows = unsure[begin : begin + CHUNK]
-        distances, _ = nearest.kneighbors(embeddings[rows].astype(np.float32), NEIGHBOURS)
-        found[rows] = distances.mean(axis=1) > bound
+        found[rows] = _outside(pca, embeddings[rows]) > bound
+    return found
+
+
+def _outside(pca: PCA, embeddings: NDArray[np.float16]) -> NDArray[np.float64]:
+    """Length of what the directions do not hold, as a share of the whole (m,)."""
+    wide = embeddings.astype(np.float64)
+    rest = wide - pca.inverse_transform(pca.transform(wide))
+    lengths = np.maximum(np.linalg.norm(wide, axis=1), 1e-12)
+    found: NDArray[np.float64] = np.linalg.norm(rest, axis=1) / lengths
     return found

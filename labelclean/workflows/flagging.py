@@ -34,7 +34,11 @@ def flag(
     """Near duplicates are looked for where the decoded images are at hand, not in streams."""
     is_right = ~decision.is_label_issue & np.isfinite(decision.label_score)
     outside = no_class(
-        learned.embeddings, learned.predictions.top_probs[:, 0], is_right, config.train.seed
+        learned.embeddings,
+        learned.predictions.top_probs[:, 0],
+        is_right,
+        samples.table.num_classes,
+        config.train.seed,
     )
     near = samples.first.copy()
     if samples.pixels.pixels is None:
