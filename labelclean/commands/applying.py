@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from labelclean.commands.options import JsonOption, QuietOption, share
+from labelclean.commands.options import JsonOption, MovedImagesOption, QuietOption, share
 from labelclean.errors import ConfigError
 
 
@@ -41,7 +41,7 @@ def apply_command(
     link: Annotated[
         str | None, typer.Option(help="Images of a folder: copy (default), hard or sym.")
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Where the images lie now.")] = None,
+    images: MovedImagesOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count by classes, and write nothing.")
     ] = False,

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from labelclean.commands.options import JsonOption, QuietOption
+from labelclean.commands.options import (
+    DeviceOption,
+    DownloadOption,
+    ImageColOption,
+    JsonOption,
+    LabelColOption,
+    QuietOption,
+    RootOption,
+    SplitColOption,
+    fields_in,
+)
 
 NAMED = 3  # failed runs that the last line names
 
@@ -44,12 +54,12 @@ def benchmark_command(
     threads: Annotated[
         int | None, typer.Option(help="Of each run; default: the cores divided among the jobs.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")] = False,
-    image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
-    label_col: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
-    split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    device: DeviceOption = "auto",
+    root: RootOption = None,
+    download: DownloadOption = False,
+    image_col: ImageColOption = None,
+    label_col: LabelColOption = None,
+    split_col: SplitColOption = None,
     figures: Annotated[
         Path | None, typer.Option(help="Folder for figures 2 to 6 of the paper, from these runs.")
     ] = None,
@@ -62,6 +72,7 @@ def benchmark_command(
     from labelclean.data.sources import SourceOptions
     from labelclean.progress import TerminalReporter
 
+    given = locals()
     grid = GridConfig(
         data=data,
         methods=_words(methods or ""),
@@ -75,14 +86,7 @@ def benchmark_command(
         threads=threads,
         device=device,
     )
-    options = SourceOptions(
-        labels=labels,
-        image_col=image_col,
-        label_col=label_col,
-        split_col=split_col,
-        root=root,
-        download=download,
-    )
+    options = SourceOptions(**fields_in(SourceOptions, given))
     found = run_grid(grid, out, options=options, reporter=TerminalReporter(is_quiet=quiet))
     if figures is not None:
         from labelclean.benchmark.figures import draw_all

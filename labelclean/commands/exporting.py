@@ -8,17 +8,22 @@ from typing import Annotated
 
 import typer
 
-from labelclean.commands.options import ForceOption, JsonOption, QuietOption
+from labelclean.commands.options import (
+    ForceOption,
+    JsonOption,
+    MovedImagesOption,
+    QuietOption,
+    ReportArg,
+)
 
 TOOLS = "label-studio, fiftyone, cvat, cleanlab, huggingface or coco-classification"
-ReportArg = Annotated[Path, typer.Argument(help="Report that filter wrote.")]
 
 
 def export_command(
     report: ReportArg,
     to: Annotated[str, typer.Option(help=f"Tool: {TOOLS}.")],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
-    images: Annotated[Path | None, typer.Option(help="Where the images lie now.")] = None,
+    images: MovedImagesOption = None,
     issues_only: Annotated[
         bool, typer.Option("--issues-only", help="Only images whose label looks wrong.")
     ] = False,

@@ -10,13 +10,39 @@ from typing import Annotated, Any
 import typer
 
 from labelclean.commands.options import (
+    ArchOption,
+    BatchSizeOption,
+    CacheDirOption,
+    CacheLimitOption,
+    CompileOption,
+    DeviceOption,
+    DownloadOption,
+    FlipOption,
     ForceOption,
+    ImageColOption,
+    ImageSizeOption,
     JsonOption,
+    LabelColOption,
     LabelsArg,
+    LrOption,
+    MinutesOption,
+    MomentumOption,
+    NesterovOption,
     OutOption,
+    PrecisionOption,
+    PresetOption,
     QuietOption,
+    ResumeOption,
+    RootOption,
+    ScheduleOption,
     SeedOption,
+    ShiftOption,
     SourceArg,
+    SplitColOption,
+    WeightDecayOption,
+    WeightsOption,
+    WorkersOption,
+    fields_in,
     share,
     shares,
 )
@@ -26,9 +52,9 @@ def filter_command(
     images: SourceArg,
     labels: LabelsArg = None,
     out: OutOption = "report.csv",
-    image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
-    label_col: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
-    split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    image_col: ImageColOption = None,
+    label_col: LabelColOption = None,
+    split_col: SplitColOption = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -36,15 +62,9 @@ def filter_command(
             "of a test or validation split, and report on every row."
         ),
     ] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")] = False,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="quick (default on a CPU), standard (default on a GPU), paper, clothing1m; the "
-            "options below replace single numbers of it."
-        ),
-    ] = None,
+    root: RootOption = None,
+    download: DownloadOption = False,
+    preset: PresetOption = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -52,13 +72,8 @@ def filter_command(
             "elr."
         ),
     ] = None,
-    arch: Annotated[
-        str | None,
-        typer.Option(help="smallnet, resnet10, resnet18, resnet34, resnet50, timm:NAME."),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="none, imagenet, or a .safetensors or state dict file.")
-    ] = None,
+    arch: ArchOption = None,
+    weights: WeightsOption = None,
     freeze_backbone: Annotated[
         bool | None,
         typer.Option(
@@ -66,23 +81,19 @@ def filter_command(
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Training time; the number of epochs follows from it.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="one-cycle or steps.")] = None,
+    minutes: MinutesOption = None,
+    batch_size: BatchSizeOption = None,
+    lr: LrOption = None,
+    schedule: ScheduleOption = None,
     warmup: Annotated[float | None, typer.Option(help="Share of the run that lr rises.")] = None,
     lr_drops: Annotated[
         str | None, typer.Option(help="Shares of the run where lr falls tenfold: 0.5,0.75.")
     ] = None,
-    momentum: Annotated[float | None, typer.Option(help="Of the optimiser, SGD.")] = None,
-    nesterov: Annotated[bool | None, typer.Option(help="Nesterov's momentum.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of the optimiser.")] = None,
-    shift: Annotated[int | None, typer.Option(help="px of random translation.")] = None,
-    flip: Annotated[
-        bool | None, typer.Option(help="Random mirror images; not for digits or letters.")
-    ] = None,
+    momentum: MomentumOption = None,
+    nesterov: NesterovOption = None,
+    weight_decay: WeightDecayOption = None,
+    shift: ShiftOption = None,
+    flip: FlipOption = None,
     complementary: Annotated[
         str | None,
         typer.Option(help="Complementary labels an image: all, paper, or a number to draw."),
@@ -128,19 +139,17 @@ def filter_command(
     fail_over: Annotated[
         str | None, typer.Option(help="Exit with 1 if the noise rate is above this: 5%.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    compile: Annotated[bool, typer.Option("--compile", help="torch.compile the network.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Decoding processes; default: cores.")] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="px; default: from the images, at most 224 (CPU: 128).")
-    ] = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="Folder for decoded pixels.")] = None,
-    cache_limit: Annotated[float, typer.Option(help="GiB it may hold; beyond: stream.")] = 50.0,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    compile: CompileOption = False,
+    workers: WorkersOption = None,
+    image_size: ImageSizeOption = None,
+    cache_dir: CacheDirOption = None,
+    cache_limit: CacheLimitOption = 50.0,
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder for checkpoints; default: beside the report.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: ResumeOption = False,
     seed: SeedOption = 0,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -153,38 +162,17 @@ def filter_command(
     from labelclean.workflows import filtering  # torch loads here, not for --help
 
     given = locals()
-    train = {name: given[name] for name in _fields(config.TrainConfig) if name in given}
+    train = fields_in(config.TrainConfig, given)
     if lr_drops is not None:
         train["lr_drops"] = shares("--lr-drops", lr_drops)
     limit = None if fail_over is None else share("--fail-over", fail_over)
     settings = config.FilterConfig(
         train=config.preset(preset or filtering.default_preset(device), **train),
-        verdict=config.VerdictConfig(
-            threshold=threshold, budget=budget, target_precision=target_precision, gamma=gamma
-        ),
-        runtime=config.RuntimeConfig(
-            device=device,
-            precision=precision,
-            compile=compile,
-            workers=workers,
-            minutes=minutes,
-            image_size=image_size,
-            cache_dir=cache_dir,
-            cache_limit=cache_limit,
-            run_dir=run_dir,
-            resume=resume,
-        ),
+        verdict=config.VerdictConfig(**fields_in(config.VerdictConfig, given)),
+        runtime=config.RuntimeConfig(**fields_in(config.RuntimeConfig, given)),
         self_test=share("--self-test", self_test),
     )
-    options = SourceOptions(
-        labels=labels,
-        image_col=image_col,
-        label_col=label_col,
-        split_col=split_col,
-        split=split,
-        root=root,
-        download=download,
-    )
+    options = SourceOptions(**fields_in(SourceOptions, given))
     reporter = TerminalReporter(is_quiet=quiet)
     report = filtering.filter_dataset(
         images, out=out, force=force, config=settings, options=options, reporter=reporter
@@ -206,7 +194,3 @@ def _print_report(report: Any, out: str, as_json: bool) -> None:
     else:
         text = summary.summary_text(report, out)
     print(text.rstrip("\n"), file=sys.stderr if out == "-" else sys.stdout)
-
-
-def _fields(config: Any) -> tuple[str, ...]:
-    return tuple(config.__dataclass_fields__)

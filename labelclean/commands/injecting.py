@@ -9,11 +9,17 @@ from typing import Annotated
 import typer
 
 from labelclean.commands.options import (
+    DownloadOption,
     ForceOption,
+    ImageColOption,
     JsonOption,
+    LabelColOption,
     LabelsArg,
     QuietOption,
+    RootOption,
     SourceArg,
+    SplitColOption,
+    fields_in,
     share,
 )
 
@@ -54,12 +60,12 @@ def inject_noise_command(
     write_images: Annotated[
         str | None, typer.Option("--images", help="Write CIFAR's images too: folder or parquet.")
     ] = None,
-    image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
-    label_col: Annotated[str | None, typer.Option(help="Column of the labels.")] = None,
-    split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    image_col: ImageColOption = None,
+    label_col: LabelColOption = None,
+    split_col: SplitColOption = None,
     split: Annotated[str | None, typer.Option(help="Splits to use, e.g. train, or all.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")] = False,
+    root: RootOption = None,
+    download: DownloadOption = False,
     seed: Annotated[int, typer.Option(help="Same seed: same labels, on any machine.")] = 0,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -70,6 +76,7 @@ def inject_noise_command(
     from labelclean.progress import TerminalReporter
     from labelclean.workflows import injecting
 
+    given = locals()
     spec = injecting.NoiseSpec(
         symm=None if symm is None else share("--symm", symm),
         asymm=None if asymm is None else share("--asymm", asymm),
@@ -80,15 +87,7 @@ def inject_noise_command(
         bernoulli=bernoulli,
         seed=seed,
     )
-    options = SourceOptions(
-        labels=labels,
-        image_col=image_col,
-        label_col=label_col,
-        split_col=split_col,
-        split=split,
-        root=root,
-        download=download,
-    )
+    options = SourceOptions(**fields_in(SourceOptions, given))
     done = injecting.inject_noise(
         images,
         options,

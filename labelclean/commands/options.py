@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,13 +23,67 @@ LabelsArg = Annotated[
         metavar="LABELS", help="Table of labels (CSV, TSV, JSONL, Parquet); not for class folders."
     ),
 ]
+ReportArg = Annotated[Path, typer.Argument(help="Report that filter wrote.")]
 OutOption = Annotated[
     str, typer.Option(help="Report to write: .csv, .parquet or .jsonl; - for CSV on stdout.")
 ]
+MovedImagesOption = Annotated[Path | None, typer.Option(help="Where the images lie now.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 SeedOption = Annotated[int, typer.Option(help="Same seed, same machine: same result.")]
+
+# How a source is read: SourceOptions.
+ImageColOption = Annotated[str | None, typer.Option(help="Column of the paths.")]
+LabelColOption = Annotated[str | None, typer.Option(help="Column of the labels.")]
+SplitColOption = Annotated[str | None, typer.Option(help="Column of the split.")]
+RootOption = Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")]
+DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")]
+
+# What a network is and how it learns: TrainConfig.
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="quick (default on a CPU), standard (default on a GPU), paper, clothing1m; the "
+        "options below replace single numbers of it."
+    ),
+]
+ArchOption = Annotated[
+    str | None, typer.Option(help="smallnet, resnet10, resnet18, resnet34, resnet50, timm:NAME.")
+]
+WeightsOption = Annotated[
+    str | None, typer.Option(help="none, imagenet, or a .safetensors or state dict file.")
+]
+BatchSizeOption = Annotated[int | None, typer.Option(help="Images a step.")]
+LrOption = Annotated[float | None, typer.Option(help="Largest learning rate.")]
+ScheduleOption = Annotated[str | None, typer.Option(help="one-cycle or steps.")]
+MomentumOption = Annotated[float | None, typer.Option(help="Of the optimiser, SGD.")]
+NesterovOption = Annotated[bool | None, typer.Option(help="Nesterov's momentum.")]
+WeightDecayOption = Annotated[float | None, typer.Option(help="Of the optimiser.")]
+ShiftOption = Annotated[int | None, typer.Option(help="px of random translation.")]
+FlipOption = Annotated[
+    bool | None, typer.Option(help="Random mirror images; not for digits or letters.")
+]
+
+# Where and for how long it learns: RuntimeConfig.
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+PrecisionOption = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+CompileOption = Annotated[bool, typer.Option("--compile", help="torch.compile the network.")]
+WorkersOption = Annotated[int | None, typer.Option(help="Decoding processes; default: cores.")]
+MinutesOption = Annotated[
+    float | None, typer.Option(help="Training time; the number of epochs follows from it.")
+]
+ImageSizeOption = Annotated[
+    int | None, typer.Option(help="px; default: from the images, at most 224 (CPU: 128).")
+]
+CacheDirOption = Annotated[Path | None, typer.Option(help="Folder for decoded pixels.")]
+CacheLimitOption = Annotated[float, typer.Option(help="GiB it may hold; beyond: stream.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
+
+
+def fields_in(config: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a command's options (its locals) that are fields of a config, by their names."""
+    return {name: given[name] for name in config.__dataclass_fields__ if name in given}
 
 
 def share(flag: str, text: str) -> float:

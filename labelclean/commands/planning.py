@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from labelclean.commands.options import JsonOption, share
+from labelclean.commands.options import JsonOption, ReportArg, share
 
 
 def plan_command(
-    report: Annotated[Path, typer.Argument(help="Report that filter wrote.")],
+    report: ReportArg,
     budget: Annotated[int | None, typer.Option(help="Images that you can look at.")] = None,
     target_noise: Annotated[
         str | None, typer.Option(help="Share of wrong labels to come down to: 1%.")

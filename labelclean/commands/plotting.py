@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from labelclean.commands.options import ForceOption, QuietOption
+from labelclean.commands.options import ForceOption, MovedImagesOption, QuietOption, ReportArg
 
 
 def plot_command(
-    report: Annotated[Path, typer.Argument(help="Report that filter wrote.")],
+    report: ReportArg,
     out: Annotated[Path, typer.Option(help="Folder for the PNG files; made if need be.")],
-    images: Annotated[Path | None, typer.Option(help="Where the images lie now.")] = None,
+    images: MovedImagesOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from labelclean.commands.options import ForceOption, JsonOption, QuietOption
+from labelclean.commands.options import (
+    DeviceOption,
+    ForceOption,
+    ImageColOption,
+    JsonOption,
+    QuietOption,
+    RootOption,
+    SplitColOption,
+)
 
 
 def predict_command(
@@ -31,12 +39,12 @@ def predict_command(
     truth: Annotated[
         Path | None, typer.Option(help="Table of true labels, to tell the accuracy.")
     ] = None,
-    image_col: Annotated[str | None, typer.Option(help="Column of the paths.")] = None,
-    split_col: Annotated[str | None, typer.Option(help="Column of the split.")] = None,
+    image_col: ImageColOption = None,
+    split_col: SplitColOption = None,
     split: Annotated[str | None, typer.Option(help="Splits to use; default: all.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
+    root: RootOption = None,
     batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 256,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: DeviceOption = "auto",
     workers: Annotated[int | None, typer.Option(help="Decoding threads; default: cores.")] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,

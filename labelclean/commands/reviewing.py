@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from labelclean.commands.options import ForceOption, QuietOption
+from labelclean.commands.options import ForceOption, QuietOption, ReportArg
 from labelclean.errors import ConfigError, printable
 
 
 def review_command(
-    report: Annotated[Path, typer.Argument(help="Report that filter wrote.")],
+    report: ReportArg,
     images: Annotated[
         Path | None, typer.Option(help="Where the images lie now, if they were moved.")
     ] = None,

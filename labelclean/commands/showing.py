@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelclean.commands.options import JsonOption, share
+from labelclean.commands.options import JsonOption, MovedImagesOption, ReportArg, share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +19,7 @@ NO_TABLE_LIMIT = 10_000  # columns: what is read by programs is not folded
 
 
 def show_command(
-    report: Annotated[Path, typer.Argument(help="Report that filter wrote.")],
+    report: ReportArg,
     given: Annotated[
         list[str] | None, typer.Option("--class", help="Given label; may be repeated.")
     ] = None,
@@ -54,7 +53,7 @@ def show_command(
         bool, typer.Option("--open", help="Open the images of the rows in the system's viewer.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Open more than 20.")] = False,
-    images: Annotated[Path | None, typer.Option(help="Where the images lie now.")] = None,
+    images: MovedImagesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List rows of a report, the most suspicious first."""

@@ -9,10 +9,32 @@ from typing import Annotated
 import typer
 
 from labelclean.commands.options import (
+    ArchOption,
+    BatchSizeOption,
+    CacheDirOption,
+    CacheLimitOption,
+    CompileOption,
+    DeviceOption,
+    FlipOption,
     ForceOption,
+    ImageSizeOption,
     JsonOption,
+    LrOption,
+    MinutesOption,
+    MomentumOption,
+    NesterovOption,
+    PrecisionOption,
+    PresetOption,
     QuietOption,
+    ResumeOption,
+    RootOption,
+    ScheduleOption,
     SeedOption,
+    ShiftOption,
+    WeightDecayOption,
+    WeightsOption,
+    WorkersOption,
+    fields_in,
     share,
     shares,
 )
@@ -47,7 +69,7 @@ def train_command(
     image_col: Annotated[str | None, typer.Option(help="Column of its paths.")] = None,
     label_col: Annotated[str | None, typer.Option(help="Column of its labels.")] = None,
     split_col: Annotated[str | None, typer.Option(help="Column of its split.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")] = None,
+    root: RootOption = None,
     allow_overlap: Annotated[
         bool,
         typer.Option("--allow-overlap", help="Test also on images that are trained on."),
@@ -57,56 +79,39 @@ def train_command(
     ] = "0.1",
     export: Annotated[str | None, typer.Option(help="onnx: also as model.onnx.")] = None,
     license: Annotated[str | None, typer.Option(help="Of the weights, for the card.")] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="quick (default on a CPU), standard (default on a GPU), paper, clothing1m; the "
-            "options below replace single numbers of it."
-        ),
-    ] = None,
-    arch: Annotated[
-        str | None,
-        typer.Option(help="smallnet, resnet10, resnet18, resnet34, resnet50, timm:NAME."),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="none, imagenet, or a .safetensors or state dict file.")
-    ] = None,
+    preset: PresetOption = None,
+    arch: ArchOption = None,
+    weights: WeightsOption = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the data, all stages together.")
     ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Training time; the number of epochs follows from it.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="one-cycle or steps.")] = None,
+    minutes: MinutesOption = None,
+    batch_size: BatchSizeOption = None,
+    lr: LrOption = None,
+    schedule: ScheduleOption = None,
     warmup: Annotated[float | None, typer.Option(help="Share of a stage that lr rises.")] = None,
     lr_drops: Annotated[
         str | None, typer.Option(help="Shares of a stage where lr falls tenfold: 0.5,0.75.")
     ] = None,
-    momentum: Annotated[float | None, typer.Option(help="Of the optimiser, SGD.")] = None,
-    nesterov: Annotated[bool | None, typer.Option(help="Nesterov's momentum.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of the optimiser.")] = None,
-    shift: Annotated[int | None, typer.Option(help="px of random translation.")] = None,
-    flip: Annotated[
-        bool | None, typer.Option(help="Random mirror images; not for digits or letters.")
-    ] = None,
+    momentum: MomentumOption = None,
+    nesterov: NesterovOption = None,
+    weight_decay: WeightDecayOption = None,
+    shift: ShiftOption = None,
+    flip: FlipOption = None,
     averaging: Annotated[
         float | None, typer.Option(help="Share of a stage that averaged weights span; 0: none.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    compile: Annotated[bool, typer.Option("--compile", help="torch.compile the network.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Decoding processes; default: cores.")] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="px; default: from the images, at most 224 (CPU: 128).")
-    ] = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="Folder for decoded pixels.")] = None,
-    cache_limit: Annotated[float, typer.Option(help="GiB it may hold; beyond: stream.")] = 50.0,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    compile: CompileOption = False,
+    workers: WorkersOption = None,
+    image_size: ImageSizeOption = None,
+    cache_dir: CacheDirOption = None,
+    cache_limit: CacheLimitOption = 50.0,
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder for checkpoints; default: beside the model.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: ResumeOption = False,
     seed: SeedOption = 0,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -120,23 +125,12 @@ def train_command(
     from labelclean.workflows.filtering import default_preset
 
     given = locals()
-    numbers = {k: given[k] for k in config.TrainConfig.__dataclass_fields__ if k in given}
+    numbers = fields_in(config.TrainConfig, given)
     if lr_drops is not None:
         numbers["lr_drops"] = shares("--lr-drops", lr_drops)
     settings = training.TrainingConfig(
         train=training.train_preset(preset or default_preset(device), **numbers),
-        runtime=config.RuntimeConfig(
-            device=device,
-            precision=precision,
-            compile=compile,
-            workers=workers,
-            minutes=minutes,
-            image_size=image_size,
-            cache_dir=cache_dir,
-            cache_limit=cache_limit,
-            run_dir=run_dir,
-            resume=resume,
-        ),
+        runtime=config.RuntimeConfig(**fields_in(config.RuntimeConfig, given)),
         scheme=scheme,
         val=share("--val", val),
         is_compared=compare,

@@ -92,14 +92,14 @@ def _header_sizes(table: SampleTable) -> list[tuple[int, int]]:
             try:
                 sizes.append(_header_size(table.images.read(row)))
             except (OSError, UnreadableImage) as error:
-                problem = problem or f"; the first, {table.paths[row]}: {_reason(error)}"
+                problem = problem or f"; the first, {table.paths[row]}: {reason_of(error)}"
     if not sizes:
         raise SourceError(f"none of the {len(table)} images can be read{problem}")
     return sizes
 
 
 def _header_size(encoded: bytes | NDArray[np.uint8]) -> tuple[int, int]:
-    with _from_array(encoded) if isinstance(encoded, np.ndarray) else _open(encoded) as image:
+    with open_image(encoded) as image:
         return image.size
 
 
@@ -114,22 +114,27 @@ def decode(encoded: bytes | NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.ui
 
     Raises UnreadableImage.
     """
+    image = open_image(encoded)
     if isinstance(encoded, np.ndarray):
-        return _square(_from_array(encoded), spec)
-    image = _open(encoded)
+        return square(image, spec)
     try:
         with image:
             image.draft(None, (2 * spec.resize, 2 * spec.resize))
             image.load()
             with suppress(*DECODER_ERRORS):  # damaged EXIF data does not spoil the pixels
                 ImageOps.exif_transpose(image, in_place=True)
-            return _square(_to_8_bit(image), spec)
+            return square(to_8_bit(image), spec)
     except DECODER_ERRORS as error:
-        raise UnreadableImage(_reason(error)) from error
+        raise UnreadableImage(reason_of(error)) from error
 
 
-def _open(encoded: bytes) -> Image.Image:
-    """Reads the header only. Raises UnreadableImage."""
+def open_image(encoded: bytes | NDArray[np.uint8]) -> Image.Image:
+    """The image of a file, of which only the header is read, or of pixels (h, w, 3).
+
+    Raises UnreadableImage.
+    """
+    if isinstance(encoded, np.ndarray):
+        return _from_array(encoded)
     if not encoded:
         raise UnreadableImage("the file is empty")
     try:
@@ -137,7 +142,7 @@ def _open(encoded: bytes) -> Image.Image:
     except UnidentifiedImageError as error:
         raise UnreadableImage("not in an image format that Pillow knows") from error
     except DECODER_ERRORS as error:
-        raise UnreadableImage(_reason(error)) from error
+        raise UnreadableImage(reason_of(error)) from error
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:  # Pillow itself only warns
         raise UnreadableImage(f"too large: {image.width} x {image.height} px, limit {limit} px")
@@ -152,8 +157,8 @@ def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """The same picture in mode L or RGB."""
+def to_8_bit(image: Image.Image) -> Image.Image:
+    """The same picture in mode L or RGB, on white where it is transparent."""
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(to_8_bit_range(np.asarray(image)))
     if image.has_transparency_data:
@@ -189,8 +194,11 @@ def to_8_bit_range(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     return np.asarray(scaled.round().clip(0, 255), np.uint8)
 
 
-def _square(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
+def square(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
     """Resizes the shorter side to spec.resize and crops the centre, in one antialiased step.
+
+    image    mode L or RGB
+    returns  (size, size, 3)
 
     Only the central square is resampled, so a long strip of an image costs no memory.
     """
@@ -210,7 +218,8 @@ def _square(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Why an image cannot be read, in one line for the report."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):
@@ -269,7 +278,7 @@ def decode_block(job: Job, start: int, wanted: NDArray[np.bool_]) -> Block:
             encoded = job.images.read(row)
         except OSError as error:
             outcome[at] = GONE if error.errno in (errno.ENOENT, errno.ENOTDIR) else NO_ACCESS
-            reasons.append((row, _reason(error)))
+            reasons.append((row, reason_of(error)))
             continue
         try:
             pixels[at] = decode(encoded, job.spec)

@@ -152,13 +152,6 @@ def mapping_matrix(pairs: Sequence[tuple[str, str, float]], class_names: Sequenc
     return matrix.clip(0, 1)
 
 
-def ring_matrix(num_classes: int, rate: float) -> Matrix:
-    """Transition matrix in which a share of each class goes to the next, circularly: (c, c)."""
-    if num_classes < 2 or not 0 <= rate <= 1:
-        raise ValueError(f"rate {rate} in [0, 1] and 2 classes are needed, not {num_classes}")
-    return (1 - rate) * np.eye(num_classes) + rate * np.roll(np.eye(num_classes), 1, axis=1)
-
-
 def cifar10_asymmetric(rate: float) -> Matrix:
     """TRUCK → AUTOMOBILE, BIRD → AIRPLANE, DEER → HORSE, CAT ↔ DOG; paper Sec. 6.1: (10, 10).
 

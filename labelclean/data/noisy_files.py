@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from labelclean.data import disk
 from labelclean.data.cifar import ArrayImages
 from labelclean.errors import ConfigError, SourceError
 
@@ -82,13 +81,8 @@ def write_folder(
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     """A table in UTF-8. Raises SourceError for a name that is no Unicode."""
-    lines: list[str] = []
-    # Before Python 3.13 only \r\n as the row's end makes csv quote a lone \r or \n in a cell.
-    writer = csv.writer(_Lines(lines), lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows(rows)
     try:
-        return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode()
+        return disk.csv_text([header, *rows]).encode()
     except UnicodeEncodeError as error:
         raise SourceError(f"{error.object!a}: is no Unicode: rename the image") from None
 
@@ -128,13 +122,6 @@ def write_parquet(
             advance(start, len(names), f"{start:,} of {len(names):,}")
 
 
-class _Lines:
-    """Takes each row that csv writes."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.write = lines.append
-
-
 def _png(images: ArrayImages, row: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(images.read(row)).save(out, "PNG", compress_level=1)
@@ -145,16 +132,7 @@ def _swap(whole: Path, folder: Path, before: Path) -> None:
     """Earlier files out of the folder and the new ones in; on failure, all as it was."""
     moves = [(folder / name, before / name) for name in _OWN if os.path.lexists(folder / name)]
     moves += [(whole / name, folder / name) for name in _OWN if (whole / name).exists()]
-    done: list[tuple[Path, Path]] = []
-    try:
-        for source, target in moves:
-            os.rename(source, target)
-            done.append((source, target))
-    except BaseException:  # Ctrl-C too
-        for source, target in reversed(done):
-            with suppress(OSError):
-                os.rename(target, source)
-        raise
+    disk.move_all(moves)
 
 
 def _unwritable(folder: Path, error: OSError) -> ConfigError:

@@ -82,7 +82,7 @@ def _read_folder(root: Path, options: SourceOptions) -> SampleTable:
     if options.labels is not None:
         rows = _table_rows(options.labels, options)
         return _with_files(rows, listing, options, beside=options.labels.parent)
-    metadata = [path for path in listing.paths if _is_metadata(path)]
+    metadata = [path for path in listing.paths if is_metadata(path)]
     if metadata:
         return _with_files(_metadata_rows(metadata, root, options), listing, options)
     images = [path for path in listing.paths if listing.is_visible_image(path)]
@@ -128,8 +128,8 @@ def _table_rows(
     )
 
 
-def _is_metadata(path: str) -> bool:
-    """True of metadata.csv and its kin in the folder itself or one below it."""
+def is_metadata(path: str) -> bool:
+    """True of Hugging Face's metadata.csv and its kin, in the folder itself or one below it."""
     stem, dot, suffix = path.rpartition("/")[2].partition(".")
     return stem == "metadata" and dot + suffix in SUFFIXES and path.count("/") <= 1
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from labelclean.data.images import ImageSpec, _square, _to_8_bit
+from labelclean.data.images import ImageSpec, square, to_8_bit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class Transform:
     def __call__(self, image: Image.Image) -> Tensor:
         """(3, size, size) float32."""
         upright = ImageOps.exif_transpose(image)
-        square = np.array(_square(_to_8_bit(upright), self.spec))  # a copy that torch may own
-        return self.normalised(torch.from_numpy(square)[None])[0]
+        pixels = np.array(square(to_8_bit(upright), self.spec))  # a copy that torch may own
+        return self.normalised(torch.from_numpy(pixels)[None])[0]
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """pixels (b, size, size, 3) uint8 -> (b, 3, size, size) float32 on the same device."""

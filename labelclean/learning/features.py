@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,16 @@ from labelclean.learning.models import Classifier
 
 @dataclass(frozen=True)
 class FeatureBatches:
-    """Batches whose images are feature vectors (b, f); order and seeds are those of `images`."""
+    """Batches whose images are feature vectors (b, f); order and seeds are those of `images`.
+
+    features   (n, f) float32, on the device of the labels: the backbone's, minus `mean`, over `std`
+    mean, std  (f,)
+    """
 
     images: Batches
-    features: Tensor  # (n, f) float32, on the device of the labels
+    features: Tensor
+    mean: Tensor
+    std: Tensor
 
     @property
     def labels(self) -> Tensor:
@@ -43,6 +49,11 @@ class FeatureBatches:
     def in_order(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
         for part in self.images.dealt(rows):
             yield self._batch(part)
+
+    def fitted_to_backbone(self, head: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state of a linear head that learned on `features`, for those of the backbone."""
+        weight = head["weight"] / self.std
+        return {"weight": weight, "bias": head["bias"] - weight @ self.mean}
 
     def _batch(self, part: NDArray[np.int64]) -> Batch:
         index = torch.from_numpy(part).to(self.labels.device)
@@ -72,5 +83,6 @@ def extract(
         features[batch.index] = found.float()
         on_rows(len(batch.index))
     seen = features[torch.from_numpy(batches.train_rows).to(features.device)]
-    features.sub_(seen.mean(dim=0)).div_(seen.std(dim=0).clamp(min=1e-6))
-    return FeatureBatches(batches, features)
+    mean, std = seen.mean(dim=0), seen.std(dim=0)
+    std = std.where(std > 1e-6, 1.0)  # of a dead feature: no weight may outgrow float32
+    return FeatureBatches(batches, features.sub_(mean).div_(std), mean, std)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 SMALL_IMAGE = 64  # px; up to here the first layer keeps the resolution, as the paper's CIFAR nets
 WIDTHS = (32, 64, 128)
+NOTHING = 1e-6  # variance of a direction that images do not have, such as colour in grey ones
 EPSILON = 5e-3  # added to the variances: without it the smallest, mere noise, would be blown up
 
 
@@ -51,6 +52,9 @@ class SmallNet(nn.Module):
     def whiten(self, images: Tensor) -> None:
         """Sets the first filters to the principal directions of patches, each of variance 1.
 
+        Directions without variance are replaced by mixtures of the others: the norm behind would
+        blow up the rounding errors of such a channel, and its gradients, until nothing is learned.
+
         images  (m, 3, h, w) normalised: a sample of the training images
         """
         weight = self.whitening.weight
@@ -63,6 +67,12 @@ class SmallNet(nn.Module):
         covariance = (patches.T @ patches / len(patches)).double().cpu()
         variances, directions = torch.linalg.eigh(covariance)
         filters = (directions / (variances + EPSILON).sqrt()).T.flip(0)
+        live = max(1, int((variances > NOTHING).sum()))
+        if live < len(filters):
+            generator = torch.Generator().manual_seed(0)
+            shape = (len(filters) - live, live)
+            mixture = torch.randn(shape, generator=generator, dtype=filters.dtype)
+            filters[live:] = F.normalize(mixture) @ filters[:live]
         both_signs = torch.cat([filters, -filters])[: len(weight)]
         weight.copy_(both_signs.reshape(weight.shape))
 

@@ -71,13 +71,17 @@ def paper_style() -> Iterator[None]:
                 "ytick.labelcolor": INK,
                 "legend.frameon": False,
                 "figure.dpi": DPI,
+                "agg.path.chunksize": 10_000,  # a curve of millions of points is drawn in pieces
             }
         )
         yield
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that many inches, drawn by Agg and known to no pyplot."""
+    """An empty figure of that many inches, drawn by Agg.
+
+    Known to no pyplot, which keeps figures and picks a window system.
+    """
     figure = Figure(figsize=(min(width, WHOLE_PAGE), min(height, WHOLE_PAGE)), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from labelclean.data.disk import csv_text, write_durably
 from labelclean.errors import ReportError, printable
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
@@ -37,13 +38,6 @@ class Columns:
 
     cells: Mapping[str, Sequence[Any]]
     places: Sequence[str]
-
-
-class _Lines:
-    """Takes each row that csv writes."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.write = lines.append
 
 
 def ending_of(path: Path) -> str:
@@ -87,13 +81,8 @@ def decode(
 
 def encode_csv(frame: pd.DataFrame, delimiter: str = ",") -> bytes:
     """CSV in UTF-8 with cells that no spreadsheet runs; bytes of broken names stay as they are."""
-    lines: list[str] = []
-    # Before Python 3.13 only \r\n as the row's end makes csv quote a lone \r or \n in a cell.
-    writer = csv.writer(_Lines(lines), delimiter=delimiter, lineterminator="\r\n")
-    writer.writerow(frame.columns)
     texts = [_cell_texts(frame[name]) for name in frame.columns]
-    writer.writerows(zip(*texts, strict=True))
-    text = "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+    text = csv_text([frame.columns, *zip(*texts, strict=True)], delimiter)
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -122,14 +111,14 @@ def _cell_texts(column: pd.Series[Any]) -> list[str]:
 def _decode_csv(data: bytes, path: Path, names: Sequence[str], delimiter: str) -> Columns:
     text = data.decode("utf-8-sig", "surrogateescape")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, places = [], []
+    rows, places, shown = [], [], printable(path)
     try:
         header = next(reader, [])
         _check_names(path, header, names)
         for row in reader:
             if not row:
                 continue
-            place = f"{printable(path)}:{reader.line_num}"
+            place = f"{shown}:{reader.line_num}"
             if len(row) != len(header):
                 raise ReportError(
                     f"{place}: {len(row)} cells where the header has {len(header)}; "
@@ -139,7 +128,7 @@ def _decode_csv(data: bytes, path: Path, names: Sequence[str], delimiter: str) -
             places.append(place)
     except csv.Error as error:
         raise ReportError(
-            f"{printable(path)}:{reader.line_num}: not CSV ({error}); run filter again"
+            f"{shown}:{reader.line_num}: not CSV ({error}); run filter again"
         ) from None
     position = {name: header.index(name) for name in header}
     cells = {name: [restored(row[k]) for row in rows] for name, k in position.items()}
@@ -166,11 +155,11 @@ def encode_json(value: object) -> bytes:
 def _decode_lines(
     data: bytes, path: Path, names: Sequence[str], optional: Collection[str]
 ) -> Columns:
-    rows, places = [], []
+    rows, places, shown = [], [], printable(path)
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
-        place = f"{printable(path)}:{number}"
+        place = f"{shown}:{number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
@@ -217,7 +206,8 @@ def _decode_parquet(data: bytes, path: Path, names: Sequence[str]) -> Columns:
         raise ReportError(f"{printable(path)}: not a Parquet file; run filter again") from None
     _check_names(path, table.column_names, names)
     cells = {name: table.column(name).to_pylist() for name in dict.fromkeys(table.column_names)}
-    places = [f"{printable(path)}: row {k}" for k in range(1, table.num_rows + 1)]
+    shown = printable(path)
+    places = [f"{shown}: row {k}" for k in range(1, table.num_rows + 1)]
     return Columns(cells=cells, places=places)
 
 
@@ -245,10 +235,7 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
             # A short name, so that any name that fits its folder can be written; not mkstemp,
             # whose files only their owner may read.
             staged[target] = target.with_name(f".{secrets.token_hex(6)}.tmp")
-            with open(staged[target], "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            write_durably(staged[target], data)
         for target, beside in staged.items():
             is_new = not os.path.lexists(target)
             os.replace(beside, target)

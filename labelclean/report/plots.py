@@ -23,13 +23,12 @@ from labelclean.report.figures import (
     new_figure,
     written,
 )
+from labelclean.report.matrices import NAME, NUMBERED, most_involved, name_classes, write_counts
 from labelclean.report.table import Report
 
 BINS = 50
 MOST_CLASSES = 100  # in one figure: beyond, names cannot be read
-NUMBERED = 20  # classes up to which every cell of the matrix bears its count
 FAR = 45  # classes beyond which the matrix needs its names at both edges
-NAME = 18  # columns of a class name
 ACROSS = 8  # images in a row of the sheet
 SHEET = ACROSS * 8
 IMAGE, CELL, DOWN, HEAD = 1.2, 1.3, 1.72, 0.4  # inches: an image, its place, the headline
@@ -90,9 +89,7 @@ def plot_pairs(report: Report) -> Figure | None:
     axes = figure.subplots()
     _draw_matrix(figure, axes, shown)
     size = 9 if len(kept) <= NUMBERED else 7 if len(kept) <= FAR else 6
-    labels = [written(names[k], NAME) for k in kept]
-    axes.set_xticks(range(len(kept)), labels, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(kept)), labels, fontsize=size)
+    name_classes(axes, [names[k] for k in kept], size)
     axes.set_xlabel("suggested label")
     axes.set_ylabel("given label")
     title = f"{int(counts.sum()):,} labels look wrong"
@@ -114,12 +111,6 @@ def pair_counts(
     return counts
 
 
-def most_involved(counts: NDArray[np.int64], most: int) -> NDArray[np.intp]:
-    """The classes with the most pairs, in their own order."""
-    involved = counts.sum(axis=0) + counts.sum(axis=1)
-    return np.sort(np.argsort(-involved, kind="stable")[:most])
-
-
 def _draw_matrix(figure: Figure, axes: Axes, counts: NDArray[np.int64]) -> None:
     largest = int(counts.max())
     scale: Normalize = Normalize(0, largest)
@@ -134,10 +125,7 @@ def _draw_matrix(figure: Figure, axes: Axes, counts: NDArray[np.int64]) -> None:
     axes.grid(which="minor", color=FAINT, linewidth=0.5 if len(counts) <= 30 else 0.3)
     axes.tick_params(which="both", length=0)
     if len(counts) <= NUMBERED:
-        for y, x in np.argwhere(counts):
-            count = int(counts[y, x])
-            colour = "white" if count > 0.6 * largest else INK
-            axes.text(x, y, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
+        write_counts(axes, counts, is_dark=counts > 0.6 * largest)
     else:
         bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=30, pad=0.01)
         round_numbers = [digit * 10**power for power in range(9) for digit in (1, 2, 5)]

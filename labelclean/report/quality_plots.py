@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import NullFormatter, PercentFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
 from labelclean.errors import ReportError, printable
 from labelclean.report import files, metrics
+from labelclean.report.figures import (
+    MUTED,
+    RIGHT,
+    WRONG,
+    encode_png,
+    new_figure,
+    paper_style,
+)
 from labelclean.report.judged import JudgedRows
 from labelclean.report.metrics import Flags, Floats
 from labelclean.report.quality import Estimate, Quality
 
-RIGHT, WRONG = "#2f6fb3", "#e07b26"  # blue and orange, as the histograms of the paper
-QUIET = "#777777"
 PRECISION_RECALL, HISTOGRAMS, RELIABILITY = NAMES = (
     "precision_recall.png",
     "score_histograms.png",
@@ -31,20 +34,6 @@ PRECISION_RECALL, HISTOGRAMS, RELIABILITY = NAMES = (
 )
 Draw = Callable[[Figure, Floats, Flags, Quality], None]  # values, is_noisy
 BINS = 50  # of the histograms
-STYLE: dict[Any, Any] = {  # matplotlib types its keys as a list of literals
-    "font.size": 10,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "agg.path.chunksize": 10_000,  # a curve of millions of points is drawn in pieces
-}
 
 
 def quality_plots(rows: JudgedRows, quality: Quality) -> dict[str, bytes]:
@@ -56,7 +45,7 @@ def quality_plots(rows: JudgedRows, quality: Quality) -> dict[str, bytes]:
     drawn: dict[str, bytes] = {}
     if not len(rows):
         return drawn
-    with mpl.rc_context(STYLE):
+    with paper_style():
         if score is not None and is_noisy.any() and not is_noisy.all():
             drawn[PRECISION_RECALL] = _png(_draw_precision_recall, score, is_noisy, quality)
         if score is not None:
@@ -108,13 +97,11 @@ def write_plots(folder: Path, drawn: dict[str, bytes]) -> None:
 
 
 def _png(draw: Draw, values: Floats, is_noisy: Flags, quality: Quality) -> bytes:
-    # No pyplot: it keeps figures and picks a window system.
-    figure = Figure(figsize=(6.4, 5.2), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(6.4, 5.2)
     draw(figure, values, is_noisy, quality)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", metadata={"Software": None})
-    return out.getvalue()
+    for axes in figure.axes:
+        axes.grid()
+    return encode_png(figure)
 
 
 def _draw_precision_recall(
@@ -130,7 +117,7 @@ def _draw_precision_recall(
         axes.plot(recall, precision, color=colour, drawstyle="steps-post", lw=2, label=label)
         base = float(positive.mean())
         axes.axhline(base, color=colour, lw=1, ls=(0, (4, 3)), alpha=0.7)
-    axes.plot([], [], color=QUIET, lw=1, ls=(0, (4, 3)), label="share of them: what chance gives")
+    axes.plot([], [], color=MUTED, lw=1, ls=(0, (4, 3)), label="share of them: what chance gives")
     if quality.precision.value == quality.precision.value:
         axes.plot(
             quality.recall.value, quality.precision.value, "o", ms=9, mfc="white", mec=WRONG, mew=2,
@@ -149,7 +136,7 @@ def _draw_reliability(
     filled = bins.rows > 0
     counts, said, found = bins.rows[filled], bins.probability[filled], bins.noisy[filled]
     low, high = _wilson(found, counts)
-    upper.plot([0, 1], [0, 1], color=QUIET, lw=1, ls=(0, (4, 3)), label="perfectly calibrated")
+    upper.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)), label="perfectly calibrated")
     upper.errorbar(
         said, found, yerr=np.maximum([found - low, high - found], 0), fmt="o-", color=WRONG, lw=1.5,
         ms=5, ecolor=WRONG, elinewidth=1, capsize=2, label="labels, with 95 % interval",
@@ -161,9 +148,9 @@ def _draw_reliability(
         f"Brier score {quality.brier.value:.3f}"
     )
     edges = np.linspace(0, 1, metrics.NUM_BINS + 1)
-    lower.bar(edges[:-1], bins.rows, np.diff(edges), align="edge", color="#b8b8b8", ec="white")
+    lower.bar(edges[:-1], bins.rows, np.diff(edges), align="edge", color=MUTED, ec="white")
     lower.set(xlabel="issue probability", ylabel="labels", yscale="log", ylim=(0.7, None))
-    lower.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    _count_along(lower.yaxis)
     lower.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     upper.legend(loc="upper left")
 
@@ -182,12 +169,19 @@ def _draw_score_histograms(
             label = f"{words} ({len(values):,})"
             axes.hist(values, edges, color=colour, alpha=0.55, label=label, histtype="stepfilled")
             axes.hist(values, edges, color=colour, lw=1.2, histtype="step")
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     upper.set(ylabel="labels", xlim=(low, high))
     lower.set(xlabel="label score: low is suspicious", ylabel="labels, logarithmic", yscale="log")
+    for axes in (upper, lower):
+        _count_along(axes.yaxis)
     lower.set_ylim(bottom=0.7)
     upper.set_title(f"Scores of {quality.rows:,} labels, {quality.wrong_labels:,} of them wrong")
     upper.legend(loc="best")
+
+
+def _count_along(axis: Axis) -> None:
+    """Plain numbers, also where the scale, which is set before, is logarithmic."""
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _with_interval(estimate: Estimate) -> str:

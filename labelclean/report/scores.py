@@ -92,60 +92,38 @@ def decide(
     generator = np.random.Generator(np.random.PCG64(seed))
     sample = _draw(judged, max(FIT_ROWS, 100 * num_classes), generator)
     candidates, others = _candidates(labels, outputs, sample, num_classes)
-    gain = noise_model.training_gain(candidates, num_classes, others=others)
-    full = noise_model.fit(candidates, num_classes, gain)
-    share = noise_model.UNSEEN_GAIN * noise_model.share_of_gain(full, candidates)
-    model = replace(full, gain=gain * share)
-    for _ in range(2):  # from the fit with all of the gain: a search from nothing may go astray
-        model = noise_model.refine(model, candidates)
-
-    ranks = model.sharpness * _evidence(outputs, judged, model.gain)
-    weight = noise_model.concentration(model.transition)
-    wrong = np.empty(len(judged))
-    best, second = np.empty((2, len(judged)), dtype=np.int64)
-    best_share, counts = np.empty(len(judged)), np.zeros((num_classes, num_classes))
-    for begin in range(0, len(judged), CHUNK):
-        part = slice(begin, begin + CHUNK)
-        some, _ = _candidates(labels, outputs, judged[part], num_classes, with_others=False)
-        found = noise_model.posterior(model, some)
-        wrong[part] = 1 - found.candidates[:, 0]
-        # In full the matrix would cost more by its errors than it tells where noise is even.
-        ranks[part] -= weight * noise_model.against(found)
-        counts += noise_model.count_transitions(
-            some, found.candidates, found.rest, model.transition
-        )
-        best[part], best_share[part], second[part] = _alternatives(some, found.candidates)
-    probability = _tempered(_along(ranks, wrong))
+    model, full = _fitted(candidates, others, num_classes)
+    found = _posteriors(labels, outputs, judged, model)
+    probability = _tempered(_along(found.ranks, found.wrong))
     if first is not None:
         everywhere = np.full(len(labels), np.nan)
         everywhere[judged] = probability
         probability = resolve(everywhere, first, labels)[judged]
-    order = np.lexsort((judged, ranks, -probability))
+    order = np.lexsort((judged, found.ranks, -probability))
     place = np.empty(len(judged))
     place[order] = np.arange(1, len(judged) + 1) / len(judged)
-    score = (1 - RANK_SHARE) * (1 - probability) + RANK_SHARE * place
     # the paper's p_y is the mean over epochs, where there is one
     mean_p = np.where(np.isfinite(epoch_p_given[judged]), epoch_p_given[judged], p_given[judged])
     is_issue = _verdict(verdict, order, probability, mean_p)
-    given = labels[judged]
+    given, best = labels[judged], found.best
     noise_rate = float(probability.mean())
 
-    state.label_score[judged] = score
+    state.label_score[judged] = (1 - RANK_SHARE) * (1 - probability) + RANK_SHARE * place
     state.issue_probability[judged] = probability
     state.is_label_issue[judged] = is_issue
     state.suggested[judged] = np.where(is_issue, best, given)
     state.suggested_probability[judged] = np.where(
-        is_issue, probability * best_share, 1 - probability
+        is_issue, probability * found.best_share, 1 - probability
     )
-    stays = is_issue & (1 - probability >= probability * (1 - best_share))
-    state.second[judged] = np.where(is_issue, np.where(stays, given, second), best)
+    stays = is_issue & (1 - probability >= probability * (1 - found.best_share))
+    state.second[judged] = np.where(is_issue, np.where(stays, given, found.second), best)
     return replace(
         state,
         noise_rate=noise_rate,
         noise_rate_interval=_interval(
             noise_rate, model, full, candidates, others, len(judged), generator
         ),
-        transition_matrix=noise_model.shrunk_rows(counts),
+        transition_matrix=noise_model.shrunk_rows(found.counts),
         confusable_pairs=_pairs(given[is_issue], best[is_issue], np.bincount(given)),
     )
 
@@ -197,6 +175,61 @@ def _candidates(
     probs = outputs.other_probs[rows].astype(np.float64)
     scores = noise_model.log_probs(probs, num_classes) - candidates.mean[:, None]
     return candidates, (outputs.other_classes[rows].astype(np.int64), scores)
+
+
+def _fitted(
+    candidates: Candidates, others: tuple[Ints, Floats] | None, num_classes: int
+) -> tuple[NoiseModel, NoiseModel]:
+    """The noise model, and the same with all of the training gain."""
+    gain = noise_model.training_gain(candidates, num_classes, others=others)
+    full = noise_model.fit(candidates, num_classes, gain)
+    share = noise_model.UNSEEN_GAIN * noise_model.share_of_gain(full, candidates)
+    model = replace(full, gain=gain * share)
+    for _ in range(2):  # from the fit with all of the gain: a search from nothing may go astray
+        model = noise_model.refine(model, candidates)
+    return model, full
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Posteriors:
+    """What the model says of the judged rows.
+
+    ranks       (m,)    high is right
+    wrong       (m,)    probability that the given label is wrong, by the row alone
+    best        (m,)    the likeliest other class; best_share: its share of `wrong`
+    second      (m,)    the class after that
+    counts      (c, c)  expected rows by true class and given label
+    """
+
+    ranks: Floats
+    wrong: Floats
+    best: Ints
+    best_share: Floats
+    second: Ints
+    counts: Floats
+
+
+def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: NoiseModel) -> _Posteriors:
+    num_classes = len(model.transition)
+    ranks = model.sharpness * _evidence(outputs, judged, model.gain)
+    weight = noise_model.concentration(model.transition)
+    wrong, best_share = np.empty((2, len(judged)))
+    best, second = np.empty((2, len(judged)), dtype=np.int64)
+    counts = np.zeros((num_classes, num_classes))
+    for begin in range(0, len(judged), CHUNK):
+        part = slice(begin, begin + CHUNK)
+        some, _ = _candidates(labels, outputs, judged[part], num_classes, with_others=False)
+        found = noise_model.posterior(model, some)
+        wrong[part] = 1 - found.candidates[:, 0]
+        # In full the matrix would cost more by its errors than it tells where noise is even.
+        ranks[part] -= weight * noise_model.against(found)
+        counts += noise_model.count_transitions(
+            some, found.candidates, found.rest, model.transition
+        )
+        best[part], best_share[part], second[part] = _alternatives(some, found.candidates)
+    return _Posteriors(
+        ranks=ranks, wrong=wrong, best=best, best_share=best_share, second=second, counts=counts
+    )
 
 
 def _evidence(outputs: Predictions, rows: Ints, gain: float) -> Floats:

@@ -288,18 +288,6 @@ def count_statuses(statuses: Sequence[str]) -> dict[str, int]:
     return dict(Counter(short if s.startswith(DUPLICATE_OF) else s for s in statuses))
 
 
-def find_confusable_pairs(frame: pd.DataFrame) -> tuple[ConfusablePair, ...]:
-    """The pairs (given, suggested) of a report's issues, the most frequent first."""
-    sizes = Counter(frame["given_label"])
-    issues = frame[frame["is_label_issue"]]
-    pairs = Counter(zip(issues["given_label"], issues["suggested_label"], strict=True))
-    return tuple(
-        ConfusablePair(given=given, suggested=suggested, count=k, share=k / sizes[given])
-        for (given, suggested), k in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
-        if given != suggested
-    )
-
-
 def _six_digits(value: float) -> float:
     return float(f"{value:.6g}") + 0.0  # -0.0 becomes 0.0
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labelclean.data.folders import Listing
-from labelclean.data.tables import PARQUET, SUFFIXES
+from labelclean.data.sources import is_metadata
+from labelclean.data.tables import PARQUET
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report.table import Report
 
@@ -141,7 +141,7 @@ def _from_folder(source: str, root: Path, image_col: str | None, label_col: str 
         raise SourceError(f"{printable(root)}: the folder is not there: give it by --images")
     listing = Listing(root)
     listing.walk()
-    tables = tuple(root / path for path in listing.paths if _is_metadata(path))
+    tables = tuple(root / path for path in listing.paths if is_metadata(path))
     return Origin(
         kind=METADATA if tables else CLASS_FOLDERS,
         source=source,
@@ -151,12 +151,6 @@ def _from_folder(source: str, root: Path, image_col: str | None, label_col: str 
         image_col=image_col,
         label_col=label_col,
     )
-
-
-def _is_metadata(path: str) -> bool:
-    """As the reader of folders has it: in the folder itself or one below."""
-    stem, dot, suffix = posixpath.basename(path).partition(".")
-    return stem == "metadata" and dot + suffix in SUFFIXES and path.count("/") <= 1
 
 
 def _shards(path: Path) -> tuple[Path, ...]:

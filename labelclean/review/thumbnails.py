@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from labelclean.data.images import DECODER_ERRORS, UnreadableImage, quiet, to_8_bit_range
+from labelclean.data.images import (
+    DECODER_ERRORS,
+    UnreadableImage,
+    open_image,
+    quiet,
+    reason_of,
+    to_8_bit,
+)
 from labelclean.data.samples import ImageSource
 
 SMALL = 224  # px, the longer side in the grid: sharp on screens of two dots a px
@@ -56,7 +63,7 @@ class Thumbnails:
         try:
             encoded = self._images.read(row)
         except OSError as error:
-            raise UnreadableImage(error.strerror or str(error)) from error
+            raise UnreadableImage(reason_of(error)) from error
         picture = make_picture(encoded, side)
         with self._lock:
             if key not in self._kept:
@@ -73,40 +80,15 @@ def make_picture(encoded: bytes | NDArray[np.uint8], side: int) -> Picture:
     Raises UnreadableImage.
     """
     try:
-        with quiet(), _opened(encoded) as image:
+        with quiet(), open_image(encoded) as image:
             image.draft(None, (side, side))  # JPEG: decodes at a fraction of the size
             image.load()
             upright = ImageOps.exif_transpose(image)
-            shown = _on_white(upright)
+            shown = to_8_bit(upright)
             shown.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
             return _encode(shown)
     except DECODER_ERRORS as error:
-        raise UnreadableImage(" ".join(str(error).split()) or type(error).__name__) from error
-
-
-def _opened(encoded: bytes | NDArray[np.uint8]) -> Image.Image:
-    if isinstance(encoded, np.ndarray):
-        return Image.fromarray(np.ascontiguousarray(encoded))
-    if not encoded:
-        raise UnreadableImage("the file is empty")
-    image = Image.open(io.BytesIO(encoded))
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        raise UnreadableImage(f"too large: {image.width} x {image.height} px, limit {limit} px")
-    return image
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """In mode L or RGB."""
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(to_8_bit_range(np.asarray(image)))
-    if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, "white")
-        opaque.alpha_composite(
-            (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        )
-        return opaque.convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        raise UnreadableImage(reason_of(error)) from error
 
 
 def _encode(image: Image.Image) -> Picture:

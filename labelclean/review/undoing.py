@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelclean.data.disk import move_all
 from labelclean.data.rows import counted
 from labelclean.errors import ReportError, printable
 from labelclean.review.writing import (
@@ -16,7 +17,6 @@ from labelclean.review.writing import (
     Advance,
     before_path,
     log_path,
-    move_all,
     remove,
     state_of,
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelclean.data.disk import move_all, write_durably
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.report.files import encode_json
 
@@ -118,7 +119,7 @@ def write_result(
                 "out": os.path.lexists(out),
                 "log": os.path.lexists(log),
             }
-            _write_durably(staged_log, _log_bytes({**facts, "before": before}, written))
+            write_durably(staged_log, _log_bytes({**facts, "before": before}, written))
             moves = [(path, before_path(path, number)) for path in (out, log)]
             moves = [(old, new) for old, new in moves if os.path.lexists(old)]
             move_all([*moves, (staged_log, log), (staged, out)])
@@ -132,7 +133,7 @@ def write_result(
 
 
 def write_bytes(target: Path, data: bytes) -> Written:
-    _write_durably(target, data)
+    write_durably(target, data)
     return Written(path="", state=_sha(data))
 
 
@@ -226,13 +227,6 @@ def _free_number(out: Path, log: Path) -> int:
     return number
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _log_bytes(facts: Mapping[str, Any], written: Sequence[Written]) -> bytes:
     """One line for each fact and each file."""
     lines = [f'  "{name}": '.encode() + encode_json(value) for name, value in facts.items()]
@@ -243,17 +237,3 @@ def _log_bytes(facts: Mapping[str, Any], written: Sequence[Written]) -> bytes:
 def _entries(written: Sequence[Written]) -> Iterator[bytes]:
     for each in written:
         yield b"    " + encode_json([each.path, each.state])
-
-
-def move_all(moves: Sequence[tuple[Path, Path]]) -> None:
-    """All of them or, after a failure, none."""
-    done: list[tuple[Path, Path]] = []
-    try:
-        for old, new in moves:
-            os.rename(old, new)
-            done.append((old, new))
-    except BaseException:  # Ctrl-C too
-        for old, new in reversed(done):
-            with contextlib.suppress(OSError):
-                os.rename(new, old)
-        raise

@@ -53,5 +53,10 @@ def flag(
             advance(done, total, f"{done:,} of {total:,} images")
 
         hashes = perceptual_hashes(samples.pixels.rows, samples.rows, config.runtime.workers, count)
-        near[samples.rows] = samples.rows[near_groups(hashes, learned.embeddings[samples.rows])]
+        groups = near_groups(
+            hashes,
+            learned.embeddings[samples.rows],
+            lambda places: samples.pixels.rows(samples.rows[places]),
+        )
+        near[samples.rows] = samples.rows[groups]
     return Flags(no_class=outside, near=near)

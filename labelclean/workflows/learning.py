@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -84,7 +85,7 @@ def learn(
         with reporter.stage("features") as advance:
             on_rows = _counter(advance, len(samples.rows))
             source = features.extract(model, batches, samples.rows, dtype, on_rows)
-        learner, dtype = model.head, torch.float32
+        learner, dtype = copy.deepcopy(model.head), torch.float32
     identity = _identity(samples, labels, config, dtype)
     run, good, config = _start(learner, source, samples, config, dtype, identity, reporter)
     with reporter.stage("training") as advance:
@@ -99,8 +100,8 @@ def learn(
     weights = in_run_dir(config, WEIGHTS)
     if weights:
         whole = run.trained
-        if isinstance(model, models.Classifier) and config.train.freeze_backbone:
-            model.head.load_state_dict(run.trained.state_dict())
+        if isinstance(model, models.Classifier) and isinstance(source, features.FeatureBatches):
+            model.head.load_state_dict(source.fitted_to_backbone(run.trained.state_dict()))
             whole = model
         models.save(whole, weights, _description(samples, batches, config))
     with reporter.stage("predicting") as advance:

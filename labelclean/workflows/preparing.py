@@ -41,15 +41,7 @@ def prepare(
     Raises SourceError if no image can be read, or fewer than two classes have one.
     """
     spec = images.choose_spec(table, image_size=where.image_size, device_is_cpu=device_is_cpu)
-    with reporter.stage("decoding") as advance:
-        pixels = cache.load(
-            table,
-            spec,
-            cache_dir=where.cache_dir,
-            limit_bytes=int(where.cache_limit * GIB),
-            workers=where.workers,
-            on_progress=lambda done, total: advance(done, total, f"{done:,} of {total:,} images"),
-        )
+    pixels = decode(table, spec, where, reporter, stage="decoding")
     if isinstance(pixels, cache.Streamed):
         reporter.note(f"images are decoded anew in each epoch: {pixels.why}")
     has_image = ~np.isin(pixels.status.astype(str), (MISSING, UNREADABLE))
@@ -88,4 +80,19 @@ def _check_trainable(
         raise SourceError(
             f"{where}: {only} is left to train on after {int((~has_image).sum()):,} unreadable or "
             "missing images; two classes are needed"
+        )
+
+
+def decode(
+    table: SampleTable, spec: images.ImageSpec, where: RuntimeConfig, reporter: Reporter, stage: str
+) -> cache.Pixels | cache.Streamed:
+    """The table's images by way of the cache, with progress under the name of the stage."""
+    with reporter.stage(stage) as advance:
+        return cache.load(
+            table,
+            spec,
+            cache_dir=where.cache_dir,
+            limit_bytes=int(where.cache_limit * GIB),
+            workers=where.workers,
+            on_progress=lambda done, total: advance(done, total, f"{done:,} of {total:,} images"),
         )

@@ -19,7 +19,7 @@ from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.learning.applying import logits_of_rows
 from labelclean.progress import Reporter
-from labelclean.workflows.preparing import GIB
+from labelclean.workflows.preparing import decode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +75,7 @@ def read_test(
             f"--test {shown}: the model does not know the class '{printable(unknown[0])}'{more}; "
             "it has " + ", ".join(printable(name) for name in class_names[:10])
         )
-    with reporter.stage("decoding test images") as advance:
-        pixels = cache.load(
-            table,
-            spec,
-            cache_dir=where.cache_dir,
-            limit_bytes=int(where.cache_limit * GIB),
-            workers=where.workers,
-            on_progress=lambda done, total: advance(done, total, f"{done:,} of {total:,} images"),
-        )
+    pixels = decode(table, spec, where, reporter, stage="decoding test images")
     has_image = ~np.isin(pixels.status.astype(str), (MISSING, UNREADABLE))
     rows = np.flatnonzero(has_image & (table.labels != NO_LABEL))
     if not len(rows):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from labelclean.data.disk import write_durably
 from labelclean.errors import RunError, printable
 from labelclean.learning import model_folder
 
@@ -50,10 +51,7 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], force: bool) -> No
     try:
         beside.mkdir()
         for name, data in contents.items():
-            with open(beside / name, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            write_durably(beside / name, data)
         if os.path.lexists(folder):
             os.replace(folder, old)
         os.replace(beside, folder)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from report_data import meta_of
 from typer.testing import CliRunner
 
 from labelclean.cli import app
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.table import COLUMNS, Report
 from labelclean.review.decisions import Decision, DecisionStore, decisions_path, digest_of
 
 NAMES = ("red", "green", "blue")
@@ -46,15 +47,9 @@ def report(colour_folder: Path) -> Path:
         "margin": [0.0] * 60,
         "status": ["ok"] * 60,
     }
-    meta = ReportMeta(
+    meta = meta_of(
         class_names=NAMES,
-        image_root_given="images",
         image_root=str(colour_folder / "images"),
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
         noise_rate=sum(probability) / 60,
         noise_rate_interval=(0.05, 0.1),
     )

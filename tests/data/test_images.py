@@ -20,6 +20,7 @@ from labelclean.data.images import (
     content_digest,
     decode,
     quiet,
+    to_8_bit,
     to_8_bit_range,
 )
 from labelclean.data.samples import MISSING, OK, SampleTable
@@ -169,9 +170,7 @@ def test_a_transparent_colour_is_white(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["La", "RGBa", "PA", "HSV"])
 def test_modes_that_no_file_has_are_converted(mode: str) -> None:
-    from labelclean.data.images import _to_8_bit
-
-    assert _to_8_bit(in_mode(noise(5, 4), mode)).mode in ("L", "RGB")
+    assert to_8_bit(in_mode(noise(5, 4), mode)).mode in ("L", "RGB")
 
 
 def test_a_cmyk_jpeg_keeps_its_colours() -> None:

@@ -45,3 +45,13 @@ def test_its_convolutions_begin_as_the_identity():
 def test_it_takes_every_usual_size(size: int):
     net = SmallNet(size).eval()
     assert net(torch.zeros(2, 3, size, size)).shape == (2, 128)
+
+
+def test_grey_images_leave_no_filter_without_a_response():
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.randn(40, 1, 8, 8, generator=generator).expand(-1, 3, -1, -1)
+    images = F.interpolate(grey, size=32, mode="bilinear")
+    net = SmallNet(32)
+    net.whiten(images)
+    responses = net.whitening(images).transpose(0, 1).flatten(1)
+    assert (responses.var(dim=1) > 0.5).all()

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from report_data import meta_of
 
 from labelclean.errors import LabelcleanError, ReportError
 from labelclean.report.foreign import read_any, true_labels
-from labelclean.report.table import COLUMNS, Report, ReportMeta, meta_path
+from labelclean.report.table import COLUMNS, Report, meta_path
 
 CLEANLAB = {
     "is_label_issue": [False, True, False],
@@ -46,15 +47,9 @@ def own_report(names=("a.png", "=b.png")) -> Report:
         "margin": [0.5, 0.5],
         "status": ["ok", "ok"],
     }
-    meta = ReportMeta(
+    meta = meta_of(
         class_names=("dog", "cat"),
-        image_root_given=".",
         image_root=None,
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
         noise_rate=0.25,
         noise_rate_interval=(0.2, 0.3),
         transition_matrix=((0.9, 0.1), (0.2, 0.8)),

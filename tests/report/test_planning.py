@@ -7,27 +7,17 @@ import math
 
 import numpy as np
 import pytest
+from report_data import meta_of
 
 from labelclean.report.planning import make_plan, plan_text, shifted
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.table import COLUMNS, Report
 
 
 def report_of(probabilities, interval=(0.0, 1.0), names=()):
     """Images 0, 1, ... or of these names with these issue probabilities; None: not judged."""
     values = [math.nan if p is None else p for p in probabilities]
     known = [p for p in probabilities if p is not None]
-    meta = ReportMeta(
-        class_names=("cat", "dog"),
-        image_root_given="images",
-        image_root="/data/images",
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
-        noise_rate=sum(known) / max(len(known), 1),
-        noise_rate_interval=interval,
-    )
+    meta = meta_of(noise_rate=sum(known) / max(len(known), 1), noise_rate_interval=interval)
     count = len(values)
     cells = {
         "image": [names[k] if k < len(names) else str(k) for k in range(count)],

@@ -9,11 +9,12 @@ from collections import Counter
 import numpy as np
 import pytest
 from PIL import Image
+from report_data import meta_of
 from rich.cells import cell_len
 
 from labelclean.report import plots
 from labelclean.report.figures import encode_png, lacks_fonts, paper_style, shortened, written
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.table import COLUMNS, Report
 
 HOSTILE = (
     "猫の名前がとても長い場合" * 3,
@@ -35,19 +36,7 @@ def report_of(count=60, names=("cat", "cow", "dog"), training=(), issue_share=0.
     is_issue = np.arange(count) < issue_share * count
     suggested = np.where(is_issue, (given + 1 + rng.integers(0, 2, count)) % len(names), given)
     probability = np.where(is_issue, 0.9, 0.05) + rng.random(count) / 100
-    meta = ReportMeta(
-        class_names=names,
-        image_root_given="images",
-        image_root="/data/images",
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
-        noise_rate=0.2,
-        noise_rate_interval=(0.1, 0.3),
-        training=training,
-    )
+    meta = meta_of(class_names=names, training=training)
     cells = {
         "image": [f"{k}.png" for k in range(count)],
         "given_label": [names[k] for k in given],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +96,18 @@ def test_confused_pairs_come_out_in_the_matrix_and_by_name():
     found = {(pair.given, pair.suggested) for pair in decision.confusable_pairs[:5]}
     assert found == {(1, 9), (0, 2), (7, 4), (5, 3), (3, 5)}
     np.testing.assert_allclose(decision.transition_matrix.sum(axis=1), 1)
+
+
+def test_the_pairs_are_counted_among_the_issues_with_their_share_of_the_given_label():
+    _, given, outputs = simulated(2000, symmetric(3, 0.4))
+    decision = decide(given, outputs, 3)
+    issues = decision.is_label_issue
+    counted = Counter(zip(given[issues].tolist(), decision.suggested[issues].tolist(), strict=True))
+    assert {(p.given, p.suggested): p.count for p in decision.confusable_pairs} == counted
+    counts = [pair.count for pair in decision.confusable_pairs]
+    assert len(counts) == 6 and counts == sorted(counts, reverse=True)
+    for pair in decision.confusable_pairs:
+        assert pair.share == pytest.approx(pair.count / (given == pair.given).sum())
 
 
 def test_knowing_the_pairs_ranks_better_than_the_margin_alone():

@@ -8,12 +8,13 @@ import math
 
 import numpy as np
 import pytest
+import report_data
 from rich.console import Console
 
 from labelclean.errors import ConfigError
 from labelclean.report.listing import rows_json, rows_table
 from labelclean.report.selection import Selection, select
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.table import COLUMNS
 
 NAN = math.nan
 ROWS = [
@@ -28,20 +29,7 @@ ROWS = [
 
 
 def report_of(rows, class_names=("cat", "cow", "dog")):
-    meta = ReportMeta(
-        class_names=class_names,
-        image_root_given="images",
-        image_root="/data/images",
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
-        noise_rate=0.2,
-        noise_rate_interval=(0.1, 0.3),
-    )
-    columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=False))
-    return Report.from_columns(columns, meta)
+    return report_data.report_of(rows, class_names=class_names)
 
 
 def chosen(**wishes):

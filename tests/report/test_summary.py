@@ -5,29 +5,18 @@ from __future__ import annotations
 import io
 import json
 
+import report_data
 from rich.console import Console
 
 from labelclean.report.summary import most_suspicious, render, summary_json, summary_text
-from labelclean.report.table import COLUMNS, ConfusablePair, Report, ReportMeta
+from labelclean.report.table import ConfusablePair
+
+PAIR = ConfusablePair(given="cat", suggested="dog", count=1, share=1 / 3)
+MADE = {"seed": 7, "seconds": {"train": 1.23456789}, "noise_rate_interval": (0.15, 0.25)}
 
 
 def report_of(rows, **changes):
-    meta = {
-        "class_names": ("cat", "dog"),
-        "image_root_given": "images",
-        "image_root": "/data/images",
-        "config": {},
-        "seed": 7,
-        "versions": {},
-        "device": "cpu",
-        "seconds": {"train": 1.23456789},
-        "noise_rate": 0.2,
-        "noise_rate_interval": (0.15, 0.25),
-        "confusable_pairs": (ConfusablePair(given="cat", suggested="dog", count=1, share=1 / 3),),
-    }
-    filled = [name for name in COLUMNS if name != "near_duplicate_of"]
-    columns = {name: [row[k] for row in rows] for k, name in enumerate(filled)}
-    return Report.from_columns(columns, ReportMeta(**(meta | changes)))
+    return report_data.report_of(rows, **(MADE | {"confusable_pairs": (PAIR,)} | changes))
 
 
 def row(image, given, suggested, score, issue=True, status="ok"):

@@ -8,12 +8,12 @@ import json
 import math
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import report_data
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -23,9 +23,7 @@ from labelclean.report.table import (
     COLUMNS,
     ConfusablePair,
     Report,
-    ReportMeta,
     check_can_write,
-    find_confusable_pairs,
 )
 
 FILLED = [name for name in COLUMNS if name != "near_duplicate_of"]
@@ -50,22 +48,16 @@ rows = st.lists(
 
 
 def report_of(rows=ROWS, **changes):
-    meta = ReportMeta(
-        class_names=("cat", "dog"),
-        image_root_given="images",
-        image_root="/data/images",
-        config={"epochs": 3, "threshold": None, "folder": Path("x"), "lr": (0.1, math.inf)},
-        seed=7,
-        versions={"labelclean": "0.1"},
-        device="cpu",
-        seconds={"train": 1.23456789},
-        noise_rate=0.2,
-        noise_rate_interval=(0.15, 0.25),
-        transition_matrix=((0.9, 0.1), (0.2, 0.8)),
-        confusable_pairs=(ConfusablePair(given="cat", suggested="dog", count=1, share=1 / 3),),
-    )
-    columns = {name: [row[k] for row in rows] for k, name in enumerate(FILLED)}
-    return Report.from_columns(columns, replace(meta, **changes))
+    made = {
+        "config": {"epochs": 3, "threshold": None, "folder": Path("x"), "lr": (0.1, math.inf)},
+        "seed": 7,
+        "versions": {"labelclean": "0.1"},
+        "seconds": {"train": 1.23456789},
+        "noise_rate_interval": (0.15, 0.25),
+        "transition_matrix": ((0.9, 0.1), (0.2, 0.8)),
+        "confusable_pairs": (ConfusablePair(given="cat", suggested="dog", count=1, share=1 / 3),),
+    }
+    return report_data.report_of(rows, **(made | changes))
 
 
 def same(one: Report, other: Report) -> bool:
@@ -452,14 +444,3 @@ def test_a_frame_that_is_no_report_is_a_value_error(column, cells):
         Report(frame=frame, meta=report_of().meta)
     with pytest.raises(ValueError, match="columns"):
         Report(frame=frame[list(COLUMNS)[::-1]], meta=report_of().meta)
-
-
-def test_confusable_pairs_are_counted_among_the_issues():
-    issue = [("x", *pair, True, *[0.1] * 3, "", 0.1, "ok", "") for pair in ["ab", "ab", "ba", "ac"]]
-    right = [("x", "a", "a", False, *[0.9] * 3, "", 0.9, "ok", "")]
-    pairs = find_confusable_pairs(report_of(issue + right).frame)
-    assert [(p.given, p.suggested, p.count, p.share) for p in pairs] == [
-        ("a", "b", 2, 0.5),
-        ("a", "c", 1, 0.25),
-        ("b", "a", 1, 1.0),
-    ]

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for review_data: pytest imports no siblings
+sys.path.insert(0, str(Path(__file__).parent))  # for its modules: pytest imports no siblings
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from chromium import chromium
 
 
-@pytest.fixture(scope="session")
+# Not of the session: two of Playwright's loops cannot run at once, and other tests start their own.
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium: the system's, or the one that Playwright fetched."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is missing: pip install playwright"
-    )
-    with playwright.sync_playwright() as driver:
-        found = next(filter(None, map(shutil.which, NAMES)), driver.chromium.executable_path)
-        if not Path(found).exists():
-            pytest.skip("no chromium: apt-get install chromium, or playwright install chromium")
-        started = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

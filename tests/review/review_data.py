@@ -14,10 +14,11 @@ from typing import Any
 
 import httpx
 import numpy as np
+import report_data
 from PIL import Image
 from starlette.testclient import TestClient
 
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.table import Report
 from labelclean.review import server
 from labelclean.review.decisions import DecisionStore, decisions_path, digest_of, read_decisions
 from labelclean.review.neighbours import Neighbours
@@ -53,20 +54,17 @@ def row(
 
 
 def report_of(rows: Sequence[Row], root: Path, **changes: object) -> Report:
-    meta = dict(
-        class_names=LABELS,
-        image_root_given=str(root),
-        image_root=str(root),
-        config={"train": {"epochs": 3}, "self_test": 0.0},
-        seed=7,
-        versions={"labelclean": "0.1"},
-        device="cpu",
-        seconds={"training": 1.5},
-        noise_rate=0.2,
-        noise_rate_interval=(0.15, 0.25),
-    )
-    columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=False))
-    return Report.from_columns(columns, ReportMeta(**{**meta, **changes}))
+    made = {
+        "class_names": LABELS,
+        "image_root_given": str(root),
+        "image_root": str(root),
+        "config": {"train": {"epochs": 3}, "self_test": 0.0},
+        "seed": 7,
+        "versions": {"labelclean": "0.1"},
+        "seconds": {"training": 1.5},
+        "noise_rate_interval": (0.15, 0.25),
+    }
+    return report_data.report_of(rows, **{**made, **changes})
 
 
 def write_images(folder: Path, names: Sequence[str]) -> None:

@@ -6,9 +6,10 @@ import math
 import re
 
 import pytest
+from report_data import meta_of
 
 from labelclean.errors import ConfigError, ReportError
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.table import COLUMNS, Report
 from labelclean.review.applied import Applied
 from labelclean.review.applying import Policy, settle
 from labelclean.review.decisions import Decision
@@ -32,18 +33,7 @@ def row(image, given="cat", suggested="dog", probability=0.95, status="ok", flag
 
 
 def report_of(*rows):
-    meta = ReportMeta(
-        class_names=("cat", "dog", "fox"),
-        image_root_given="images",
-        image_root="/images",
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
-        noise_rate=0.2,
-        noise_rate_interval=(0.1, 0.3),
-    )
+    meta = meta_of(class_names=("cat", "dog", "fox"), image_root="/images")
     return Report.from_columns({name: [r[name] for r in rows] for name in COLUMNS}, meta)
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_data import meta_of
 
 from labelclean.errors import ReportError
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.table import COLUMNS, Report
 from labelclean.review.decisions import (
     Decision,
     DecisionStore,
@@ -220,20 +221,7 @@ def test_the_digest_is_of_images_and_given_labels_alone():
         cells |= dict.fromkeys(
             ("issue_probability", "suggested_probability", "margin"), [float("nan")]
         )
-        meta = {name: {} for name in ("config", "versions", "seconds")}
-        return Report.from_columns(
-            cells,
-            ReportMeta(
-                class_names=("cat", "dog"),
-                image_root_given="x",
-                image_root=None,
-                seed=0,
-                device="cpu",
-                noise_rate=0.1,
-                noise_rate_interval=(0, 1),
-                **meta,
-            ),
-        )
+        return Report.from_columns(cells, meta_of(image_root=None))
 
     assert digest_of(report("cat")) == digest_of(report("cat", "cat", 0.9))
     assert digest_of(report("cat")) != digest_of(report("dog"))

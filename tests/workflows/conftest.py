@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from report_data import meta_of
 
-from labelclean.report.table import Report, ReportMeta
+from labelclean.report.table import Report
 
 NAMES = ("blue", "green", "red")
 _CHANNEL = {"red": 0, "green": 1, "blue": 2}
@@ -60,15 +61,9 @@ class Handmade:
             "margin": [0.0 for _ in rows],
             "status": ["ok" for _ in rows],
         }
-        meta = ReportMeta(
+        meta = meta_of(
             class_names=NAMES,
-            image_root_given=str(images),
             image_root=str(images.absolute()),
-            config={},
-            seed=0,
-            versions={},
-            device="cpu",
-            seconds={},
             noise_rate=len(wrong) / len(truth),
             noise_rate_interval=(0.0, 1.0),
         )

@@ -13,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from report_data import meta_of
 from typer.testing import CliRunner
 
 from labelclean.cli import app
 from labelclean.data import sources
-from labelclean.report.table import COLUMNS, HELD_OUT, Report, ReportMeta
+from labelclean.report.table import COLUMNS, HELD_OUT, Report
 from labelclean.review.decisions import Decision, DecisionStore, decisions_path, digest_of
 from labelclean.workflows.filtering import _how
 
@@ -44,17 +45,9 @@ def write_report(folder: Path, source, labels=None, issues=None, **options) -> R
         "status": table.status,
         "flags": np.where(table.held_out, HELD_OUT, "").tolist(),
     }
-    meta = ReportMeta(
+    meta = meta_of(
         class_names=table.class_names,
-        image_root_given=str(source),
         image_root=None if table.root is None else str(table.root),
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
-        noise_rate=0.1,
-        noise_rate_interval=(0.0, 0.2),
         source=_how(str(source), options),
     )
     report = Report.from_columns(columns, meta)

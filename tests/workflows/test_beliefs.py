@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from report_data import meta_of
 
 from labelclean.data.samples import NO_LABEL, OK, UNLABELLED, SampleTable
 from labelclean.errors import ReportError
-from labelclean.report.table import Report, ReportMeta
+from labelclean.report.table import Report
 from labelclean.review.decisions import Decision
 from labelclean.workflows.beliefs import Beliefs, believe, class_probabilities
 
@@ -35,18 +36,7 @@ def _report() -> Report:
         "margin": [0.0] * len(ROWS),
         "status": [OK if row[1] else UNLABELLED for row in ROWS],
     }
-    meta = ReportMeta(
-        class_names=NAMES,
-        image_root_given="images",
-        image_root=None,
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
-        noise_rate=0.3,
-        noise_rate_interval=(0.2, 0.4),
-    )
+    meta = meta_of(class_names=NAMES, image_root=None)
     return Report.from_columns(columns, meta)
 
 

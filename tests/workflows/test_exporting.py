@@ -10,12 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import report_data
 from PIL import Image
 from typer.testing import CliRunner
 
 from labelclean.cli import app
 from labelclean.errors import ConfigError, ReportError
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.table import Report
 from labelclean.review.decisions import read_decisions
 from labelclean.review.exports import cvat
 from labelclean.review.exports.registry import FORMATS
@@ -26,18 +27,11 @@ from labelclean.workflows.importing import import_decisions
 HOSTILE = '=cmd() & "<b>\n\u202e.png'
 
 
-def meta(root: Path | None, **source) -> ReportMeta:
-    return ReportMeta(
+def report_of(rows, root: Path | None, **source) -> Report:
+    return report_data.report_of(
+        rows,
         class_names=("cat", "dog", "a & b"),
-        image_root_given="images",
         image_root=None if root is None else str(root),
-        config={},
-        seed=0,
-        versions={},
-        device="cpu",
-        seconds={},
-        noise_rate=0.1,
-        noise_rate_interval=(0.0, 0.2),
         source={"labels": None, **source},
     )
 
@@ -46,10 +40,6 @@ def row(image, given="cat", suggested="cat", status="ok"):
     is_issue = given != suggested
     wrong = (0.9, 0.2) if is_issue else (0.1, 0.8)
     return (image, given, suggested, is_issue, wrong[1], wrong[0], 0.7, "dog", 0.1, status, "")
-
-
-def report_of(rows, about: ReportMeta) -> Report:
-    return Report.from_columns(dict(zip(COLUMNS, zip(*rows, strict=True), strict=False)), about)
 
 
 @pytest.fixture
@@ -64,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
     (root / "bad.png").write_bytes(b"")
     rows += [row("gone.png", status="missing"), row("bad.png", status="unreadable")]
     rows += [row("lost since.png", "cat", "dog")]
-    report_of(rows, meta(root)).write(tmp_path / "report.csv")
+    report_of(rows, root).write(tmp_path / "report.csv")
     return tmp_path
 
 
@@ -122,7 +112,7 @@ def test_a_name_that_xml_cannot_hold_is_left_out_where_there_is_xml(folder):
     image = "bell\x07.png"
     Image.new("RGB", (4, 4)).save(folder / "images" / image)
     rows = [row("2.jpg"), row(image, "cat", "dog")]
-    report_of(rows, meta(folder / "images")).write(folder / "bell.csv")
+    report_of(rows, folder / "images").write(folder / "bell.csv")
     done = export_report(folder / "bell.csv", to="cvat", out=folder / "cvat")
     assert (done.images, done.left_out) == (1, {"names that the format cannot hold": 1})
     assert export_report(folder / "bell.csv", to="fiftyone", out=folder / "fo").images == 2
@@ -134,8 +124,7 @@ def test_images_within_parquet_are_exported_as_copies_only(folder):
     table = {"image": [data.getvalue()] * 2, "label": ["cat", "dog"]}
     pq.write_table(pa.table(table), folder / "set.parquet")
     rows = [row("set.parquet#0", "cat", "dog"), row("set.parquet#1", "dog", "dog")]
-    about = meta(None, source=str(folder / "set.parquet"))
-    report_of(rows, about).write(folder / "packed.csv")
+    report_of(rows, None, source=str(folder / "set.parquet")).write(folder / "packed.csv")
     with pytest.raises(ConfigError, match="--with-images copies them into the export"):
         export_report(folder / "packed.csv", to="cvat", out=folder / "out")
     assert not (folder / "out").exists()
@@ -208,7 +197,7 @@ def test_an_address_needs_no_images_here(folder):
 
 
 def test_a_report_without_issues_makes_no_empty_export(folder):
-    report_of([row("2.jpg")], meta(folder / "images")).write(folder / "clean.csv")
+    report_of([row("2.jpg")], folder / "images").write(folder / "clean.csv")
     code, out, err = run("export", folder / "clean.csv", "--to", "cvat", "--out", folder / "out",
                          "--issues-only")  # fmt: skip
     assert (code, out) == (2, "")

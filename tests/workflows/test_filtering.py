@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors import safe_open
 
 from labelclean import filter_dataset
 from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig, VerdictConfig
+from labelclean.data.images import ImageSpec
 from labelclean.data.sources import SourceOptions
-from labelclean.learning import trainer
+from labelclean.data.transform import Transform
+from labelclean.learning import models, trainer
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
 
@@ -204,6 +207,27 @@ def test_the_meta_file_says_how_the_report_was_made(colour_folder: Path):
     assert all(60 < level < 130 for level in json.loads(described["mean"]))
     low, high = meta["noise_rate_interval"]
     assert low <= meta["noise_rate"] <= high
+
+
+@pytest.mark.parametrize(("freeze", "averaging"), [(False, 0.15), (True, 0.15), (True, 0.0)])
+def test_the_saved_model_says_of_each_image_what_the_report_does(
+    colour_folder: Path, freeze: bool, averaging: float
+):
+    config = _config(colour_folder, epochs=3, freeze_backbone=freeze, averaging=averaging)
+    report = _filter(colour_folder, config, out=colour_folder / "report.csv")
+    assert report.meta.checkpoint is not None
+    with safe_open(report.meta.checkpoint, framework="pt") as weights:
+        mean, std = (json.loads(weights.metadata()[name]) for name in ("mean", "std"))
+    model = models.build("smallnet", 3, 16, report.meta.checkpoint).eval()
+    prepared = Transform(spec=ImageSpec(size=16, resize=16), mean=tuple(mean), std=tuple(std))
+    margins = []
+    for name, given in report.frame[["image", "given_label"]].itertuples(index=False):
+        image = prepared(Image.open(colour_folder / "images" / name))[None]
+        with torch.no_grad():
+            logits = ((model(image) + model(image.flip(3))) / 2)[0].tolist()
+        own = logits.pop(report.meta.class_names.index(given))
+        margins.append(own - max(logits))
+    np.testing.assert_allclose(margins, report.frame["margin"], rtol=1e-3, atol=1e-3)
 
 
 def test_a_streamed_run_gives_the_same_report_as_a_cached_one(colour_folder: Path):
