@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
+import httpx2 as httpx
 import pytest
 from review_data import decided, open_grid, served, simple_review, wait_for_stamps
 

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 from review_data import HOST, PORT, TOKEN, open_review, served, simple_review
 
