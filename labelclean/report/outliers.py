@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 KNOWN = 20_000  # rows judged right that stand for what the network knows
 LEAST_KNOWN = 500  # of fewer rows the spread is not known well enough
 DIRECTIONS = 2  # a class: principal directions of the embeddings that are taken as known
-FARTHER = 2.0  # times the way from the median to the 90th percentile of the known rows
+FARTHER = 2.5  # times the way from the median to the 90th percentile of the known rows
 CHUNK = 100_000
 
 
