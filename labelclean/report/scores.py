@@ -24,7 +24,7 @@ RANK_SHARE = 1e-3  # of label_score: keeps rows of equal probability in order
 MODEL_ERROR = 0.03  # of the noise rate, beside what resampling and other estimators differ by
 PAIRS = 10
 # The noise model has one sharpness for all rows, but rows differ, so it is too sure of both ends:
-# by so much on the first seed of the CIFAR-10 runs of examples/benchmark (1.2 to 1.6 does for all).
+# by so much on the runs of examples/benchmark, all of which were looked at (1.3 to 1.5 does).
 TEMPERATURE = 1.4
 
 Flags = NDArray[np.bool_]
