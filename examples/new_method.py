@@ -18,7 +18,7 @@ def sce(batch: Outputs, moment: Moment) -> StepResult:
     alpha, beta = (0.1, 1.0) if batch.logits.shape[1] <= 10 else (6.0, 0.1)
     per_image = alpha * cross_entropy(batch.logits, batch.labels)
     per_image = per_image + beta * reverse_cross_entropy(batch.logits, batch.labels)
-    return StepResult((moment.class_weights[batch.labels] * per_image).mean())
+    return StepResult(moment.weighted(per_image, batch.labels).mean())
 
 
 METHODS["sce"] = Method(step=sce)

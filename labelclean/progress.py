@@ -18,6 +18,18 @@ LINE_EVERY = 10.0  # s between two plain lines
 Advance = Callable[[float, float, str], None]  # done, total, what the line adds
 
 
+def image_counter(advance: Advance, total: int) -> Callable[[int], None]:
+    """Turns images that were done just now into images done so far."""
+    done = 0
+
+    def count(images: int) -> None:
+        nonlocal done
+        done += images
+        advance(done, total, f"{done:,} of {total:,} images")
+
+    return count
+
+
 @dataclass
 class Reporter:
     """Tells stages, notes and seconds per stage; says nothing itself."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import imagehash
@@ -18,7 +20,7 @@ BANDS = 4  # two hashes that differ in fewer bits than this agree in one band of
 CROWDED = 300  # rows with the same band: such a band tells nothing and is left out
 NEAR = 0.95  # cosine of the embeddings of near duplicates
 ALIKE = 0.98  # correlation of their grey values: of shoes in one pose it is up to 0.976
-CHUNK = 2_000  # images hashed at once, by one process
+CHUNK = 500  # images read at once: 75 MB at 224 px
 FEW = 20_000  # images; below it the start of processes costs more than they gain
 
 PixelRowsOf = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
@@ -35,7 +37,7 @@ def perceptual_hashes(
     pixels_of  rows (m,) -> (m, size, size, 3) uint8
     returns    (len(rows),)
     """
-    chunks = [rows[k : k + CHUNK] for k in range(0, len(rows), CHUNK)]
+    chunks = (rows[k : k + CHUNK] for k in range(0, len(rows), CHUNK))
     found = []
     for part in _mapped(map(pixels_of, chunks), workers if len(rows) > FEW else 1):
         found.append(part)
@@ -48,8 +50,16 @@ def _mapped(
 ) -> Iterator[NDArray[np.uint64]]:
     if workers == 1:
         yield from map(_hashes, chunks)
-    else:
-        yield from loky.get_reusable_executor(max_workers=workers).map(_hashes, chunks)
+        return
+    workers = workers or loky.cpu_count()
+    executor = loky.get_reusable_executor(max_workers=workers)
+    waiting: deque[Future[NDArray[np.uint64]]] = deque()
+    for chunk in chunks:  # not executor.map, which reads all pixels before the first result
+        waiting.append(executor.submit(_hashes, chunk))
+        if len(waiting) > workers:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -59,33 +69,29 @@ def _hashes(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 def near_groups(
     hashes: NDArray[np.uint64],
-    embeddings: NDArray[np.float16],
+    embeddings_of: Callable[[NDArray[np.int64]], NDArray[np.float16]],
     pixels_of: PixelRowsOf,
 ) -> NDArray[np.int64]:
     """For each image the first one of its group of near duplicates: itself if it is alone.
 
     Two images are near where hash, embedding and grey values are; groups are what is so linked.
 
-    hashes      (m,)
-    embeddings  (m, d)
-    pixels_of   places (k,) in [0, m) -> (k, size, size, 3) uint8
-    returns     (m,) int64
+    hashes         (m,)
+    embeddings_of  places (k,) in [0, m) -> (k, d); the few that are asked for, not all
+    pixels_of      places (k,) in [0, m) -> (k, size, size, 3) uint8
+    returns        (m,) int64
     """
     one, other = _candidates(hashes)
     near = np.bitwise_count(hashes[one] ^ hashes[other]) <= BITS
     one, other = one[near], other[near]
-    near = np.ones(len(one), dtype=bool)
-    for begin in range(0, len(one), CHUNK):
-        part = slice(begin, begin + CHUNK)
-        near[part] = _cosines(embeddings[one[part]], embeddings[other[part]]) >= NEAR
-    one, other = one[near], other[near]
-    near = np.ones(len(one), dtype=bool)
-    for begin in range(0, len(one), CHUNK):
-        part = slice(begin, begin + CHUNK)
-        pictures = (_centred(pixels_of(rows)) for rows in (one[part], other[part]))
-        near[part] = _cosines(*pictures) >= ALIKE
+    for vectors_of, least in ((embeddings_of, NEAR), (lambda k: _centred(pixels_of(k)), ALIKE)):
+        cosines = np.empty(len(one), dtype=np.float32)
+        for begin in range(0, len(one), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            cosines[part] = _cosines(vectors_of(one[part]), vectors_of(other[part]))
+        one, other = one[cosines >= least], other[cosines >= least]
     count = len(hashes)
-    links = coo_array((np.ones(int(near.sum())), (one[near], other[near])), shape=(count, count))
+    links = coo_array((np.ones(len(one)), (one, other)), shape=(count, count))
     _, group = connected_components(links, directed=False)
     first = np.full(count, count, dtype=np.int64)
     np.minimum.at(first, group, np.arange(count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from labelclean.data.batches import Batch
 from labelclean.learning.losses import draw_complementary
-from labelclean.learning.models import Classifier, SideBySide
+from labelclean.learning.models import Classifier, SideBySide, joined
 from labelclean.predictions import Predictions
 
 TOP = 10  # classes kept per row: memory grows with n, not with n × c
@@ -95,7 +96,8 @@ def _say(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         features = network.backbone(images)
         return features.float(), network.head(features).float()
     if isinstance(network, SideBySide):
-        return network.first.backbone(images).float(), network(images).float()
+        features, logits = _say(network.first, images)
+        return features, joined([logits, *(other(images).float() for other in network.others)])
     return images.float(), network(images).float()  # a head whose images are features already
 
 
@@ -108,11 +110,17 @@ def _embedded(features: Tensor) -> NDArray[np.float16]:
     if wide <= EMBEDDED:
         found = F.pad(features, (0, EMBEDDED - wide))
     else:
-        generator = torch.Generator().manual_seed(0)
-        projection = torch.randn(wide, EMBEDDED, generator=generator) / EMBEDDED**0.5
-        found = features @ projection.to(features.device)
+        found = features @ _projection(wide, features.device)
     out: NDArray[np.float16] = found.half().cpu().numpy()
     return out
+
+
+@lru_cache(maxsize=1)  # every batch asks for the same
+def _projection(wide: int, device: torch.device) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(wide, EMBEDDED, generator=generator)
+    scaled: Tensor = drawn / EMBEDDED**0.5
+    return scaled.to(device)
 
 
 @torch.no_grad()

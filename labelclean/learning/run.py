@@ -113,6 +113,10 @@ class Run:
     def progress(self) -> float:
         return (self.epoch * self.batches.steps_per_epoch + self.step) / self.total_steps
 
+    def mean(self, total: Tensor) -> float:
+        """A sum over the images of this epoch so far, per image; waits for the device."""
+        return float(total) / max(1, self.seen)
+
     def moment(self) -> Moment:
         return Moment(
             progress=self.progress,

@@ -165,15 +165,13 @@ def _stop_if_not_finite(run: Run) -> None:
 
 
 def _progress(run: Run, images_per_second: float) -> Progress:
-    seen = max(run.seen, 1)
-    taken = float(run.taken)
     return Progress(
         epoch=run.epoch + 1,
         epochs=run.epochs,
         share=run.progress,
         images_per_second=images_per_second,
-        disagreement=1 - float(run.agreeing) / seen,
-        taken=taken / seen if taken else None,
+        disagreement=1 - run.mean(run.agreeing),
+        taken=run.mean(run.taken) or None,
     )
 
 
@@ -182,9 +180,9 @@ def _summary(run: Run) -> dict[str, float]:
     return {
         "epoch": run.epoch + 1,
         "lr": run.optimizer.param_groups[0]["lr"],
-        "loss": float(run.loss) / run.seen,
-        "disagreement": 1 - float(run.agreeing) / run.seen,
-        "taken": float(run.taken) / run.seen,
+        "loss": run.mean(run.loss),
+        "disagreement": 1 - run.mean(run.agreeing),
+        "taken": run.mean(run.taken),
     }
 
 

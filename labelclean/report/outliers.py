@@ -31,13 +31,14 @@ def no_class(
     is_right    (n,)    judged, and the given label believed
     """
     found = np.zeros(len(embeddings), dtype=np.bool_)
-    known = np.flatnonzero(is_right & (np.abs(embeddings).max(axis=1) > 0))
-    directions = min(DIRECTIONS * num_classes, embeddings.shape[1] // 2)
-    if len(known) < max(LEAST_KNOWN, 2 * directions):
-        return found
+    known = np.flatnonzero(is_right)
     if len(known) > KNOWN:
         generator = np.random.Generator(np.random.PCG64(seed))
         known = np.sort(generator.choice(known, KNOWN, replace=False))
+    known = known[np.abs(embeddings[known]).max(axis=1) > 0]
+    directions = min(DIRECTIONS * num_classes, embeddings.shape[1] // 2)
+    if len(known) < max(LEAST_KNOWN, 2 * directions):
+        return found
     sure = float(np.median(top_probs[known]))
     surest = embeddings[known[top_probs[known] >= sure]].astype(np.float64)
     pca = PCA(n_components=directions, svd_solver="full").fit(surest)

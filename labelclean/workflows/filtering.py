@@ -84,7 +84,7 @@ def filter_dataset(
         config = _with_noise_rate(samples, planted.labels, config, device, reporter)
     learned = learn(samples, planted.labels, config, device, reporter)
     with reporter.stage("judging"):
-        decision, tested = _judge(samples, planted, learned)
+        decision, tested = _judge_and_test(samples, planted, learned)
     flags = flag(samples, learned, decision, config, reporter)
     report = _report(str(source), options, samples, decision, flags, tested, learned, reporter)
     if out is not None:
@@ -113,19 +113,26 @@ def _with_noise_rate(
         runtime=replace(config.runtime, run_dir=None, resume=False),
     )
     learned = learn(samples, labels, first, device, reporter)
-    rate = scores.decide(
-        labels,
-        learned.predictions,
-        first=samples.first,
-        num_classes=samples.table.num_classes,
-        verdict=first.verdict,
-        seed=first.train.seed,
-    ).noise_rate
+    rate = judge(samples, labels, learned.predictions, learned.config).noise_rate
     reporter.note(f"noise rate: {rate:.1%}")
     return replace(config, train=replace(config.train, noise_rate=rate))
 
 
-def _judge(
+def judge(
+    samples: Samples, labels: NDArray[np.int64], predictions: Predictions, config: FilterConfig
+) -> scores.Decision:
+    """The verdict on every label (n,) by what the network says of it."""
+    return scores.decide(
+        labels,
+        predictions,
+        first=samples.first,
+        num_classes=samples.table.num_classes,
+        verdict=config.verdict,
+        seed=config.train.seed,
+    )
+
+
+def _judge_and_test(
     samples: Samples, planted: selftest.PlantedFlips, learned: Learned
 ) -> tuple[scores.Decision, selftest.SelfTest | None]:
     """The verdict on every given label, and what became of the planted flips.
@@ -133,23 +140,12 @@ def _judge(
     The flipped rows are judged twice: as flipped, together with all others, for the self-test,
     and as given, by what the network says of the label that it was not trained on.
     """
-    table, train = samples.table, learned.config.train
-    verdict, rows = learned.config.verdict, planted.rows
-
-    def decide(labels: NDArray[np.int64], predictions: Predictions) -> scores.Decision:
-        return scores.decide(
-            labels,
-            predictions,
-            first=samples.first,
-            num_classes=table.num_classes,
-            verdict=verdict,
-            seed=train.seed,
-        )
-
-    decision = decide(table.labels, learned.predictions.replaced(rows, learned.as_given))
+    table, rows, config = samples.table, planted.rows, learned.config
+    as_given = learned.predictions.replaced(rows, learned.as_given)
+    decision = judge(samples, table.labels, as_given, config)
     if not len(rows):
         return decision, None
-    flipped = decide(planted.labels, learned.predictions)
+    flipped = judge(samples, planted.labels, learned.predictions, config)
     tested = selftest.measure(
         flipped.is_label_issue[rows],
         flipped.suggested[rows] == table.labels[rows],
@@ -173,8 +169,7 @@ def _report(
     names = np.array([*table.class_names, ""], dtype=object)  # class -1: no name
     # of an image that is of no class nothing is suggested: its given label stays
     suggested = np.where(flags.no_class, table.labels, decision.suggested)
-    words = np.array(["", HELD_OUT], dtype=object)[table.held_out.astype(int)]
-    words += np.where(flags.no_class, f" {NO_CLASS}", "").astype(object)
+    words = ((HELD_OUT, table.held_out.tolist()), (NO_CLASS, flags.no_class.tolist()))
     is_copy = flags.near != np.arange(len(table))
     columns = {
         "image": table.paths,
@@ -187,7 +182,9 @@ def _report(
         "second_label": names[decision.second],
         "margin": learned.predictions.margin,
         "status": table.status,
-        "flags": [word.strip() for word in words],
+        "flags": [
+            " ".join(word for word, is_so in words if is_so[row]) for row in range(len(table))
+        ],
         "near_duplicate_of": np.where(is_copy, np.array(table.paths, dtype=object)[flags.near], ""),
     }
     pairs = tuple(

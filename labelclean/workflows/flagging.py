@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from labelclean.config import FilterConfig
 from labelclean.data.near_duplicates import near_groups, perceptual_hashes
-from labelclean.progress import Reporter
+from labelclean.progress import Reporter, image_counter
 from labelclean.report.outliers import no_class
 from labelclean.report.scores import Decision
 from labelclean.workflows.learning import Learned
@@ -44,19 +44,14 @@ def flag(
     if samples.pixels.pixels is None:
         reporter.note("near duplicates are not looked for: the images are not kept decoded")
         return Flags(no_class=outside, near=near)
-    done, total = 0, len(samples.rows)
+    rows, pixels_of = samples.rows, samples.pixels.rows
     with reporter.stage("near duplicates") as advance:
-
-        def count(rows: int) -> None:
-            nonlocal done
-            done += rows
-            advance(done, total, f"{done:,} of {total:,} images")
-
-        hashes = perceptual_hashes(samples.pixels.rows, samples.rows, config.runtime.workers, count)
+        on_rows = image_counter(advance, len(rows))
+        hashes = perceptual_hashes(pixels_of, rows, config.runtime.workers, on_rows)
         groups = near_groups(
             hashes,
-            learned.embeddings[samples.rows],
-            lambda places: samples.pixels.rows(samples.rows[places]),
+            lambda places: learned.embeddings[rows[places]],
+            lambda places: pixels_of(rows[places]),
         )
-        near[samples.rows] = samples.rows[groups]
+    near[rows] = rows[groups]
     return Flags(no_class=outside, near=near)

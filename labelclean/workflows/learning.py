@@ -24,7 +24,7 @@ from labelclean.learning import features, methods, models, runtime, trainer
 from labelclean.learning.predicting import EMBEDDED, ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
 from labelclean.predictions import Predictions
-from labelclean.progress import Advance, Reporter
+from labelclean.progress import Advance, Reporter, image_counter
 from labelclean.workflows.preparing import Samples
 
 CHECKPOINT = "checkpoint.pt"
@@ -83,7 +83,7 @@ def learn(
         if config.train.weights == "none":
             reporter.note("--freeze-backbone without --weights: the features are random ones")
         with reporter.stage("features") as advance:
-            on_rows = _counter(advance, len(samples.rows))
+            on_rows = image_counter(advance, len(samples.rows))
             source = features.extract(model, batches, samples.rows, dtype, on_rows)
         learner, dtype = copy.deepcopy(model.head), torch.float32
     identity = _identity(samples, labels, config, dtype)
@@ -105,7 +105,7 @@ def learn(
             whole = model
         models.save(whole, weights, _description(samples, batches, config))
     with reporter.stage("predicting") as advance:
-        on_rows = _counter(advance, len(samples.rows))
+        on_rows = image_counter(advance, len(samples.rows))
         flipped = np.flatnonzero(labels != samples.table.labels)
         given = torch.from_numpy(samples.table.labels).to(device)
         with _embeddings(len(labels), in_run_dir(config, EMBEDDINGS)) as embeddings:
@@ -283,18 +283,6 @@ def _description(samples: Samples, batches: Batches, config: FilterConfig) -> di
 def in_run_dir(config: FilterConfig, name: str) -> Path | None:
     folder = config.runtime.run_dir
     return None if folder is None else folder / name
-
-
-def _counter(advance: Advance, total: int) -> Callable[[int], None]:
-    """Turns rows that were done just now into rows done so far."""
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        done += rows
-        advance(done, total, f"{done:,} of {total:,} images")
-
-    return count
 
 
 def _training_progress(advance: Advance, reporter: Reporter) -> trainer.OnProgress:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from labelclean.data import demo
+from labelclean.data import demo, near_duplicates
 from labelclean.data.near_duplicates import near_groups, perceptual_hashes
 
 
@@ -36,7 +36,7 @@ def _embed(pixels: np.ndarray) -> np.ndarray:
 def _groups(pixels: np.ndarray) -> np.ndarray:
     rows = np.arange(len(pixels))
     hashes = perceptual_hashes(lambda part: pixels[part], rows)
-    return near_groups(hashes, _embed(pixels), lambda part: pixels[part])
+    return near_groups(hashes, _embed(pixels).__getitem__, pixels.__getitem__)
 
 
 def _same_pixels(rows: np.ndarray) -> np.ndarray:
@@ -64,8 +64,11 @@ def test_a_changed_copy_is_found_and_other_pictures_are_not(change):
 def test_pictures_that_only_the_hash_takes_for_the_same_are_not_near():
     hashes, embeddings = np.full(2, 7, np.uint64), np.ones((2, 3), np.float16)
     pixels = _photos(2)
-    assert near_groups(hashes, embeddings, lambda part: pixels[part]).tolist() == [0, 1]
-    assert near_groups(hashes, embeddings, lambda part: pixels[part * 0]).tolist() == [0, 0]
+    assert near_groups(hashes, embeddings.__getitem__, pixels.__getitem__).tolist() == [0, 1]
+    assert near_groups(hashes, embeddings.__getitem__, lambda part: pixels[part * 0]).tolist() == [
+        0,
+        0,
+    ]
 
 
 def test_groups_are_those_of_all_pairs_compared_one_by_one():
@@ -84,16 +87,41 @@ def test_groups_are_those_of_all_pairs_compared_one_by_one():
                 near = (int(hashes[a]) ^ int(hashes[b])).bit_count() <= 3
                 if near and 5 not in (a, b):
                     expected[a] = expected[b] = min(expected[a], expected[b])
-    assert near_groups(hashes, embeddings, _same_pixels).tolist() == expected
+    assert near_groups(hashes, embeddings.__getitem__, _same_pixels).tolist() == expected
     assert expected != list(range(40))
 
 
 def test_many_equal_hashes_make_one_group_without_comparing_each_with_each():
     hashes = np.full(5_000, 7, dtype=np.uint64)
-    assert (near_groups(hashes, np.ones((5_000, 2), np.float16), _same_pixels) == 0).all()
+    assert (
+        near_groups(hashes, np.ones((5_000, 2), np.float16).__getitem__, _same_pixels) == 0
+    ).all()
+
+
+def test_hashes_by_several_processes_are_those_of_one_and_few_chunks_are_read_ahead(monkeypatch):
+    pixels = _photos(70)
+    monkeypatch.setattr(near_duplicates, "FEW", 10)
+    monkeypatch.setattr(near_duplicates, "CHUNK", 10)
+    rows, asked, ahead = np.arange(70), 0, []
+
+    def pixels_of(part: np.ndarray) -> np.ndarray:
+        nonlocal asked
+        asked += len(part)
+        return pixels[part]
+
+    done = 0
+
+    def on_rows(count: int) -> None:
+        nonlocal done
+        ahead.append(asked - done)
+        done += count
+
+    found = perceptual_hashes(pixels_of, rows, 2, on_rows)
+    assert found.tolist() == perceptual_hashes(lambda part: pixels[part], rows, 1).tolist()
+    assert max(ahead) <= 30 and done == 70
 
 
 def test_no_images_have_no_groups():
     none = np.empty(0, dtype=np.int64)
     assert len(perceptual_hashes(lambda part: np.empty((0, 8, 8, 3), np.uint8), none)) == 0
-    assert len(near_groups(np.empty(0, np.uint64), np.empty((0, 4), np.float16), _same_pixels)) == 0
+    assert len(near_groups(np.empty(0, np.uint64), np.empty((0, 4)).__getitem__, _same_pixels)) == 0

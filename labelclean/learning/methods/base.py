@@ -50,6 +50,10 @@ class Moment:
     generator: torch.Generator
     memory: Memory
 
+    def weighted(self, per_image: Tensor, labels: Tensor) -> Tensor:
+        """The loss of each image (b,) times the weight of its given label (b,)."""
+        return self.class_weights[labels] * per_image
+
     def is_first_from(self, share: float) -> bool:
         """Whether this is the first step at or after that share of the run."""
         return self.progress - self.step_share < share <= self.progress

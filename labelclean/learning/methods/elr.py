@@ -27,7 +27,7 @@ def elr(batch: Outputs, moment: Moment) -> StepResult:
     moment.memory["targets"][batch.index] = targets
     per_image = losses.cross_entropy(batch.logits, batch.labels)
     per_image = per_image + strength * robust_losses.early_learning(batch.logits, targets)
-    return StepResult((moment.class_weights[batch.labels] * per_image).mean())
+    return StepResult(moment.weighted(per_image, batch.labels).mean())
 
 
 def constants(num_classes: int) -> tuple[float, float]:

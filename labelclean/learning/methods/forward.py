@@ -33,15 +33,15 @@ def forward(batch: Outputs, moment: Moment) -> StepResult:
     here the same network goes on after the start, as every method has the same time.
     """
     start = moment.config.start or HALF
-    weight = moment.class_weights[batch.labels]
     if moment.progress < start:
         _note(batch, moment.memory)
-        return StepResult((weight * losses.cross_entropy(batch.logits, batch.labels)).mean())
-    matrix = moment.memory["transition"]
-    if moment.is_first_from(start):
-        matrix.copy_(estimated(moment.memory["probs"][:-1]))
-    per_image = robust_losses.forward_corrected(batch.logits, batch.labels, matrix)
-    return StepResult((weight * per_image).mean())
+        per_image = losses.cross_entropy(batch.logits, batch.labels)
+    else:
+        matrix = moment.memory["transition"]
+        if moment.is_first_from(start):
+            matrix.copy_(estimated(moment.memory["probs"][:-1]))
+        per_image = robust_losses.forward_corrected(batch.logits, batch.labels, matrix)
+    return StepResult(moment.weighted(per_image, batch.labels).mean())
 
 
 def estimated(probs: Tensor) -> Tensor:

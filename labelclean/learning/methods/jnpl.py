@@ -10,15 +10,14 @@ from labelclean.learning.methods.base import Moment, Outputs, StepResult, risen
 
 def ce(batch: Outputs, moment: Moment) -> StepResult:
     """Plain cross-entropy on the given labels, paper Eq. 1: the baseline."""
-    weight = moment.class_weights[batch.labels]
-    return StepResult((weight * losses.cross_entropy(batch.logits, batch.labels)).mean())
+    per_image = losses.cross_entropy(batch.logits, batch.labels)
+    return StepResult(moment.weighted(per_image, batch.labels).mean())
 
 
 def nl(batch: Outputs, moment: Moment) -> StepResult:
     """Negative learning, paper Eq. 2, the first stage of NLNL."""
-    weight = moment.class_weights[batch.labels]
     per_image = negative(batch.logits, batch.labels, moment, is_plus=False)
-    return StepResult(moment.config.nl_scale * (weight * per_image).mean())
+    return StepResult(moment.config.nl_scale * moment.weighted(per_image, batch.labels).mean())
 
 
 def nl_plus(batch: Outputs, moment: Moment) -> StepResult:
@@ -44,15 +43,15 @@ def jnpl(batch: Outputs, moment: Moment) -> StepResult:
 
 
 def _start_then_nl_plus(batch: Outputs, moment: Moment) -> Tensor:
-    config, logits = moment.config, batch.logits
-    weight = moment.class_weights[batch.labels]
+    config, logits, labels = moment.config, batch.logits, batch.labels
     share = risen(moment.progress, config.start, config.ramp)
-    loss = logits.new_zeros((), dtype=logits.dtype)
+    loss = logits.new_zeros(())
     if share < 1:
-        loss = loss + (1 - share) * (weight * losses.cross_entropy(logits, batch.labels)).mean()
+        per_image = losses.cross_entropy(logits, labels)
+        loss = loss + (1 - share) * moment.weighted(per_image, labels).mean()
     if share > 0:
-        per_image = negative(logits, batch.labels, moment, is_plus=True)
-        loss = loss + share * config.nl_scale * (weight * per_image).mean()
+        per_image = negative(logits, labels, moment, is_plus=True)
+        loss = loss + share * config.nl_scale * moment.weighted(per_image, labels).mean()
     return loss
 
 

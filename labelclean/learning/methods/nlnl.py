@@ -40,7 +40,7 @@ def nlnl(batch: Outputs, moment: Moment) -> StepResult:
         per_image = scale * negative(batch.logits, labels, moment, is_plus=False)
     else:
         per_image = losses.cross_entropy(batch.logits, labels)
-    per_image = moment.class_weights[labels] * per_image * is_taken
+    per_image = moment.weighted(per_image, labels) * is_taken
     loss = per_image.sum() / is_taken.sum().clamp(min=1)  # none taken: zero
     return StepResult(loss, is_taken.float().mean())
 

@@ -25,8 +25,8 @@ def co_teaching(batch: Outputs, moment: Moment) -> StepResult:
     first, second = (losses.cross_entropy(logits, batch.labels) for logits in batch.each)
     count = _kept(len(batch.labels), moment)
     for_first, for_second = smallest(second, count), smallest(first, count)
-    weight = moment.class_weights[batch.labels]
-    loss = (weight * first)[for_first].mean() + (weight * second)[for_second].mean()
+    loss = moment.weighted(first, batch.labels)[for_first].mean()
+    loss = loss + moment.weighted(second, batch.labels)[for_second].mean()
     return StepResult(loss, loss.new_full((), count / len(batch.labels)))
 
 
@@ -43,8 +43,7 @@ def jocor(batch: Outputs, moment: Moment) -> StepResult:
     divergence = robust_losses.symmetric_divergence(first, second)
     joint = entropies + AGREEMENT / (1 - AGREEMENT) * divergence
     count = _kept(len(batch.labels), moment)
-    weight = moment.class_weights[batch.labels]
-    loss = (weight * joint)[smallest(joint, count)].mean()
+    loss = moment.weighted(joint, batch.labels)[smallest(joint, count)].mean()
     return StepResult(loss, loss.new_full((), count / len(batch.labels)))
 
 

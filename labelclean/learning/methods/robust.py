@@ -16,7 +16,7 @@ def gce(batch: Outputs, moment: Moment) -> StepResult:
     The truncated one also prunes images with p_y below 0.5 from time to time.
     """
     per_image = robust_losses.generalised_cross_entropy(batch.logits, batch.labels)
-    return StepResult((moment.class_weights[batch.labels] * per_image).mean())
+    return StepResult(moment.weighted(per_image, batch.labels).mean())
 
 
 def nce_rce(batch: Outputs, moment: Moment) -> StepResult:
@@ -40,4 +40,4 @@ def _active_passive(
     alpha, beta = active_passive_weights(batch.logits.shape[1])
     passive = robust_losses.reverse_cross_entropy(batch.logits, batch.labels)
     per_image = alpha * active(batch.logits, batch.labels) + beta * passive
-    return StepResult((moment.class_weights[batch.labels] * per_image).mean())
+    return StepResult(moment.weighted(per_image, batch.labels).mean())
