@@ -1,3 +1,5 @@
+"""The pixel cache: what is decoded, kept, found again and refused."""
+
 from __future__ import annotations
 
 import errno
@@ -8,13 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from cache_data import GB, SPEC, Arrays, Files, cache_files, loaded, table_of, write_images
 from PIL import Image
 
 from labelclean.data import cache, workers
@@ -26,87 +27,8 @@ from labelclean.data.samples import (
     OK,
     UNLABELLED,
     UNREADABLE,
-    ImageSource,
     SampleTable,
 )
-from labelclean.errors import SourceError
-
-SPEC = ImageSpec(size=8, resize=8)
-GB = 10**9
-
-
-@dataclass(frozen=True)
-class Files:
-    folder: Path
-    names: tuple[str, ...]
-
-    def read(self, row: int) -> bytes:
-        return (self.folder / self.names[row]).read_bytes()
-
-    def fingerprint(self, row: int) -> str:
-        try:
-            found = os.stat(self.folder / self.names[row])
-        except FileNotFoundError:
-            return f"{self.names[row]}|"
-        return f"{self.names[row]}|{found.st_size}|{found.st_mtime_ns}"
-
-
-@dataclass(frozen=True)
-class Arrays:
-    pixels: NDArray[np.uint8]
-    rows: NDArray[np.int64]
-
-    def read(self, row: int) -> NDArray[np.uint8]:
-        image: NDArray[np.uint8] = self.pixels[self.rows[row]]
-        return image
-
-    def fingerprint(self, row: int) -> str:
-        return self.read(row).tobytes().hex()
-
-
-def table_of(images: ImageSource, paths: tuple[str, ...], root: Path | None = None) -> SampleTable:
-    n = len(paths)
-    return SampleTable(
-        images=images,
-        paths=paths,
-        labels=np.zeros(n, np.int64),
-        class_names=("a",),
-        status=np.full(n, OK, dtype=object),
-        held_out=np.zeros(n, bool),
-        root=root,
-    )
-
-
-def write_images(folder: Path, count: int) -> tuple[NDArray[np.uint8], SampleTable]:
-    folder.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(count).integers(0, 256, (count, 8, 8, 3), np.uint8)
-    names = tuple(f"{row:05}.png" for row in range(count))
-    for name, image in zip(names, pixels, strict=True):
-        Image.fromarray(image).save(folder / name)
-    return pixels, table_of(Files(folder, names), names, folder)
-
-
-def loaded(
-    table: SampleTable,
-    cache_dir: Path,
-    *,
-    limit: int = GB,
-    workers: int | None = None,
-    seen: list[tuple[int, int]] | None = None,
-) -> Pixels | Streamed:
-    report = seen if seen is not None else []
-    return load(
-        table,
-        SPEC,
-        cache_dir=cache_dir,
-        limit_bytes=limit,
-        workers=workers,
-        on_progress=lambda done, total: report.append((done, total)),
-    )
-
-
-def cache_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix != ".lock")
 
 
 @pytest.mark.parametrize("workers", [None, 1, 2])
@@ -387,9 +309,9 @@ def test_a_killed_build_is_not_taken_for_whole_by_the_next(tmp_path: Path) -> No
     expected, table = write_images(tmp_path / "in", 40)
     script = f"""
 import os, signal, sys
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2])]!r}
+sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]!r}
 from pathlib import Path
-from test_cache import Files, load, SPEC, table_of
+from cache_data import Files, load, SPEC, table_of
 names = {table.paths!r}
 folder = Path({str(tmp_path / "in")!r})
 table = table_of(Files(folder, names), names, folder)
@@ -426,92 +348,6 @@ def test_two_builds_at_once_decode_once(tmp_path: Path) -> None:
     assert len(reads) == 50
     for found in results:
         np.testing.assert_array_equal(found.pixels, expected)
-
-
-def test_images_beyond_the_limit_are_streamed_and_checked_once(tmp_path: Path) -> None:
-    expected, table = write_images(tmp_path / "in", 10)
-    (tmp_path / "in/00003.png").write_bytes(b"no image")
-    expected[3] = 0
-    found = loaded(table, tmp_path / "cache", limit=10 * 192 - 1)
-    assert isinstance(found, Streamed)
-    assert found.pixels is None
-    assert found.why == "0.0 MB of pixels, and --cache-limit is 0.0 MB"
-    index = np.array([9, 3, 3, 0])
-    np.testing.assert_array_equal(found.rows(index), expected[index])
-    assert found.status[3] == UNREADABLE
-    seen: list[tuple[int, int]] = []
-    again = loaded(table, tmp_path / "cache", limit=10 * 192 - 1, seen=seen)
-    assert seen == []
-    np.testing.assert_array_equal(again.digest, found.digest)
-    stored = loaded(table, tmp_path / "cache", limit=10 * 192)
-    assert isinstance(stored, Pixels)
-    np.testing.assert_array_equal(stored.pixels, expected)
-
-
-def test_a_limit_of_zero_writes_nothing(tmp_path: Path) -> None:
-    _, table = write_images(tmp_path / "in", 3)
-    assert isinstance(loaded(table, tmp_path / "cache", limit=0), Streamed)
-    assert not (tmp_path / "cache").exists()
-
-
-def test_a_streamed_image_that_goes_away_is_one_clear_error(tmp_path: Path) -> None:
-    _, table = write_images(tmp_path / "in", 3)
-    found = loaded(table, tmp_path / "cache", limit=0)
-    (tmp_path / "in/00001.png").unlink()
-    with pytest.raises(SourceError, match=r"00001\.png: was readable when this run began"):
-        found.rows(np.arange(3))
-
-
-def test_no_room_on_the_disk_is_seen_before_decoding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected, table = write_images(tmp_path / "in", 4)
-    usage = cache.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage._replace(free=700))
-    found = loaded(table, tmp_path / "cache")
-    assert isinstance(found, Streamed)
-    assert found.why.endswith("0.0 MB of pixels, and 0.0 MB of disk free")
-    np.testing.assert_array_equal(found.rows(np.arange(4)), expected)
-    assert cache_files(tmp_path / "cache") == []
-
-
-@pytest.mark.parametrize("function", ["fsync", "posix_fallocate", "replace"])
-def test_a_disk_that_fills_up_while_writing_leads_to_streaming(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
-) -> None:
-    expected, table = write_images(tmp_path / "in", 4)
-
-    def full(*args: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, function, full)
-    found = loaded(table, tmp_path / "cache")
-    assert isinstance(found, Streamed)
-    assert found.why == f"no pixel cache in {tmp_path / 'cache'}: No space left on device"
-    np.testing.assert_array_equal(found.rows(np.arange(4)), expected)
-    assert cache_files(tmp_path / "cache") == []
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-@pytest.mark.parametrize("workers", [None, 1])
-def test_a_full_disk_in_a_decoding_process_leads_to_streaming(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int | None
-) -> None:
-    expected, table = write_images(tmp_path / "in", 4)
-    monkeypatch.setattr(cache._Store, "reserved", lambda *_: nullcontext(Path("/dev/full")))
-    found = loaded(table, tmp_path / "cache", workers=workers)
-    assert isinstance(found, Streamed)
-    assert found.why.endswith("No space left on device")
-    np.testing.assert_array_equal(found.rows(np.arange(4)), expected)
-
-
-def test_a_cache_folder_that_cannot_be_made_leads_to_streaming(tmp_path: Path) -> None:
-    expected, table = write_images(tmp_path / "in", 4)
-    (tmp_path / "file").write_text("")
-    found = loaded(table, tmp_path / "file" / "cache")
-    assert isinstance(found, Streamed)
-    assert found.why == f"no pixel cache in {tmp_path / 'file/cache'}: Not a directory"
-    np.testing.assert_array_equal(found.rows(np.arange(4)), expected)
 
 
 def test_pixels_in_memory_are_neither_copied_nor_stored(tmp_path: Path) -> None:

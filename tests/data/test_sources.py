@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import pickle
 import subprocess
@@ -12,49 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from source_data import ABCD, given, labels_file, put, refusal
 
-from labelclean.data.samples import MISSING, NO_LABEL, OK, UNLABELLED, SampleTable
+from labelclean.data.samples import MISSING, OK, UNLABELLED
 from labelclean.data.sources import SourceOptions, read
-from labelclean.errors import SourceError
-
-
-def put(folder: Path, *paths: str) -> None:
-    for path in paths:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(path.encode())
-
-
-def labels_file(path: Path, *lines: str, header: str = "image,label") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([header, *lines]) + "\n")
-    return path
-
-
-def given(table: SampleTable) -> dict[str, str | None]:
-    names = [None if k == NO_LABEL else table.class_names[k] for k in table.labels]
-    return dict(zip(table.paths, names, strict=True))
-
-
-def refusal(source: Path | str, **options: object) -> str:
-    with pytest.raises(SourceError) as caught:
-        read(source, SourceOptions(**options))  # type: ignore[arg-type]
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "images"
-    put(folder, "a.png", "b.png", "sub/c.png", "sub/d.PNG")
-    return folder
-
-
-ABCD = ("a.png,cat", "b.png,dog", "sub/c.png,cat", "sub/d.PNG,dog")
 
 
 def test_rows_keep_the_order_of_the_table_then_come_files_that_it_does_not_name(tmp_path, images):
@@ -288,119 +248,6 @@ def test_a_problem_in_the_second_metadata_file_names_that_file(tmp_path):
                          header="file_name,label")  # fmt: skip
     put(tmp_path, "train/a.png", "test/a.png")
     assert f"{second}:3: " in refusal(tmp_path)
-
-
-def test_symbolic_links_to_files_and_folders_are_followed_and_loops_end(tmp_path):
-    put(tmp_path / "outside", "o.png")
-    put(tmp_path / "r", "cat/1.png", "dog/2.png")
-    (tmp_path / "r/dog/3.png").symlink_to(tmp_path / "outside/o.png")
-    (tmp_path / "r/cow").symlink_to(tmp_path / "outside")
-    (tmp_path / "r/cat/loop").symlink_to(tmp_path / "r")
-    (tmp_path / "r/again").symlink_to(tmp_path / "r/cat")
-    (tmp_path / "r/self.png").symlink_to(tmp_path / "r/self.png")
-    (tmp_path / "r/dog/broken.png").symlink_to(tmp_path / "nowhere.png")
-    table = read(tmp_path / "r", SourceOptions())
-    assert given(table) == {
-        "cat/1.png": "cat", "cow/o.png": "cow", "dog/2.png": "dog", "dog/3.png": "dog",
-    }  # fmt: skip
-    assert any("2 links lead to folders read already" in note for note in table.notes)
-
-
-def test_a_table_may_name_files_behind_a_second_link_or_a_hidden_folder(tmp_path, images):
-    (images / "again").symlink_to(images / "sub")
-    put(images, ".h/x.png")
-    csv = labels_file(tmp_path / "l.csv", *ABCD, "again/c.png,cat", ".h/x.png,dog")
-    assert read(images, SourceOptions(labels=csv)).status.tolist() == [OK] * 6
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no such files there")
-def test_a_pipe_with_an_image_name_is_missing_and_never_opened(tmp_path, images):
-    os.mkfifo(images / "pipe.png")
-    csv = labels_file(tmp_path / "l.csv", *ABCD, "pipe.png,cat")
-    assert read(images, SourceOptions(labels=csv)).status[-1] == MISSING
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="such names cannot be made elsewhere")
-def test_names_that_are_not_unicode_are_left_out_and_counted(tmp_path):
-    put(tmp_path, "x/a.png", "y/b.png")
-    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/x/\xff.png"))).write_bytes(b"")
-    table = read(tmp_path, SourceOptions())
-    assert table.paths == ("x/a.png", "y/b.png")
-    assert "1 file left out: the name is not Unicode" in table.notes
-
-
-def png(shade: int) -> bytes:
-    out = io.BytesIO()
-    Image.new("L", (2, 2), shade).save(out, "png")
-    return out.getvalue()
-
-
-CELLS = [png(k) for k in range(7)]
-
-
-def write_parquet(path: Path, *, struct: bool, names: bool = True, cells=CELLS) -> None:
-    meta = {"label": {"names": ["dog", "cat"], "_type": "ClassLabel"}}
-    column = (
-        [{"bytes": cell, "path": f"{k}.png" if names else None} for k, cell in enumerate(cells)]
-        if struct
-        else cells
-    )
-    table = pa.table({"image": column, "label": [k % 2 for k in range(len(cells))]})
-    table = table.replace_schema_metadata(
-        {"huggingface": json.dumps({"info": {"features": meta}})} if struct else {}
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, row_group_size=3)
-
-
-@pytest.mark.parametrize("struct", [False, True])
-def test_images_in_parquet_are_read_by_row_in_any_order_and_process(tmp_path, struct):
-    write_parquet(tmp_path / "t.parquet", struct=struct)
-    table = read(tmp_path / "t.parquet", SourceOptions())
-    assert table.class_names == (("dog", "cat") if struct else ("0", "1"))
-    assert table.labels.tolist() == [0, 1, 0, 1, 0, 1, 0]
-    assert table.paths[6] == ("6.png" if struct else "t.parquet#6")
-    table.images.read(3)
-    source = pickle.loads(pickle.dumps(table.images))
-    for row in (6, 0, 3, 2, 5, 1, 4):
-        assert source.read(row) == CELLS[row]
-    assert len({source.fingerprint(row) for row in range(7)}) == 7
-    assert table.root is None
-
-
-@pytest.mark.parametrize("struct", [False, True])
-def test_a_parquet_row_without_bytes_is_missing(tmp_path, struct):
-    cells = [*CELLS[:4], None, *CELLS[5:]]
-    write_parquet(tmp_path / "t.parquet", struct=struct, cells=cells)
-    table = read(tmp_path / "t.parquet", SourceOptions())
-    assert [k for k, status in enumerate(table.status) if status == MISSING] == [4]
-    with pytest.raises(OSError):
-        table.images.read(4)
-
-
-def test_a_folder_of_parquet_shards_is_one_source_with_splits_from_the_names(tmp_path):
-    for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"):
-        write_parquet(tmp_path / f"data/{name}.parquet", struct=True)
-    table = read(tmp_path, SourceOptions())
-    assert len(table) == 21
-    assert table.held_out.tolist() == [True] * 7 + [False] * 14
-    assert [table.images.read(k) for k in range(21)] == CELLS * 3
-    assert len(set(table.paths)) == 21
-    kept = read(tmp_path, SourceOptions(split="train"))
-    assert [kept.images.read(k) for k in range(14)] == CELLS * 2
-
-
-def test_labels_for_a_parquet_source_replace_its_own(tmp_path):
-    cells = [*CELLS[:4], None, *CELLS[5:]]
-    write_parquet(tmp_path / "t.parquet", struct=True, cells=cells)
-    csv = labels_file(tmp_path / "l.csv", "5.png,dog", "0.png,cat", "1.png,cat", "4.png,dog")
-    table = read(tmp_path / "t.parquet", SourceOptions(labels=csv))
-    assert given(table) == {"5.png": "dog", "0.png": "cat", "1.png": "cat", "4.png": "dog"}
-    assert table.status.tolist() == [OK, OK, OK, MISSING]
-    assert [table.images.read(k) for k in range(3)] == [CELLS[5], CELLS[0], CELLS[1]]
-    assert table.truth is None
-    csv = labels_file(tmp_path / "l.csv", "5.png,dog", "50.png,cat")
-    assert "l.csv:3: " in refusal(tmp_path / "t.parquet", labels=csv)
 
 
 def test_a_source_that_is_not_there_or_no_source_is_refused(tmp_path, images):
