@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from labelclean.benchmark import drawing
 from labelclean.benchmark.drawing import Cloud, Curve
-from labelclean.benchmark.results import Row, Setting, read_results, write
+from labelclean.benchmark.results import Row, Setting, read_results
 from labelclean.benchmark.runs import RUNS
 from labelclean.errors import ReportError, printable
 from labelclean.report import metrics
+from labelclean.report.figure_folder import write_figures
 from labelclean.report.figures import encode_png, paper_style
 
 CAPTIONS = "captions.md"
@@ -360,20 +361,12 @@ def _heading(setting: Setting) -> str:
 
 
 def _written(pictures: Iterable[Picture], folder: Path, heading: str = "") -> list[Path]:
-    files = {}
+    drawn = {}
     words = ["# The paper's figures", *([heading + "."] if heading else [])]
     for picture in pictures:
         name = f"{picture.name}.png"
-        files[folder / name] = encode_png(picture.figure)
+        drawn[name] = encode_png(picture.figure)
         words.append(f"![]({name})\n\n{picture.caption}")
-    files[folder / CAPTIONS] = ("\n\n".join(words) + "\n").encode()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ReportError(
-            f"--figures {printable(folder)}: no folder can be made there ({error.strerror}); "
-            "give another"
-        ) from None
-    for path, data in files.items():
-        write(path, data)
-    return list(files)
+    drawn[CAPTIONS] = ("\n\n".join(words) + "\n").encode()
+    write_figures(folder, (), drawn)  # those of other runs stay
+    return [folder / name for name in drawn]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axis import Axis
@@ -13,8 +11,7 @@ from matplotlib.ticker import NullFormatter, PercentFormatter, StrMethodFormatte
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
-from labelclean.errors import ReportError, printable
-from labelclean.report import files, metrics
+from labelclean.report import metrics
 from labelclean.report.figures import (
     MUTED,
     RIGHT,
@@ -53,47 +50,6 @@ def quality_plots(rows: JudgedRows, quality: Quality) -> dict[str, bytes]:
         if probability is not None:
             drawn[RELIABILITY] = _png(_draw_reliability, probability, is_noisy, quality)
     return drawn
-
-
-def check_can_write_plots(folder: Path, force: bool = False) -> None:
-    """Raises ReportError if the folder cannot be made, or has such plots and not `force`."""
-    if folder.is_dir():
-        there = [name for name in NAMES if os.path.lexists(folder / name)]
-        if there and not force:
-            raise ReportError(
-                f"{printable(folder / there[0])}: already exists; choose another folder for "
-                "--plots, or --force replaces it"
-            )
-        return
-    if os.path.lexists(folder):
-        raise ReportError(f"--plots {printable(folder)}: is no folder; choose another name")
-    if not folder.parent.is_dir():
-        raise ReportError(
-            f"--plots {printable(folder)}: there is no folder {printable(folder.parent)}; make it"
-        )
-
-
-def write_plots(folder: Path, drawn: dict[str, bytes]) -> None:
-    """All the plots appear in the folder, or none does; none of an earlier report stays there.
-
-    Raises ReportError.
-    """
-    is_new = not folder.is_dir()
-    try:
-        folder.mkdir(exist_ok=True)
-        try:
-            files.write_whole({folder / name: data for name, data in drawn.items()})
-        except BaseException:
-            if is_new:
-                folder.rmdir()
-            raise
-        for name in set(NAMES) - set(drawn):
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise ReportError(
-            f"--plots {printable(folder)}: cannot be written: {error.strerror}; nothing was left "
-            "there, choose another place"
-        ) from None
 
 
 def _png(draw: Draw, values: Floats, is_noisy: Flags, quality: Quality) -> bytes:

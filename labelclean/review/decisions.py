@@ -149,6 +149,12 @@ class DecisionStore:
         with self._lock, _errors_of(self.path):
             return _current(self._connection)
 
+    def others_stamp(self) -> int:
+        """Changes when another connection commits to the file, and not by what this one does."""
+        with self._lock, _errors_of(self.path):
+            (stamp,) = self._connection.execute("PRAGMA data_version").fetchone()
+            return int(stamp)
+
     def log(self) -> list[Decision]:
         """Every decision ever recorded in its order, also those taken back."""
         with self._lock, _errors_of(self.path):

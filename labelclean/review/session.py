@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +17,6 @@ from labelclean.review.pages import NO_LABEL, UNDECIDED, Query, QueryError, Revi
 
 SETTLING = ("accept", "keep", "other", "exclude")  # after "unsure" the label may still be wrong
 MOST_AT_ONCE = 10_000  # rows of one batch
-RELOAD_SECONDS = 30.0  # after our own writes, until the store is read again in full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +56,10 @@ class ReviewSession:
         for row, image in enumerate(rows.images):
             self._rows_of.setdefault(image, []).append(row)
         self._codes = {name: k for k, name in enumerate(rows.labels)}
-        self._watch = sqlite3.connect(
-            f"{store.path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False
-        )
-        self._own = self._seen = -1
         self._load()
 
     def close(self) -> None:
         with self._lock:
-            self._watch.close()
             self._store.close()
 
     @property
@@ -97,7 +88,6 @@ class ReviewSession:
         made = {self.rows.images[row]: self._decision(row, action, label, at) for row in rows}
         with self._lock:
             self._store.record(list(made.values()))
-            self._own = self._stamp()
             self._decisions.update(made)
             changed = self._mark(self._actions, made)
             self.version += 1
@@ -113,9 +103,7 @@ class ReviewSession:
     def refresh(self) -> None:
         """Takes in what other processes decided."""
         with self._lock:
-            stamp = self._stamp()
-            is_only_ours = stamp == self._own and time.monotonic() < self._loaded + RELOAD_SECONDS
-            if stamp != self._seen and not is_only_ours:
+            if self._store.others_stamp() != self._seen:
                 self._load()
 
     def decision(self, row: int) -> dict[str, Any] | None:
@@ -178,15 +166,9 @@ class ReviewSession:
 
     def _load(self) -> None:
         """Everything anew from the store. The stamp is read first: what comes later is seen."""
-        self._seen = self._own = self._stamp()
-        self._loaded = time.monotonic()
+        self._seen = self._store.others_stamp()
         decisions = self._store.current()
         actions: NDArray[np.uint8] = np.zeros(len(self.rows), np.uint8)
         self._mark(actions, decisions)
         self._decisions, self._actions = decisions, actions  # whole, for others read meanwhile
         self.version += 1
-
-    def _stamp(self) -> int:
-        """Changes whenever anyone commits to the file."""
-        with closing(self._watch.execute("PRAGMA data_version")) as found:
-            return int(found.fetchone()[0])

@@ -245,7 +245,7 @@ def _made(rows: ReviewRows) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
     labels = meta.source.get("labels")
     run: list[tuple[str, Any]] = [
         ("Images", meta.image_root_given),
-        ("Labels", None if labels is None else Path(labels).name),  # pages are sent to others
+        ("Labels", labels),
         ("Device", meta.device),
         ("Seed", meta.seed),
         ("Checkpoint", meta.checkpoint),
@@ -278,4 +278,6 @@ def _text(value: Any) -> str:
         return f"{value:,}" if isinstance(value, int) and value >= 10_000 else f"{value:g}"
     if isinstance(value, list):
         return ", ".join(_text(part) for part in value)
+    if isinstance(value, str) and Path(value).is_absolute():
+        return printable(f"…/{Path(value).name}")  # pages are sent to others
     return printable(value)

@@ -9,6 +9,7 @@ from labelclean.data.rows import Rows, read_rows
 from labelclean.data.tables import read_table
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.progress import Reporter
+from labelclean.report.figure_folder import check_can_write_figures, write_figures
 from labelclean.report.foreign import read_any, true_labels
 from labelclean.report.judged import JudgedRows, judged_rows
 from labelclean.report.quality import Quality, evaluate
@@ -40,9 +41,9 @@ def evaluate_report(
     """
     reporter = reporter or Reporter()
     if plots is not None:
-        from labelclean.report.quality_plots import check_can_write_plots
+        from labelclean.report.quality_plots import NAMES
 
-        check_can_write_plots(Path(plots), force)
+        check_can_write_figures(Path(plots), NAMES, force)
     truth = Path(truth)
     if not truth.is_file():
         raise SourceError(f"{printable(truth)}: no such file; give the table of the true labels")
@@ -101,7 +102,7 @@ def _check_labels(rows: JudgedRows, report: Path, truth: Path) -> None:
 
 
 def _draw(folder: Path, rows: JudgedRows, quality: Quality, reporter: Reporter) -> None:
-    from labelclean.report.quality_plots import quality_plots, write_plots
+    from labelclean.report.quality_plots import NAMES, quality_plots
 
     with reporter.stage("plots"):
         drawn = quality_plots(rows, quality)
@@ -110,5 +111,5 @@ def _draw(folder: Path, rows: JudgedRows, quality: Quality, reporter: Reporter) 
                 f"--plots {printable(folder)}: nothing to draw: no row has both a true label and "
                 "a label_score or an issue_probability"
             )
-        write_plots(folder, drawn)
+        write_figures(folder, NAMES, drawn)
     reporter.note(f"plots: {', '.join(printable(folder / name) for name in drawn)}")

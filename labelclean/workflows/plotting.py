@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from matplotlib.figure import Figure
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.progress import Reporter
 from labelclean.report import plots
+from labelclean.report.figure_folder import check_can_write_figures, write_figures
 from labelclean.report.figures import encode_png, lacks_fonts, paper_style
-from labelclean.report.files import write_whole
 from labelclean.report.selection import Selection, select
 from labelclean.report.table import Report
 from labelclean.workflows.reported import read_source
@@ -60,7 +59,7 @@ def plot_report(
     """
     reporter = reporter or Reporter()
     found = Report.read(report)
-    _check_folder(out, force)
+    check_can_write_figures(out, NAMES, force)
     absent = dict(ABSENT)
     tiles: list[plots.Tile] = []
     rows = select(found, Selection()).tolist()
@@ -89,7 +88,7 @@ def plot_report(
                 drawn[name] = encode_png(figure)
     if not drawn:
         raise ReportError(f"{printable(report)}: nothing to draw: no label is judged")
-    _write(out, drawn)
+    write_figures(out, NAMES, drawn)
     return Plotted(
         written=tuple(out / name for name in drawn),
         absent={name: absent[name] for name in NAMES if name not in drawn},
@@ -112,28 +111,3 @@ def _read_tiles(
             if len(tiles) == plots.SHEET:
                 break
     return tiles
-
-
-def _check_folder(out: Path, force: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise ReportError(f"{printable(out)}: is a file; give a folder by --out")
-    there = [name for name in NAMES if (out / name).exists()]
-    if there and not force:
-        raise ReportError(
-            f"{printable(out / there[0])}: already exists; choose another folder, or --force "
-            "replaces it"
-        )
-
-
-def _write(out: Path, drawn: dict[str, bytes]) -> None:
-    is_new = not out.exists()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole({out / name: data for name, data in drawn.items()})
-    except OSError as error:
-        if is_new:
-            with contextlib.suppress(OSError):
-                out.rmdir()
-        raise ReportError(
-            f"{printable(out)}: cannot be written: {error.strerror}; choose another place"
-        ) from None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -14,12 +12,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from labelclean.errors import ReportError
 from labelclean.report import quality_plots as plots
 from labelclean.report.judged import judged_rows
 from labelclean.report.quality import evaluate
-
-HERE = dict.fromkeys(plots.NAMES, b"png")
 
 
 def rows_of(n=300, **changed):
@@ -142,46 +137,3 @@ def test_settings_of_the_caller_stay_and_no_window_is_opened():
     draw(rows_of())
     assert settings() == before
     assert "matplotlib.pyplot" not in sys.modules
-
-
-def test_plots_are_written_whole_into_a_new_folder(tmp_path: Path):
-    folder = tmp_path / "plots"
-    plots.check_can_write_plots(folder)
-    plots.write_plots(folder, HERE)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == HERE
-
-
-def test_nothing_is_left_when_a_plot_cannot_be_written(tmp_path: Path, monkeypatch):
-    replace, calls = os.replace, []
-
-    def failing(one, other):
-        calls.append(other)
-        if len(calls) == 2:
-            raise OSError(28, "No space left on device")
-        replace(one, other)
-
-    monkeypatch.setattr(os, "replace", failing)
-    with pytest.raises(ReportError, match="No space left on device; nothing was left"):
-        plots.write_plots(tmp_path / "plots", HERE)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_plots_that_are_there_are_replaced_only_by_force_and_then_all(tmp_path: Path):
-    (tmp_path / "notes.txt").write_text("mine")
-    plots.write_plots(tmp_path, HERE)
-    with pytest.raises(ReportError, match=r"precision_recall\.png: already exists; .* --force"):
-        plots.check_can_write_plots(tmp_path)
-    plots.check_can_write_plots(tmp_path, force=True)
-    plots.write_plots(tmp_path, {plots.HISTOGRAMS: b"new"})
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-        "notes.txt": b"mine",
-        plots.HISTOGRAMS: b"new",
-    }
-
-
-def test_a_place_that_is_no_folder_is_refused_before_anything_is_computed(tmp_path: Path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ReportError, match="is no folder"):
-        plots.check_can_write_plots(tmp_path / "file")
-    with pytest.raises(ReportError, match="there is no folder"):
-        plots.check_can_write_plots(tmp_path / "a" / "b")

@@ -194,6 +194,24 @@ def test_what_another_process_decides_arrives(review):
     other.close()
 
 
+def test_what_another_process_decides_between_two_decisions_of_ours_arrives(review):
+    other = open_review(review.path, "bob").session
+    review.decide([0], "accept")
+    other.decide([5], "exclude")
+    review.decide([1], "keep")
+    answer = review.client.get("/api/states", params={"rows": "0,1,5", "since": 0}).json()
+    held = {row: decision["action"] for row, decision in answer["decisions"].items()}
+    assert held == {"0": "accept", "1": "keep", "5": "exclude"}
+    other.close()
+
+
+def test_our_own_decision_is_not_read_again_from_the_file(review):
+    before = review.session.version
+    review.decide([0], "accept")
+    review.client.get("/api/states", params={"rows": "0", "since": before})
+    assert review.session.version == before + 1
+
+
 def test_a_file_that_cannot_be_written_is_told_and_nothing_counts_as_decided(review):
     locked = sqlite3.connect(decisions_path(review.path), isolation_level=None)
     locked.execute(

@@ -87,6 +87,14 @@ def test_the_page_names_no_other_file_or_address(tmp_path):
     assert "default-src 'none'" in html.unescape(text) and "unsafe" not in text
 
 
+def test_the_page_tells_no_place_of_the_machine_that_made_it(tmp_path):
+    report = simple_review(tmp_path)
+    write_page(report, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "…/images" in text
+    assert str(tmp_path) not in text
+
+
 @needs_linux
 def test_decisions_are_kept_by_the_browser_and_downloaded(page, hostile_page, tmp_path):
     open_file(page, hostile_page)
