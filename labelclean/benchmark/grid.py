@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from labelclean.benchmark import processes
 from labelclean.benchmark.dataset import Dataset, Noise, Origin, noisy_labels, read_dataset
 from labelclean.benchmark.rendering import write_pages
 from labelclean.benchmark.results import Key, Row, Setting, read_results, write_results
-from labelclean.benchmark.runs import RUNS, Classify, Task, machine_words
+from labelclean.benchmark.runs import RUNS, UNCLASSIFIED, Task, machine_words
 from labelclean.config import RuntimeConfig, TrainConfig
 from labelclean.data.sources import SourceOptions
 from labelclean.errors import ConfigError, printable
@@ -26,6 +27,7 @@ from labelclean.learning import models, runtime
 from labelclean.learning.methods import METHODS
 from labelclean.progress import Reporter
 from labelclean.workflows.filtering import default_preset
+from labelclean.workflows.training import train_preset
 
 LOCK = ".lock"
 SYMMETRIC = ("symm:0.2", "symm:0.4", "symm:0.6", "symm:0.8")  # as in the paper's Table 1
@@ -43,6 +45,7 @@ class GridConfig:
     epochs, arch  in place of the preset's
     jobs     runs side by side
     threads  of each; None: the cores divided among them
+    filter_only  no classifier is trained on what the verdicts leave
     """
 
     data: str
@@ -56,6 +59,7 @@ class GridConfig:
     jobs: int = 1
     threads: int | None = None
     device: str = "auto"
+    filter_only: bool = False
 
     def __post_init__(self) -> None:
         problems = []
@@ -108,14 +112,12 @@ def run_grid(
     out: Path,
     *,
     options: SourceOptions | None = None,
-    classify: Classify | None = None,
     cache_dir: Path | None = None,
     reporter: Reporter | None = None,
 ) -> GridResults:
     """Does the runs that `out` lacks, each in a process of its own, and writes their tables.
 
     options   how the data are to be read
-    classify  what trains on what the verdicts left; None: no accuracy after that
     out       folder with results.csv (whole after each run), results.md, results.html and
               runs/<run>.npz; made where it is not there
 
@@ -146,7 +148,6 @@ def run_grid(
     dataset = read_dataset(origin, reporter)
     models.build(train.arch, dataset.table.num_classes, dataset.samples.spec.size)  # is there one?
     tasks = _tasks(dataset, methods, noises, grid, train, out / RUNS, reporter)
-    tasks = [replace(task, classify=classify) for task in tasks]
     _make(out)
     try:
         with FileLock(out / LOCK, timeout=0):
@@ -166,7 +167,7 @@ def _do(tasks: list[Task], grid: GridConfig, out: Path, reporter: Reporter) -> G
                 f"--out {printable(out)}: {printable(task.key.words())} was run there on other "
                 "images or labels; give another folder"
             )
-    left = [task for task in tasks if task.key not in rows or rows[task.key].error]
+    left = [rest for task in tasks if (rest := _left(task, rows.get(task.key)))]
     if len(left) < len(tasks):
         reporter.note(f"{len(tasks) - len(left):,} of {len(tasks):,} runs are there already")
 
@@ -198,6 +199,16 @@ def _do(tasks: list[Task], grid: GridConfig, out: Path, reporter: Reporter) -> G
         asked=tuple(task.key for task in tasks),
         done_now=len(left),
     )
+
+
+def _left(task: Task, row: Row | None) -> Task | None:
+    """What of the task is still to do: all, only the classifier, or nothing."""
+    if row is None or row.error:
+        return task
+    is_classified = not math.isnan(row.classified_accuracy) or UNCLASSIFIED in row.notes
+    if task.classify is None or is_classified:
+        return None
+    return replace(task, filtered=row) if task.scores_path.is_file() else task
 
 
 def _train_config(grid: GridConfig) -> TrainConfig:
@@ -234,6 +245,10 @@ def _tasks(
         epochs=epochs,
         arch=train.arch,
     )
+    classify = None
+    if not grid.filter_only and len(dataset.test_rows):
+        classify = train_preset(setting.preset, epochs=grid.epochs, arch=grid.arch)
+        classify = replace(classify, epochs=classify.epochs or epochs)
     tasks = []
     for seed in range(grid.seeds):
         for noise in noises:
@@ -264,6 +279,7 @@ def _tasks(
                         folder=folder,
                         threads=_threads(grid),
                         machine=machine_words(grid.jobs),
+                        classify=classify and replace(classify, seed=seed),
                     )
                 )
     return tasks

@@ -19,22 +19,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from labelclean.benchmark.classifying import classify_tests
 from labelclean.benchmark.dataset import Dataset, Origin, read_dataset
 from labelclean.benchmark.results import Key, Row, write
 from labelclean.config import FilterConfig, TrainConfig
+from labelclean.errors import RunError, SourceError
 from labelclean.learning.methods import METHODS, Method
 from labelclean.learning.run import Run
+from labelclean.learning.runtime import choose_precision
 from labelclean.progress import Advance, Reporter
 from labelclean.report import metrics, scores
+from labelclean.workflows.filtering import judge
+from labelclean.workflows.fitting import DEFAULT, Surroundings
 from labelclean.workflows.learning import CHECKPOINT, Learned, learn
-from labelclean.workflows.preparing import Samples
 
 RUNS = "runs"  # folder beside results.csv
 CURVE_ROWS = 1_000  # test rows whose accuracy is measured after each epoch
 TRAINING_SHARE = 0.95  # of a run's time; the rest predicts and judges
-
-# Trains a classifier on what the verdicts left; gives the class (n,) of every row, -1: unknown.
-Classify = Callable[[Samples, Learned, scores.Decision], NDArray[np.int64]]
+FILTER_SHARE = 0.5  # of a run that also trains a classifier
+UNCLASSIFIED = "no classifier: "  # begins the note that says why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,8 @@ class Task:
     input     digest of these and the images
     folder    for <run>.npz and, until the run is done, its checkpoint
     machine   what results.csv says of it before the device
+    classify  how a classifier is trained on what the verdicts leave; None: none is
+    filtered  what an earlier command found, where only the classifier is missing
     """
 
     key: Key
@@ -57,7 +62,8 @@ class Task:
     folder: Path
     threads: int
     machine: str
-    classify: Classify | None = None
+    classify: TrainConfig | None = None
+    filtered: Row | None = None
 
     def row(self) -> Row:
         """Without figures."""
@@ -76,6 +82,11 @@ class Task:
         )
 
     @property
+    def run_dir(self) -> Path:
+        """For checkpoints, until the run is done."""
+        return self.folder / f"{self.run}.run"
+
+    @property
     def scores_path(self) -> Path:
         return self.folder / f"{self.run}.npz"
 
@@ -92,7 +103,7 @@ class _Listener(Reporter):
 
     @contextmanager
     def _shown(self, name: str) -> Iterator[Advance]:
-        if name == "training":
+        if name.startswith("training"):
             yield lambda done, total, words: self.on_share(TRAINING_SHARE * done / total)
         else:
             yield lambda done, total, words: None
@@ -114,11 +125,22 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
     METHODS.setdefault(task.key.method, task.method)  # one from outside of the package
     torch.set_num_threads(task.threads)
     dataset = _dataset(task.origin)
+    filter_share = FILTER_SHARE if task.classify else 1.0
+    row = task.filtered or _filtered(task, dataset, lambda share: on_share(filter_share * share))
+    if task.classify is not None:
+        rest = 1 - filter_share
+        row = _classified(
+            row, task, task.classify, dataset, lambda share: on_share(filter_share + rest * share)
+        )
+    shutil.rmtree(task.run_dir, ignore_errors=True)  # nothing is left to resume
+    return row
+
+
+def _filtered(task: Task, dataset: Dataset, on_share: Callable[[float], None]) -> Row:
     samples = replace(dataset.samples, table=dataset.table.with_labels(task.labels))
     reporter = _Listener(on_share=on_share)
-    run_dir = task.folder / f"{task.run}.run"
-    is_resumed = (run_dir / CHECKPOINT).is_file()
-    runtime = replace(task.origin.runtime, run_dir=run_dir, resume=is_resumed)
+    is_resumed = (task.run_dir / CHECKPOINT).is_file()
+    runtime = replace(task.origin.runtime, run_dir=task.run_dir, resume=is_resumed)
     config = FilterConfig(train=task.train, runtime=runtime)
     started = time.monotonic()
     learned = learn(
@@ -129,23 +151,12 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
         reporter,
         measure=partial(_test_accuracy, dataset),
     )
-    decision = scores.decide(
-        task.labels,
-        learned.predictions,
-        first=samples.first,
-        num_classes=dataset.table.num_classes,
-        verdict=config.verdict,
-        seed=task.train.seed,
-    )
+    decision = judge(samples, task.labels, learned.predictions, config)
     of_tests = reporter.seconds["predicting"] * len(dataset.test_rows) / len(samples.rows)
     seconds = np.nan if is_resumed else time.monotonic() - started - of_tests
-    classified = np.nan
-    if task.classify is not None:
-        classified = accuracy(task.classify(samples, learned, decision), dataset)
     row = replace(
         task.row(),
-        test_accuracy=accuracy(learned.predictions.top_classes[:, 0], dataset),
-        classified_accuracy=classified,
+        test_accuracy=accuracy(learned.predictions.top_classes[dataset.test_rows, 0], dataset),
         seconds=seconds,
         torch=torch.__version__,
         machine=f"{task.machine}, {learned.device}, {learned.dtype}",
@@ -153,8 +164,32 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
         **quality(decision, task.labels, dataset),
     )
     write(task.scores_path, _encoded(row, learned, decision, task.labels, dataset))
-    shutil.rmtree(run_dir, ignore_errors=True)  # nothing is left to resume
     return row
+
+
+def _classified(
+    row: Row, task: Task, train: TrainConfig, dataset: Dataset, on_share: Callable[[float], None]
+) -> Row:
+    """With the accuracy of a classifier; with a note where none can be trained."""
+    reporter = _Listener(on_share=on_share)
+    runtime = task.origin.runtime
+    is_resumed = (task.run_dir / f"{DEFAULT}.pt").is_file()
+    device = torch.device(runtime.device)
+    where = Surroundings(
+        runtime=replace(runtime, run_dir=task.run_dir, resume=is_resumed),
+        device=device,
+        dtype=choose_precision(runtime.precision, device),
+        reporter=reporter,
+    )
+    with np.load(task.scores_path) as file:
+        kept = {name: file[name] for name in file.files}
+    try:
+        predicted = classify_tests(dataset, kept, train, where)
+    except (SourceError, RunError) as error:
+        reporter.note(f"{UNCLASSIFIED}{error}")
+        return replace(row, notes="; ".join(filter(None, (row.notes, *reporter.notes))))
+    notes = "; ".join(filter(None, (row.notes, *reporter.notes)))
+    return replace(row, classified_accuracy=accuracy(predicted, dataset), notes=notes)
 
 
 @torch.no_grad()
@@ -174,9 +209,9 @@ def _test_accuracy(dataset: Dataset, run: Run) -> dict[str, float]:
 
 
 def accuracy(predicted: NDArray[np.integer], dataset: Dataset) -> float:
-    """Share of the test rows whose class (n,) is predicted; NaN without test rows."""
+    """Share of the test rows whose class (t,) is predicted; NaN without test rows."""
     rows = dataset.test_rows
-    return float((predicted[rows] == dataset.truth[rows]).mean()) if len(rows) else np.nan
+    return float((predicted == dataset.truth[rows]).mean()) if len(rows) else np.nan
 
 
 def quality(

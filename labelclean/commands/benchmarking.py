@@ -54,6 +54,9 @@ def benchmark_command(
     threads: Annotated[
         int | None, typer.Option(help="Of each run; default: the cores divided among the jobs.")
     ] = None,
+    filter_only: Annotated[
+        bool, typer.Option(help="Train no classifier on what the verdicts leave: half the time.")
+    ] = False,
     device: DeviceOption = "auto",
     root: RootOption = None,
     download: DownloadOption = False,
@@ -85,6 +88,7 @@ def benchmark_command(
         jobs=jobs,
         threads=threads,
         device=device,
+        filter_only=filter_only,
     )
     options = SourceOptions(**fields_in(SourceOptions, given))
     found = run_grid(grid, out, options=options, reporter=TerminalReporter(is_quiet=quiet))

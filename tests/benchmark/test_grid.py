@@ -11,19 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from report_data import meta_of
 from sklearn.metrics import average_precision_score, f1_score
 
+from labelclean.benchmark import classifying, processes, runs
 from labelclean.benchmark import grid as grids
-from labelclean.benchmark import processes, runs
 from labelclean.benchmark.dataset import Noise, Origin, noisy_labels, read_dataset
 from labelclean.benchmark.grid import GridConfig, GridResults, run_grid
 from labelclean.benchmark.results import Row, read_results, write_results
 from labelclean.config import RuntimeConfig
 from labelclean.data.samples import NO_LABEL
 from labelclean.data.sources import SourceOptions
-from labelclean.errors import ConfigError, ReportError, RunError
+from labelclean.errors import ConfigError, ReportError, RunError, SourceError
 from labelclean.learning.methods import METHODS, Method, StepResult
 from labelclean.progress import Reporter
+from labelclean.report.table import Report
+from labelclean.workflows import beliefs
 from labelclean.workflows.injecting import NoiseSpec, inject_noise
 
 
@@ -50,10 +53,6 @@ def done(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> GridResults
     def crashes(batch: Any, moment: Any) -> StepResult:
         os._exit(9)
 
-    def classify(samples: Any, learned: Any, decision: Any) -> Any:
-        assert samples.table.labels.max() < 3 and (samples.table.labels == -1).sum() == 24
-        return np.zeros(len(samples.table), dtype=np.int64)  # the first class for all
-
     out = tmp_path_factory.mktemp("grid") / "new" / "folder"
     ways = {"crashes": crashes, "fails": fails, "learns": learns}
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +60,7 @@ def done(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> GridResults
         for name, step in ways.items():
             patch.setitem(METHODS, name, Method(step=step))
         config = _config(squares, methods=("crashes", "fails", "ce", "learns"))
-        return run_grid(config, out, classify=classify)
+        return run_grid(config, out)
 
 
 def test_each_run_is_a_row_and_a_failed_one_says_why_and_stops_no_other(done: GridResults):
@@ -75,7 +74,7 @@ def test_each_run_is_a_row_and_a_failed_one_says_why_and_stops_no_other(done: Gr
         row = rows[name]
         assert row.error == "" and row.torch == torch.__version__ and row.seconds > 0
         assert row.rate == pytest.approx(12 / 60)
-        assert row.classified_accuracy == pytest.approx(1 / 3, abs=1e-5)
+        assert row.classified_accuracy * 24 == pytest.approx(round(row.classified_accuracy * 24))
 
 
 def test_the_scores_of_each_run_are_kept_and_give_the_figures_of_its_row(done: GridResults):
@@ -114,7 +113,7 @@ def test_what_is_done_is_not_done_again_and_what_failed_is(
 
     monkeypatch.setattr(processes, "do_all", no_run)
     monkeypatch.setitem(METHODS, "fails", METHODS["ce"])
-    config = _config(squares, methods=("ce", "fails"), seeds=2)
+    config = _config(squares, methods=("ce", "fails"), seeds=2, filter_only=True)
     again = run_grid(config, tmp_path)
     assert started == [
         "fails on symm:0.2, seed 0",
@@ -132,6 +131,82 @@ def test_what_is_done_is_not_done_again_and_what_failed_is(
     assert started == []
 
 
+def test_a_classifier_is_added_to_runs_that_only_filtered(squares: Path, tmp_path: Path):
+    config = _config(squares, filter_only=True)
+    run_grid(config, tmp_path)
+    (before,) = read_results(tmp_path)
+    assert np.isnan(before.classified_accuracy)
+    assert run_grid(replace(config, filter_only=False), tmp_path).done_now == 1
+    (after,) = read_results(tmp_path)
+    assert replace(after, classified_accuracy=np.nan).to_json() == before.to_json()
+    assert 0 <= after.classified_accuracy <= 1
+    assert run_grid(replace(config, filter_only=False), tmp_path).done_now == 0
+    (tmp_path / "runs" / f"{before.run}.npz").unlink()  # then there is nothing to go on from
+    write_results([before], tmp_path)
+    (anew,) = run_grid(replace(config, filter_only=False), tmp_path).rows
+    assert anew.classified_accuracy == pytest.approx(after.classified_accuracy)
+
+
+def test_the_classifier_learns_what_train_would_read_from_a_report(
+    squares: Path, tmp_path: Path, done: GridResults
+):
+    (row,) = (row for row in done.rows if row.method == "ce")
+    with np.load(done.folder / "runs" / f"{row.run}.npz") as file:
+        kept = dict(file)
+    dataset = read_dataset(_origin(squares), Reporter())
+    names = np.array([*dataset.table.class_names, ""])
+    columns = {
+        "image": [dataset.table.paths[k] for k in kept["index"]],
+        "given_label": names[kept["given"]],
+        "suggested_label": names[kept["suggested"]],
+        "second_label": names[kept["second"]],
+        "status": ["ok"] * len(kept["index"]),
+        **{
+            name: kept[name].tolist()
+            for name in (
+                "is_label_issue",
+                "label_score",
+                "issue_probability",
+                "suggested_probability",
+                "margin",
+            )
+        },
+    }
+    report = Report.from_columns(columns, meta_of(class_names=dataset.table.class_names))
+    rows = kept["index"]
+    table = replace(
+        dataset.table,
+        paths=columns["image"],
+        labels=kept["given"],
+        status=dataset.table.status[rows],
+        held_out=dataset.table.held_out[rows],
+    )
+    read = beliefs.believe(report, table, {})
+    found = classifying.believe(dataset, kept)
+    np.testing.assert_allclose(found.probs[rows], read.probs, atol=1e-6)
+    assert (found.given[rows] == read.given).all() and (found.is_kept[rows] == read.is_kept).all()
+    others = np.setdiff1d(np.arange(len(dataset.table)), rows)
+    assert not found.is_used[others].any() and found.is_used[rows].all()
+
+
+def test_a_run_whose_verdicts_leave_nothing_to_train_on_keeps_its_figures_and_says_why(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tasks: list[Any] = []
+    monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
+    run_grid(_config(squares), tmp_path)
+
+    def nothing(*_: Any) -> Any:
+        raise SourceError("no label is believed")
+
+    monkeypatch.setattr(runs, "classify_tests", nothing)
+    row = runs.do_run(tasks[0])
+    assert "no classifier: no label is believed" in row.notes
+    assert np.isnan(row.classified_accuracy) and 0 <= row.average_precision <= 1
+    write_results([row], tmp_path)
+    assert run_grid(_config(squares), tmp_path).done_now == 0  # it would end the same way
+
+
 def test_results_of_other_labels_are_not_mixed_with_these(
     done: GridResults, squares: Path, tmp_path: Path
 ):
@@ -140,8 +215,9 @@ def test_results_of_other_labels_are_not_mixed_with_these(
         run_grid(_config(squares), tmp_path)
 
 
+@pytest.mark.parametrize("stopped_at", [0.3, 0.7])  # in the filter, in the classifier
 def test_an_interrupted_run_goes_on_from_its_checkpoint(
-    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: float
 ):
     from labelclean.learning import trainer
 
@@ -152,16 +228,17 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
 
     def stop_late(share: float) -> None:
-        if share > 0.6:
+        if share > stopped_at:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(trainer, "REPORT_EVERY", 0.0)
     with pytest.raises(KeyboardInterrupt):
         runs.do_run(tasks[0], stop_late)
-    assert not tasks[0].scores_path.exists()
+    assert tasks[0].scores_path.exists() == (stopped_at > 0.5)
     resumed = runs.do_run(tasks[0])
     assert tasks[0].scores_path.exists() and "resuming" in resumed.notes
     assert resumed.average_precision == whole.average_precision
+    assert resumed.classified_accuracy == whole.classified_accuracy
     assert np.isnan(resumed.seconds) and whole.seconds > 0
     assert [path.suffix for path in (tmp_path / "runs").iterdir()] == [".npz", ".npz"]
 
