@@ -14,7 +14,10 @@ from labelclean.commands.options import ForceOption, JsonOption, QuietOption, Se
 def evaluate_command(
     report: Annotated[
         Path,
-        typer.Argument(help="Report that filter wrote, or a table with cleanlab's columns."),
+        typer.Argument(
+            help="Report that filter wrote, labels that predict wrote, or a table with "
+            "cleanlab's columns."
+        ),
     ],
     truth: Annotated[Path, typer.Option(help="Table of the true labels.")],
     image_col: Annotated[str | None, typer.Option(help="Column of the paths in it.")] = None,
@@ -28,19 +31,25 @@ def evaluate_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Compare a report with the true labels: AP, AUROC, F1, suggestions, calibration."""
+    """Compare a report, or labels that predict wrote, with the true labels."""
     from labelclean.progress import TerminalReporter
-    from labelclean.report.quality_text import quality_text
-    from labelclean.workflows.evaluation import evaluate_report
+    from labelclean.report.prediction_files import read_predictions
+    from labelclean.workflows import evaluation
 
-    quality = evaluate_report(
-        report,
-        truth,
-        image_col=image_col,
-        label_col=label_col,
-        plots=plots,
-        force=force,
-        seed=seed,
-        reporter=TerminalReporter(is_quiet=quiet),
+    reporter = TerminalReporter(is_quiet=quiet)
+    columns = {"image_col": image_col, "label_col": label_col}
+    predicted = read_predictions(report)
+    if predicted is not None:
+        from labelclean.report.classification import figures_text
+
+        figures = evaluation.evaluate_predictions(
+            predicted, report, truth, plots=plots, force=force, reporter=reporter, **columns
+        )
+        typer.echo(json.dumps(figures.to_json()) if as_json else figures_text(figures))
+        return
+    from labelclean.report.quality_text import quality_text
+
+    quality = evaluation.evaluate_report(
+        report, truth, plots=plots, force=force, seed=seed, reporter=reporter, **columns
     )
     typer.echo(json.dumps(quality.to_json()) if as_json else quality_text(quality))

@@ -1,20 +1,60 @@
-"""Tables written piece by piece: CSV, TSV, Parquet or JSON Lines, whole or not there."""
+"""Predictions as tables: written piece by piece, whole or not there, and read again."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import sys
+from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedLabels:
+    """What `predict` wrote, (n,) each.
+
+    labels       "" where there was no image
+    probability  NaN there
+    """
+
+    images: tuple[str, ...]
+    labels: tuple[str, ...]
+    probability: NDArray[np.float64]
+
+
+def read_predictions(path: Path) -> PredictedLabels | None:
+    """The file's predictions; None if it is no file of `predict`."""
+    if path.suffix.lower() not in files.ENDINGS:
+        return None
+    try:
+        found = files.decode(path.read_bytes(), path, ["image", "label", "probability", "status"])
+    except (ReportError, OSError):
+        return None
+    if "given_label" in found.cells:
+        return None
+    try:
+        chances = [
+            float(cell) if cell not in (None, "") else nan for cell in found.cells["probability"]
+        ]
+    except (TypeError, ValueError):
+        return None
+    return PredictedLabels(
+        images=tuple(str(cell) for cell in found.cells["image"]),
+        labels=tuple(str(cell) for cell in found.cells["label"]),
+        probability=np.array(chances, dtype=np.float64),
+    )
 
 
 class TableWriter:

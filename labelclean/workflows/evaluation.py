@@ -1,20 +1,26 @@
-"""evaluate_report: a report, ours or another tool's, against the true labels."""
+"""A report, ours or another tool's, or predictions against the true labels."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from labelclean.data.rows import Rows, read_rows
 from labelclean.data.tables import read_table
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.progress import Reporter
+from labelclean.report.classification import Classification, measure_predicted
 from labelclean.report.figure_folder import check_can_write_figures, write_figures
 from labelclean.report.foreign import read_any, true_labels
 from labelclean.report.judged import JudgedRows, judged_rows
+from labelclean.report.prediction_files import PredictedLabels
 from labelclean.report.quality import Quality, evaluate
 
 BOOTSTRAP = 200  # resamplings for the intervals
+CONFUSION = "confusion.png"
 
 
 def evaluate_report(
@@ -45,12 +51,9 @@ def evaluate_report(
 
         check_can_write_figures(Path(plots), NAMES, force)
     truth = Path(truth)
-    if not truth.is_file():
-        raise SourceError(f"{printable(truth)}: no such file; give the table of the true labels")
-    known = read_rows(read_table(truth), image_col=image_col, label_col=label_col, split_col=None)
-    names = _names(known)
+    names, known = _read_truth(truth, image_col, label_col)
     found = read_any(Path(report))
-    labels, how = true_labels(found, names, known.labels)
+    labels, how = true_labels(found, names, known)
     rows = judged_rows(found.frame, labels, found.class_names)
     _check_labels(rows, found.path, truth)
     with reporter.stage("evaluate") as advance:
@@ -75,6 +78,73 @@ def evaluate_report(
     if plots is not None:
         _draw(Path(plots), rows, quality, reporter)
     return quality
+
+
+def evaluate_predictions(
+    predicted: PredictedLabels,
+    path: Path,
+    truth: str | Path,
+    *,
+    image_col: str | None = None,
+    label_col: str | None = None,
+    plots: str | Path | None = None,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Classification:
+    """How good a classifier is by the predictions of that path, which `predict` wrote.
+
+    The options are those of evaluate_report. Images without a true label are left out, and those
+    that could not be read.
+
+    Raises ReportError or SourceError if the truth cannot be read or names none of the images.
+    """
+    reporter = reporter or Reporter()
+    if plots is not None:
+        check_can_write_figures(Path(plots), (CONFUSION,), force)
+    truth = Path(truth)
+    names, labels = _read_truth(truth, image_col, label_col)
+    known = dict(zip(names, labels, strict=True))
+    images = [image.replace("\\", "/") for image in predicted.images]
+    if not any(image in known for image in images):
+        raise ReportError(
+            f"the truth names no image of {printable(path)}: its first is {printable(names[0])}, "
+            f"the predictions' {printable(next(iter(images), 'none'))}; write the same names in "
+            "both"
+        )
+    rows = [row for row, image in enumerate(images) if predicted.labels[row] and known.get(image)]
+    said, true = [predicted.labels[row] for row in rows], [known[images[row]] for row in rows]
+    class_names = tuple(sorted({*said, *filter(None, true)}))
+    if not set(said) & set(true):
+        raise ReportError(
+            f"{printable(path)}: none of its labels is a true label in {printable(truth)}; write "
+            "the same names in both"
+        )
+    numbers = {name: k for k, name in enumerate(class_names)}
+    figures = measure_predicted(
+        np.array([numbers[label] for label in said]),
+        predicted.probability[rows],
+        np.array([numbers[label or ""] for label in true]),
+        class_names,
+    )
+    left_out = len(images) - len(rows)
+    if left_out:
+        reporter.note(f"left out, for want of a true label or an image: {left_out:,} rows")
+    if plots is not None:
+        from labelclean.report.confusion_plot import confusion_png
+
+        write_figures(Path(plots), (CONFUSION,), {CONFUSION: confusion_png(figures)})
+        reporter.note(f"plots: {printable(Path(plots) / CONFUSION)}")
+    return figures
+
+
+def _read_truth(
+    truth: Path, image_col: str | None, label_col: str | None
+) -> tuple[list[str], Sequence[str | None]]:
+    """Images, forward slashes, and their true labels."""
+    if not truth.is_file():
+        raise SourceError(f"{printable(truth)}: no such file; give the table of the true labels")
+    rows = read_rows(read_table(truth), image_col=image_col, label_col=label_col, split_col=None)
+    return _names(rows), rows.labels
 
 
 def _names(truth: Rows) -> list[str]:

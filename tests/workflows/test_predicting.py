@@ -155,6 +155,49 @@ def test_against_true_labels_the_accuracy_is_told(world: Path, handmade):
     assert (done.figures.accuracy.value, done.figures.accuracy.count) == (0.9, 10)
 
 
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_evaluate_tells_of_a_table_of_predictions_what_predict_tells(
+    world: Path, handmade, ending: str
+):
+    out = world / f"said{ending}"
+    predict_images(world / "model", world / "images", out=out, device="cpu")
+    true = [NAMES[k % 3] for k in range(11)]
+    handmade.labels(world / "truth.csv", true)
+    told = predict_images(
+        world / "model",
+        world / "images",
+        out=world / "again.csv",
+        truth=world / "truth.csv",
+        device="cpu",
+    ).figures
+    assert told is not None
+    words = ["evaluate", out, "--truth", world / "truth.csv", "--plots", world / "plots", "--json"]
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exit_code == 0, done.stderr
+    expected = json.loads(json.dumps(told.to_json()))
+    found = json.loads(done.stdout)
+    # the file has six digits of each probability
+    assert found.pop("calibration_error") == pytest.approx(
+        expected.pop("calibration_error"), abs=1e-5
+    )
+    assert found == expected
+    assert found["accuracy"]["images"] == 10
+    assert "or an image: 1 rows" in done.stderr
+    assert (world / "plots" / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predictions_of_other_images_or_classes_are_refused(world: Path):
+    out = world / "said.csv"
+    predict_images(world / "model", world / "images", out=out, device="cpu")
+    (world / "truth.csv").write_text("image,label\nother.png,red\n")
+    words = ["evaluate", str(out), "--truth", str(world / "truth.csv")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "the truth names no image" in done.stderr
+    (world / "truth.csv").write_text("image,label\n000.png,violet\n")
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "none of its labels is a true label" in done.stderr
+
+
 def test_no_more_than_two_chunks_of_pixels_are_in_memory(world: Path, monkeypatch):
     from labelclean.data import streaming
 
