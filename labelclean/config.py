@@ -148,9 +148,17 @@ class FilterConfig:
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     self_test: float = 0.0  # share of the labels that is flipped in memory to measure recall
+    from_model: Path | None = None  # folder that train wrote: it judges, and nothing is trained
 
     def __post_init__(self) -> None:
-        _raise_all(_outside("--self-test", self.self_test, 0, 0.2))
+        problems = _outside("--self-test", self.self_test, 0, 0.2)
+        if self.from_model is not None and self.self_test:
+            problems.append("--self-test measures a training, --from-model has none; give one")
+        if self.from_model is not None and self.runtime.resume:
+            problems.append("--resume goes on with a training, --from-model has none; give one")
+        if self.from_model is not None and self.runtime.minutes is not None:
+            problems.append("--minutes is of a training, --from-model has none; give one")
+        _raise_all(problems)
 
 
 def _not_among(flag: str, value: str, known: tuple[str, ...]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +47,8 @@ from labelclean.commands.options import (
     share,
     shares,
 )
+
+SHARED = ("seed", "flip")  # options of a training that also matter where a model judges
 
 
 def filter_command(
@@ -121,6 +124,10 @@ def filter_command(
     score_epochs: Annotated[
         int | None, typer.Option(help="Last epochs whose outputs are averaged into the scores.")
     ] = None,
+    from_model: Annotated[
+        Path | None,
+        typer.Option(help="Judge by a model that train wrote, in seconds, and train nothing."),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="An issue from this issue probability on; default 0.5.")
     ] = None,
@@ -165,12 +172,15 @@ def filter_command(
     train = fields_in(config.TrainConfig, given)
     if lr_drops is not None:
         train["lr_drops"] = shares("--lr-drops", lr_drops)
+    if from_model is not None:
+        _check_trains_nothing({"preset": preset, "image_size": image_size, **train})
     limit = None if fail_over is None else share("--fail-over", fail_over)
     settings = config.FilterConfig(
         train=config.preset(preset or filtering.default_preset(device), **train),
         verdict=config.VerdictConfig(**fields_in(config.VerdictConfig, given)),
         runtime=config.RuntimeConfig(**fields_in(config.RuntimeConfig, given)),
         self_test=share("--self-test", self_test),
+        from_model=from_model,
     )
     options = SourceOptions(**fields_in(SourceOptions, given))
     reporter = TerminalReporter(is_quiet=quiet)
@@ -183,6 +193,16 @@ def filter_command(
             f"labelclean: noise rate {report.meta.noise_rate:.1%} is above {limit:.1%}", err=True
         )
         raise typer.Exit(1)
+
+
+def _check_trains_nothing(given: Mapping[str, Any]) -> None:
+    """Options of a training that --from-model would leave unused."""
+    from labelclean.errors import ConfigError
+
+    unused = [name for name, value in given.items() if value is not None and name not in SHARED]
+    if unused:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise ConfigError(f"--from-model trains nothing: leave {flags} out")
 
 
 def _print_report(report: Any, out: str, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -17,6 +18,7 @@ from labelclean.config import PRESETS, FilterConfig
 from labelclean.data import sources
 from labelclean.data.duplicates import conflicting
 from labelclean.learning import methods, runtime
+from labelclean.learning.model_folder import load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
 from labelclean.report import scores, selftest
@@ -31,6 +33,7 @@ from labelclean.report.table import (
 from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, in_run_dir, learn
 from labelclean.workflows.preparing import Samples, prepare
+from labelclean.workflows.rescoring import ask_model
 
 NAMED = 5  # images in a note on conflicts
 HARDLY_BELIEVED = 0.5  # noise rate from which on the user is told to doubt it
@@ -51,7 +54,7 @@ def filter_dataset(
     options: sources.SourceOptions | None = None,
     reporter: Reporter | None = None,
 ) -> Report:
-    """Trains a network on the given labels and judges every one of them.
+    """Trains a network on the given labels and judges every one; or judges by a model of train.
 
     source   folder, table, Parquet file, or the name of a data set
     labels   table of labels where source is a folder of images
@@ -68,6 +71,7 @@ def filter_dataset(
             beside = Path(out).with_suffix(".run")
             config = replace(config, runtime=replace(config.runtime, run_dir=beside))
     method = methods.find(config.train.method)
+    model = None if config.from_model is None else load_model(config.from_model)
     device = runtime.choose_device(config.runtime.device)
     options = options or sources.SourceOptions()
     if labels is not None:
@@ -76,13 +80,22 @@ def filter_dataset(
         table = sources.read(source, options)
     for note in table.notes:
         reporter.note(note)
-    samples = prepare(table, config.runtime, device_is_cpu=device.type == "cpu", reporter=reporter)
+    samples = prepare(
+        table,
+        config.runtime,
+        device_is_cpu=device.type == "cpu",
+        reporter=reporter,
+        spec=None if model is None else model.transform.spec,
+    )
     planted = selftest.plant(
         table.labels, samples.train_rows, table.num_classes, config.self_test, config.train.seed
     )
-    if method.needs_noise_rate and config.train.noise_rate is None:
-        config = _with_noise_rate(samples, planted.labels, config, device, reporter)
-    learned = learn(samples, planted.labels, config, device, reporter)
+    if model is not None:
+        learned = ask_model(samples, model, config, device, reporter)
+    else:
+        if method.needs_noise_rate and config.train.noise_rate is None:
+            config = _with_noise_rate(samples, planted.labels, config, device, reporter)
+        learned = learn(samples, planted.labels, config, device, reporter)
     with reporter.stage("judging"):
         decision, tested = _judge_and_test(samples, planted, learned)
     flags = flag(samples, learned, decision, config, reporter)
@@ -200,7 +213,7 @@ def _report(
         class_names=table.class_names,
         image_root_given=source,
         image_root=None if table.root is None else str(table.root),
-        config=asdict(learned.config),
+        config=_config(learned.config),
         seed=learned.config.train.seed,
         versions=_versions(),
         device=f"{learned.device}, {learned.dtype}",
@@ -216,6 +229,14 @@ def _report(
         notes=(*table.notes, *_conflict_notes(samples), *_doubts(decision)),
     )
     return Report.from_columns(columns, meta)
+
+
+def _config(config: FilterConfig) -> dict[str, Any]:
+    """All that decided the report: of a model that was there before not how it was trained."""
+    found = asdict(config)
+    if config.from_model is not None:
+        found["train"] = {name: found["train"][name] for name in ("arch", "flip", "seed")}
+    return found
 
 
 def _how(source: str, options: sources.SourceOptions) -> dict[str, str | None]:

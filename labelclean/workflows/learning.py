@@ -108,7 +108,7 @@ def learn(
         on_rows = image_counter(advance, len(samples.rows))
         flipped = np.flatnonzero(labels != samples.table.labels)
         given = torch.from_numpy(samples.table.labels).to(device)
-        with _embeddings(len(labels), in_run_dir(config, EMBEDDINGS)) as embeddings:
+        with open_embeddings(len(labels), in_run_dir(config, EMBEDDINGS)) as embeddings:
             predictions = _predict(
                 run, samples.rows, source.labels, on_rows, run.sums, embeddings=embeddings
             )
@@ -125,7 +125,7 @@ def learn(
 
 
 @contextmanager
-def _embeddings(count: int, path: Path | None) -> Iterator[NDArray[np.float16]]:
+def open_embeddings(count: int, path: Path | None) -> Iterator[NDArray[np.float16]]:
     """An (n, EMBEDDED) to fill, NaN for rows without an image; with a path a whole file or none.
 
     Raises RunError if it cannot be written.

@@ -34,13 +34,22 @@ class Samples:
 
 
 def prepare(
-    table: SampleTable, where: RuntimeConfig, *, device_is_cpu: bool, reporter: Reporter
+    table: SampleTable,
+    where: RuntimeConfig,
+    *,
+    device_is_cpu: bool,
+    reporter: Reporter,
+    spec: images.ImageSpec | None = None,
 ) -> Samples:
     """Decodes the table's images, or finds them in the cache, and checks what is left to train on.
 
+    spec  the size that a trained model wants; None: chosen from the images
+
     Raises SourceError if no image can be read, or fewer than two classes have one.
     """
-    spec = images.choose_spec(table, image_size=where.image_size, device_is_cpu=device_is_cpu)
+    spec = spec or images.choose_spec(
+        table, image_size=where.image_size, device_is_cpu=device_is_cpu
+    )
     pixels = decode(table, spec, where, reporter, stage="decoding")
     if isinstance(pixels, cache.Streamed):
         reporter.note(f"images are decoded anew in each epoch: {pixels.why}")

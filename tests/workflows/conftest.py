@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from report_data import meta_of
 
+from labelclean.learning import models
+from labelclean.learning.model_folder import ModelConfig, weights_bytes
 from labelclean.report.table import Report
+from labelclean.workflows.whole_folder import write_folder
 
 NAMES = ("blue", "green", "red")
 _CHANNEL = {"red": 0, "green": 1, "blue": 2}
@@ -70,6 +74,27 @@ class Handmade:
         report = Report.from_columns(columns, meta)
         report.write(path, force=True)
         return report
+
+    @staticmethod
+    def model(folder: Path, class_names: tuple[str, ...] = NAMES) -> Path:
+        """A model with drawn weights: what it says is arbitrary, but always the same."""
+        torch.manual_seed(0)
+        network = models.build("smallnet", len(class_names), 16).eval()
+        config = ModelConfig(
+            architecture="smallnet",
+            class_names=class_names,
+            image_size=16,
+            resize=18,
+            mean=(120.0, 120.0, 120.0),
+            std=(60.0, 60.0, 60.0),
+            temperature=0.5,
+        )
+        contents = {
+            "model.safetensors": weights_bytes(network, config),
+            "config.json": config.to_json(),
+        }
+        write_folder(folder, contents, force=False)
+        return folder
 
 
 @pytest.fixture(scope="session")

@@ -17,41 +17,17 @@ import labelclean
 from labelclean.cli import app
 from labelclean.data.sources import SourceOptions
 from labelclean.errors import LabelcleanError
-from labelclean.learning import models
-from labelclean.learning.model_folder import ModelConfig, weights_bytes
 from labelclean.report import prediction_files
 from labelclean.report.prediction_files import TableWriter
 from labelclean.workflows.predicting import predict_images
-from labelclean.workflows.whole_folder import write_folder
 
 NAMES = ("blue", "green", "red")
-
-
-def _model(folder: Path, class_names: tuple[str, ...] = NAMES) -> Path:
-    """A model with drawn weights: what it says is arbitrary, but always the same."""
-    torch.manual_seed(0)
-    network = models.build("smallnet", len(class_names), 16).eval()
-    config = ModelConfig(
-        architecture="smallnet",
-        class_names=class_names,
-        image_size=16,
-        resize=18,
-        mean=(120.0, 120.0, 120.0),
-        std=(60.0, 60.0, 60.0),
-        temperature=0.5,
-    )
-    contents = {
-        "model.safetensors": weights_bytes(network, config),
-        "config.json": config.to_json(),
-    }
-    write_folder(folder, contents, force=False)
-    return folder
 
 
 @pytest.fixture
 def world(tmp_path: Path, handmade) -> Path:
     """model/ and images/ of eleven squares, of which 005.png is broken."""
-    _model(tmp_path / "model")
+    handmade.model(tmp_path / "model")
     handmade.images(tmp_path / "images", 11)
     (tmp_path / "images" / "005.png").write_bytes(b"no image")
     return tmp_path
@@ -89,8 +65,8 @@ def test_the_table_holds_what_the_loaded_model_says_of_each_image(world: Path, b
     assert done.images == 11 and done.broken == 1 and sum(done.counts.values()) == 10
 
 
-def test_of_many_classes_the_five_best_are_told(world: Path):
-    _model(world / "many", tuple("abcdefg"))
+def test_of_many_classes_the_five_best_are_told(world: Path, handmade):
+    handmade.model(world / "many", tuple("abcdefg"))
     predict_images(world / "many", world / "images", out=world / "labels.csv", device="cpu")
     frame = pd.read_csv(world / "labels.csv")
     assert list(frame.columns) == [
@@ -269,8 +245,8 @@ def test_what_fails_on_the_way_leaves_no_table(world: Path, monkeypatch):
         assert not list(world.glob("out.*")) and not list(world.glob(".*"))
 
 
-def test_names_that_a_spreadsheet_would_run_are_neutralised(world: Path):
-    _model(world / "evil", ("=cmd()", "@sum", "+1"))
+def test_names_that_a_spreadsheet_would_run_are_neutralised(world: Path, handmade):
+    handmade.model(world / "evil", ("=cmd()", "@sum", "+1"))
     predict_images(world / "evil", world / "images", out=world / "labels.csv", device="cpu")
     lines = (world / "labels.csv").read_text().splitlines()[1:]
     assert all(line.split(",")[1][:1] in ("'", "") for line in lines)
