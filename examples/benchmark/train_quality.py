@@ -17,6 +17,9 @@ time, one thread each. DIR/train_quality.csv has a row for each run; the table i
     true       cross-entropy on the true labels: what there is to gain
 
 gap: the share of the way from ce-noisy to true that a scheme goes.
+
+A second table tells what `filter --from-model` with the model of `default` finds, beside the first
+report: average precision of the wrong labels and error of the noise rate.
 """
 
 from __future__ import annotations
@@ -164,6 +167,43 @@ def run(job: Job, options: argparse.Namespace) -> None:
     print(f"{job.name}: {facts['accuracy']:.2f} %, {seconds:.0f} s", file=sys.stderr, flush=True)
 
 
+def rescore(job: Job, options: argparse.Namespace) -> None:
+    """Judges the labels again by the model of the job; keeps the figures of both reports."""
+    again = options.out / f"{job.data}-again.csv"
+    labels = options.out / f"{job.data}.labels.csv"
+    labelclean(
+        *("filter", "cifar10", labels, "--root", options.cifar, "--device", options.device),
+        *("--from-model", options.out / f"{job.name}.model", "--out", again, "--quiet", "--force"),
+    )
+    found = {
+        "noise": job.noise,
+        "seed": job.seed,
+        **{
+            f"first_{k}": v
+            for k, v in quality(options.out / f"{job.data}.csv", job, options).items()
+        },
+        **{f"again_{k}": v for k, v in quality(again, job, options).items()},
+    }
+    (options.out / f"{job.data}-again.json").write_text(json.dumps(found))
+
+
+def quality(report: Path, job: Job, options: argparse.Namespace) -> dict[str, float]:
+    """Average precision in percent, and error of the noise rate."""
+    from labelclean.data.cifar import read_cifar
+    from labelclean.report import metrics
+    from labelclean.report.table import Report
+
+    found, cifar = Report.read(report), read_cifar("cifar10", options.cifar)
+    truth = [cifar.class_names[k] for k in cifar.labels[: options.count]]
+    frame = found.to_frame()
+    is_noisy = (frame["given_label"] != truth).to_numpy()
+    score = frame["label_score"].to_numpy()
+    return {
+        "ap": 100 * metrics.average_precision(score, is_noisy),
+        "rate_error": metrics.noise_rate_error(found.meta.noise_rate, is_noisy),
+    }
+
+
 def with_gaps(found: pd.DataFrame) -> pd.DataFrame:
     """Adds the share of the gap between ce-noisy and true labels that each run closes."""
     by_scheme = found.pivot_table(index=["noise", "seed"], columns="scheme", values="accuracy")
@@ -191,6 +231,17 @@ def print_table(found: pd.DataFrame) -> None:
             spread = "" if len(runs) == 1 else f" ± {runs[name].std():.{digits}f}"
             cells.append(text + spread)
         print(f"{noise:10} {scheme:10} {len(runs):5} " + " ".join(f"{c:>13}" for c in cells))
+
+
+def print_rescored(found: pd.DataFrame) -> None:
+    """What filter finds first, and again by the model of `default`."""
+    print("filter, and filter --from-model with the model of default: AP, error of the noise rate")
+    for noise, runs in found.groupby("noise", sort=False):
+        cells = [
+            f"{runs[f'{time}_ap'].mean():.1f} {runs[f'{time}_rate_error'].mean():.3f}"
+            for time in ("first", "again")
+        ]
+        print(f"{noise:10} {len(runs):5} " + " ".join(f"{cell:>13}" for cell in cells))
 
 
 def main() -> None:
@@ -224,6 +275,9 @@ def main() -> None:
             list(pool.map(lambda key: prepare(*key, options), data))
             once = {job.name: job for job in missing}.values()
             list(pool.map(lambda job: run(job, options), once))
+            judging = [job for job in jobs if job.scheme == "default"]
+            new = [job for job in judging if not (options.out / f"{job.data}-again.json").exists()]
+            list(pool.map(lambda job: rescore(job, options), new))
     kept = [
         {**json.loads(path.read_text()), "noise": job.noise}
         for job in jobs
@@ -234,6 +288,10 @@ def main() -> None:
     found = with_gaps(pd.DataFrame(kept))
     found.to_csv(options.out / "train_quality.csv", index=False, float_format="%.4f")
     print_table(found)
+    again = [options.out / f"{job.data}-again.json" for job in jobs if job.scheme == "default"]
+    rescored = [json.loads(path.read_text()) for path in again if path.exists()]
+    if rescored:
+        print_rescored(pd.DataFrame(rescored))
 
 
 if __name__ == "__main__":
