@@ -115,11 +115,11 @@ def prepare(noise: str, seed: int, options: argparse.Namespace) -> None:
     right = [cifar.class_names[k] for k in truth]
     frame = found.to_frame()
     frame["is_label_issue"] = [a != b for a, b in zip(frame["given_label"], right, strict=True)]
-    Report(frame=frame, meta=found.meta).write(options.out / f"{data}-right.csv")
+    Report(frame=frame, meta=found.meta).write(options.out / f"{data}-right.csv", force=True)
     frame = found.to_frame()
     frame["given_label"] = frame["suggested_label"] = right
     frame["is_label_issue"] = False
-    Report(frame=frame, meta=replace(found.meta, noise_rate=0.0)).write(true)
+    Report(frame=frame, meta=replace(found.meta, noise_rate=0.0)).write(true, force=True)
 
 
 def run(job: Job, options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from labelclean.config import TrainConfig
 from labelclean.data.samples import NO_LABEL
 from labelclean.data.transform import Transform
 from labelclean.learning.applying import logits_of_rows
-from labelclean.workflows.beliefs import Beliefs, class_probabilities
+from labelclean.workflows.beliefs import Beliefs, soft_labels
 from labelclean.workflows.fitting import DEFAULT, Surroundings, choose_rows, fit_scheme
 
 
@@ -46,28 +46,28 @@ def classify_tests(
 
 def believe(dataset: Dataset, kept: Mapping[str, NDArray[Any]]) -> Beliefs:
     """What `train` would read from a report of the run: nothing is known of other rows."""
-    index, given = kept["index"], kept["given"]
-    count, num_classes = len(dataset.table), dataset.table.num_classes
-    probs = np.zeros((count, num_classes), dtype=np.float32)
-    probs[index] = class_probabilities(
-        given,
-        kept["suggested"],
-        kept["second"],
-        kept["is_label_issue"],
-        kept["issue_probability"],
-        kept["suggested_probability"],
-        num_classes,
-    )
-    labels = np.full(count, NO_LABEL, dtype=np.int64)
-    labels[index] = given
-    is_kept, is_used = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
-    is_kept[index] = ~kept["is_label_issue"]
+    index, count = kept["index"], len(dataset.table)
+
+    def of_all(name: str, nothing: Any) -> NDArray[Any]:
+        column = np.full(count, nothing, dtype=kept[name].dtype)
+        column[index] = kept[name]
+        return column
+
+    given, is_issue = of_all("given", NO_LABEL), of_all("is_label_issue", False)
+    is_used = np.zeros(count, dtype=bool)
     is_used[index] = True
     return Beliefs(
         class_names=dataset.table.class_names,
-        given=labels,
-        probs=probs,
-        is_kept=is_kept,
+        given=given,
+        soft=soft_labels(
+            given,
+            of_all("suggested", NO_LABEL),
+            of_all("second", NO_LABEL),
+            is_issue,
+            of_all("issue_probability", np.nan),
+            of_all("suggested_probability", np.nan),
+        ),
+        is_kept=is_used & ~is_issue,
         is_certain=np.zeros(count, dtype=bool),
         is_used=is_used,
     )

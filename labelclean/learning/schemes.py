@@ -7,6 +7,7 @@ from torch import Tensor
 
 from labelclean.learning.methods import Method, Moment, Outputs, StepResult
 from labelclean.learning.methods.base import Memory
+from labelclean.learning.soft_labels import SoftLabels
 
 LAST = 10  # epochs whose outputs the authors average into the targets of the second stage,
 LAST_SHARE = 0.25  # of 480; of a short stage no more than this share: its first outputs know little
@@ -28,12 +29,7 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
 
 
 def on_targets(targets: Tensor, weights: Tensor) -> Method:
-    """Cross-entropy on fixed targets (n, c), each row with its weight (n,).
-
-    Where the targets are calibrated probabilities of the true class, the net that fits them best
-    is the one that would fit the true labels best: in the mean their errors cancel, which those
-    of the most probable class do not.
-    """
+    """Cross-entropy on fixed targets (n, c), each row with its weight (n,)."""
 
     def step(batch: Outputs, moment: Moment) -> StepResult:
         memory = moment.memory
@@ -46,13 +42,36 @@ def on_targets(targets: Tensor, weights: Tensor) -> Method:
     return Method(step=step, memory=memory)
 
 
-def collecting(targets: Tensor, weights: Tensor, *, first: float) -> Method:
+def on_labels(labels: SoftLabels, weights: Tensor | None = None) -> Method:
+    """The same on soft labels, for any number of rows and classes; without weights all weigh 1.
+
+    Where they are calibrated probabilities of the true class, the net that fits them best is the
+    one that would fit the true labels best: in the mean their errors cancel, which those of the
+    most probable class do not.
+    """
+    weights = torch.ones(len(labels)) if weights is None else weights
+
+    def step(batch: Outputs, moment: Moment) -> StepResult:
+        memory = moment.memory
+        known = SoftLabels(**{name: memory[name] for name in vars(labels)})
+        targets = known.rows(batch.index, batch.logits.shape[1])
+        loss = soft_cross_entropy(batch.logits, targets)
+        return StepResult(weighted_mean(loss, memory["weights"][batch.index]))
+
+    def memory(rows: int, classes: int) -> Memory:
+        kept = {name: tensor.clone() for name, tensor in vars(labels).items()}
+        return {**kept, "weights": weights.clone()}
+
+    return Method(step=step, memory=memory)
+
+
+def collecting(labels: SoftLabels, weights: Tensor, *, first: float) -> Method:
     """The same, and the sum of the outputs (n, c) from the share `first` of the run on.
 
     Rows that weigh nothing are looked at without being learnt: the authors' first stage, whose
     mean outputs are the targets of the second (paper Sec. 6.1, NLNL's code).
     """
-    fixed = on_targets(targets, weights)
+    fixed = on_labels(labels, weights)
 
     def step(batch: Outputs, moment: Moment) -> StepResult:
         if moment.progress >= first:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from labelclean.data.samples import NO_LABEL, SampleTable
 from labelclean.errors import ReportError, printable
+from labelclean.learning.soft_labels import SoftLabels
 from labelclean.report.table import Report
 from labelclean.review.decisions import LABELLING, Decision
 
@@ -20,8 +22,7 @@ class Beliefs:
 
     class_names  the report's, and after them those that a person added
     given        int64: the given labels, a person's word in their place; NO_LABEL: none
-    probs        (n, c) float32 rows that sum to 1: the probability of each class; all 0 where
-                 nothing is known
+    soft         the probability of each class; of a row with NO_LABEL twice nothing is known
     is_kept      the label is believed: `given` holds it
     is_certain   a person said so
     is_used      no person excluded the row
@@ -29,7 +30,7 @@ class Beliefs:
 
     class_names: tuple[str, ...]
     given: NDArray[np.int64]
-    probs: NDArray[np.float32]
+    soft: SoftLabels
     is_kept: NDArray[np.bool_]
     is_certain: NDArray[np.bool_]
     is_used: NDArray[np.bool_]
@@ -37,8 +38,7 @@ class Beliefs:
     @property
     def best(self) -> NDArray[np.int64]:
         """The most probable class of each row; NO_LABEL where nothing is known."""
-        found: NDArray[np.int64] = self.probs.argmax(axis=1)
-        return np.where(self.probs.sum(axis=1) > 0, found, NO_LABEL)
+        return self.soft.best.numpy()
 
 
 def believe(report: Report, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:
@@ -56,14 +56,13 @@ def believe(report: Report, table: SampleTable, decisions: Mapping[str, Decision
     beliefs = Beliefs(
         class_names=report.meta.class_names,
         given=table.labels.copy(),
-        probs=class_probabilities(
+        soft=soft_labels(
             table.labels,
             suggested,
             _numbers(frame["second_label"].tolist(), numbers),
             is_issue,
             frame["issue_probability"].to_numpy(dtype=np.float64),
             frame["suggested_probability"].to_numpy(dtype=np.float64),
-            len(numbers),
         ),
         is_kept=has_label & ~is_issue,
         is_certain=np.zeros(len(table), dtype=bool),
@@ -72,16 +71,15 @@ def believe(report: Report, table: SampleTable, decisions: Mapping[str, Decision
     return _overridden(beliefs, table, decisions) if decisions else beliefs
 
 
-def class_probabilities(
+def soft_labels(
     given: NDArray[np.int64],
     suggested: NDArray[np.int64],
     second: NDArray[np.int64],
     is_issue: NDArray[np.bool_],
     wrong: NDArray[np.float64],
     sure: NDArray[np.float64],
-    num_classes: int,
-) -> NDArray[np.float32]:
-    """The report's figures as a probability of each class (n, c), float32.
+) -> SoftLabels:
+    """The report's figures as a probability of each class.
 
     given, suggested, second  (n,) classes, NO_LABEL: none
     wrong  (n,) issue_probability, NaN where the label was not judged
@@ -91,25 +89,21 @@ def class_probabilities(
     the second label has that share of `wrong` which suggestions have on average. What is left is
     spread evenly over the other classes.
     """
-    rows = np.arange(len(given))
     has_label = given != NO_LABEL
     # a label that was not judged (no other image like it) is taken as it is
     wrong = np.where(has_label, np.nan_to_num(wrong, nan=0.0), 1.0)
     sure = np.minimum(np.nan_to_num(sure, nan=0.0), wrong)
     judged = is_issue & (wrong > 0)
     usual = float((sure[judged] / wrong[judged]).mean()) if judged.any() else 0.5
-    best = np.where(is_issue | ~has_label, suggested, second)
+    other = np.where(is_issue | ~has_label, suggested, second)
     share = np.where(is_issue | ~has_label, sure, usual * wrong)
-    share = np.where((best == NO_LABEL) | (best == given), 0.0, share)
-    others = np.maximum(0, num_classes - has_label - (share > 0))
-    rest = np.maximum(0.0, wrong - share) / np.maximum(others, 1)
-    probs = np.repeat(rest[:, None], num_classes, axis=1)
-    probs[rows[has_label], given[has_label]] = 1 - wrong[has_label]
-    probs[rows[share > 0], best[share > 0]] = share[share > 0]
-    probs[~has_label & (share == 0)] = 0  # neither a label nor a suggestion
-    total = probs.sum(axis=1, keepdims=True)
-    out: NDArray[np.float32] = (probs / np.where(total > 0, total, 1)).astype(np.float32)
-    return out
+    other = np.where((share == 0) | (other == given), NO_LABEL, other)
+    return SoftLabels(
+        first=torch.from_numpy(given),
+        p_first=torch.from_numpy((1 - wrong).astype(np.float32)),
+        second=torch.from_numpy(other),
+        p_second=torch.from_numpy(np.where(other == NO_LABEL, 0, share).astype(np.float32)),
+    )
 
 
 def _overridden(beliefs: Beliefs, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:
@@ -131,22 +125,20 @@ def _overridden(beliefs: Beliefs, table: SampleTable, decisions: Mapping[str, De
     numbers = {name: k for k, name in enumerate(names)}
     given, is_kept = beliefs.given.copy(), beliefs.is_kept.copy()
     is_certain, is_used = beliefs.is_certain.copy(), beliefs.is_used.copy()
-    probs = np.pad(beliefs.probs, ((0, 0), (0, len(added))))
     for image, decision in decisions.items():
         row = index[image]
         if decision.action in LABELLING and decision.label is not None:
             given[row] = numbers[decision.label]
             is_kept[row] = is_certain[row] = True
-            probs[row] = 0
-            probs[row, given[row]] = 1
         elif decision.action == "exclude":
             is_used[row] = is_kept[row] = False
         # unsure: looked at and not decided, so the report stays all that is known
+    rows = np.flatnonzero(is_certain)
     return replace(
         beliefs,
         class_names=names,
         given=given,
-        probs=probs,
+        soft=beliefs.soft.with_certain(rows, given[rows]),
         is_kept=is_kept,
         is_certain=is_certain,
         is_used=is_used,

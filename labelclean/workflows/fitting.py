@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from labelclean.config import RuntimeConfig, TrainConfig
 from labelclean.data.batches import Batches
@@ -18,6 +18,7 @@ from labelclean.errors import ConfigError, RunError, SourceError, printable
 from labelclean.learning import runtime, schemes, trainer
 from labelclean.learning.methods import Method
 from labelclean.learning.run import Run
+from labelclean.learning.soft_labels import SoftLabels
 from labelclean.progress import Reporter
 from labelclean.workflows.beliefs import Beliefs
 from labelclean.workflows.learning import set_up
@@ -124,16 +125,15 @@ def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surrou
     if train.epochs is None:
         raise ValueError("the number of epochs is not decided")
     beliefs, rows = data.beliefs, data.rows
-    num_classes = len(beliefs.class_names)
     if scheme == CE_NOISY:
         given = data.samples.table.labels
         labelled = rows[given[rows] != NO_LABEL]
-        method = schemes.on_targets(one_hot(given, num_classes), _ones(given))
+        method = schemes.on_labels(SoftLabels.certain(given))
         return _fitted(_stage(data, scheme, method, given, labelled, train, where))
     check_classes(data)
     if scheme == CE_CLEAN:
         kept = rows[beliefs.is_kept[rows]]
-        method = schemes.on_targets(one_hot(beliefs.given, num_classes), _ones(beliefs.given))
+        method = schemes.on_labels(SoftLabels.certain(beliefs.given))
         return _fitted(_stage(data, scheme, method, beliefs.given, kept, train, where))
     if scheme == TWO_STAGE:
         return _two_stages(data, train, where)
@@ -141,7 +141,7 @@ def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surrou
         raise ConfigError(f"--scheme is {scheme}, must be one of {', '.join(SCHEMES)}")
     # Not refined by the net's own opinion on the way, and no cutout or mixup: none of these was
     # more accurate in the few epochs of a quick run.
-    method = schemes.on_targets(torch.from_numpy(beliefs.probs), _ones(beliefs.given))
+    method = schemes.on_labels(beliefs.soft)
     return _fitted(_stage(data, scheme, method, beliefs.best, rows, train, where))
 
 
@@ -154,7 +154,7 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
     first = epochs // 2
     last = min(schemes.LAST, max(1, round(schemes.LAST_SHARE * first)))
     method = schemes.collecting(
-        one_hot(beliefs.given, len(beliefs.class_names)),
+        SoftLabels.certain(beliefs.given),
         torch.from_numpy(beliefs.is_kept.astype(np.float32)),
         first=(first - last) / first,
     )
@@ -164,7 +164,8 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
     is_used = torch.zeros(len(targets), dtype=torch.bool)
     is_used[torch.from_numpy(rows)] = True
     certain = torch.from_numpy(beliefs.is_certain)
-    targets[certain] = one_hot(beliefs.given, targets.shape[1])[certain]
+    labels = torch.from_numpy(beliefs.given)[certain]
+    targets[certain] = torch.nn.functional.one_hot(labels, targets.shape[1]).float()
     method = schemes.on_targets(targets, schemes.inverse_frequency(targets, is_used))
     second = _stage(
         data,
@@ -176,18 +177,6 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
         where,
     )
     return _fitted(second, before=tuple(run.history))
-
-
-def one_hot(labels: NDArray[np.int64], num_classes: int) -> Tensor:
-    """(n,) classes -> (n, c) float32, all 0 for NO_LABEL."""
-    out = torch.zeros(len(labels), num_classes)
-    rows = np.flatnonzero(labels != NO_LABEL)
-    out[rows, torch.from_numpy(labels[rows])] = 1
-    return out
-
-
-def _ones(labels: NDArray[np.int64]) -> Tensor:
-    return torch.ones(len(labels))
 
 
 def _stage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from labelclean.config import TrainConfig
 from labelclean.learning import schemes
 from labelclean.learning.methods import Method, Moment, Outputs
+from labelclean.learning.soft_labels import SoftLabels
 
 N, C = 6, 4
 
@@ -72,7 +74,8 @@ def test_a_batch_that_weighs_nothing_is_no_division_by_zero():
 
 
 def test_outputs_are_collected_from_the_share_on_that_is_asked_for():
-    method = schemes.collecting(_soft(), torch.ones(N), first=0.75)
+    labels = SoftLabels.certain(np.zeros(N, dtype=np.int64))
+    method = schemes.collecting(labels, torch.ones(N), first=0.75)
     memory = method.memory(N, C)
     for progress in (0.0, 0.5, 0.749):
         method.step(_outputs([0, 1]), _moment(method, memory, progress))
@@ -92,6 +95,38 @@ def test_inverse_frequency_weights_are_most_over_own_count_of_the_arg_max():
     used = torch.tensor([True, True, True, True, True, False])
     found = schemes.inverse_frequency(targets, used)
     assert found.tolist() == pytest.approx([1, 1, 1, 1.5, 1.5, 0])
+
+
+def test_on_soft_labels_is_on_the_targets_that_they_spell_out():
+    labels = SoftLabels(
+        first=torch.tensor([0, 1, -1, 3, 2, -1]),
+        p_first=torch.tensor([0.7, 0.2, 0.0, 1.0, 0.5, 0.0]),
+        second=torch.tensor([2, 3, 1, -1, -1, -1]),
+        p_second=torch.tensor([0.2, 0.8, 0.4, 0.0, 0.0, 0.0]),
+    )
+    spelt_out = torch.tensor(
+        [
+            [0.7, 0.05, 0.2, 0.05],
+            [0, 0.2, 0, 0.8],
+            [0.2, 0.4, 0.2, 0.2],
+            [0, 0, 0, 1],
+            [0.5 / 3, 0.5 / 3, 0.5, 0.5 / 3],
+            [0.25, 0.25, 0.25, 0.25],
+        ]
+    )
+    torch.testing.assert_close(labels.rows(torch.arange(N), C), spelt_out)
+    assert labels.best.tolist() == [0, 3, 1, 3, 2, -1]
+    weights = torch.tensor([1.0, 2, 3, 1, 0, 1])
+    batch, method = _outputs([4, 2, 1, 0]), schemes.on_labels(labels, weights)
+    dense = schemes.on_targets(spelt_out, weights)
+    found = method.step(batch, _moment(method, method.memory(N, C))).loss
+    expected = dense.step(batch, _moment(dense, dense.memory(N, C))).loss
+    torch.testing.assert_close(found, expected)
+
+
+def test_soft_labels_take_memory_for_the_rows_and_not_for_the_classes():
+    method = schemes.on_labels(SoftLabels.certain(np.zeros(N, dtype=np.int64)))
+    assert {tensor.shape for tensor in method.memory(N, 1000).values()} == {(N,)}
 
 
 def test_every_fit_starts_from_the_targets_as_they_were_given():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from report_data import meta_of
 
 from labelclean.data.samples import NO_LABEL, OK, UNLABELLED, SampleTable
 from labelclean.errors import ReportError
 from labelclean.report.table import Report
 from labelclean.review.decisions import Decision
-from labelclean.workflows.beliefs import Beliefs, believe, class_probabilities
+from labelclean.workflows.beliefs import Beliefs, believe, soft_labels
 
 NAMES = ("a", "b", "c", "d")
 ROWS = [
@@ -54,6 +55,11 @@ def _table(report: Report) -> SampleTable:
     )
 
 
+def _probs(beliefs: Beliefs) -> np.ndarray:
+    every = torch.arange(len(beliefs.given))
+    return beliefs.soft.rows(every, len(beliefs.class_names)).numpy()
+
+
 def _said(image: str, action: str, label: str | None, before: str = "a") -> dict[str, Decision]:
     decision = Decision(
         image=image, action=action, label=label, before=before, reviewer="", at="2026-01-01"
@@ -63,7 +69,7 @@ def _said(image: str, action: str, label: str | None, before: str = "a") -> dict
 
 def test_the_probabilities_are_those_of_the_report():
     report = _report()
-    probs = believe(report, _table(report), {}).probs
+    probs = _probs(believe(report, _table(report), {}))
     assert probs.sum(axis=1) == pytest.approx(np.ones(len(ROWS)))
     # an issue: 1 - .8 for the given label, .6 for the suggestion, .2 left for the other two
     assert probs[1] == pytest.approx([0.2, 0.1, 0.6, 0.1])
@@ -75,10 +81,10 @@ def test_the_probabilities_are_those_of_the_report():
 
 def test_with_two_classes_what_is_not_the_label_is_the_other_class():
     one, two = np.array([0]), np.array([1])
-    probs = class_probabilities(
-        one, two, one, np.array([True]), np.array([0.7]), np.array([0.7]), 2
-    )
-    assert probs[0] == pytest.approx([0.3, 0.7])
+    for sure in (0.7, 0.5):  # what is missing to 1 is spread in proportion
+        found = soft_labels(one, two, one, np.array([True]), np.array([0.7]), np.array([sure]))
+        probs = found.rows(torch.tensor([0]), 2)[0].tolist()
+        assert probs == pytest.approx([0.3 / (0.3 + sure), sure / (0.3 + sure)])
 
 
 def test_issues_are_not_kept_and_the_best_class_is_the_most_probable_one():
@@ -91,8 +97,8 @@ def test_issues_are_not_kept_and_the_best_class_is_the_most_probable_one():
 def test_a_row_without_label_and_suggestion_is_known_to_be_nothing():
     nothing = np.array([NO_LABEL])
     nan = np.array([np.nan])
-    probs = class_probabilities(nothing, nothing, nothing, np.array([False]), nan, nan, 3)
-    assert not probs.any()
+    found = soft_labels(nothing, nothing, nothing, np.array([False]), nan, nan)
+    assert found.best.tolist() == [NO_LABEL]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +108,7 @@ def test_a_persons_label_is_certain(action: str, label: str, kept: bool):
     report = _report()
     beliefs = believe(report, _table(report), _said("wrong", action, label))
     assert beliefs.given[1] == NAMES.index(label)
-    assert beliefs.probs[1].tolist() == [float(name == label) for name in NAMES]
+    assert _probs(beliefs)[1].tolist() == [float(name == label) for name in NAMES]
     assert beliefs.is_kept[1] and beliefs.is_certain[1] and beliefs.is_used[1]
 
 
@@ -112,7 +118,7 @@ def test_an_excluded_row_is_not_used_and_an_unsure_one_stays_as_reported():
     excluded = believe(report, table, _said("kept", "exclude", None))
     assert not excluded.is_used[0] and not excluded.is_kept[0]
     unsure, untouched = believe(report, table, _said("wrong", "unsure", None)), _untouched()
-    assert (unsure.probs == untouched.probs).all() and not unsure.is_certain.any()
+    assert (_probs(unsure) == _probs(untouched)).all() and not unsure.is_certain.any()
     assert (unsure.is_kept == untouched.is_kept).all() and unsure.is_used.all()
 
 
@@ -125,8 +131,8 @@ def test_a_class_that_a_person_added_comes_after_the_others():
     report = _report()
     beliefs = believe(report, _table(report), _said("wrong", "other", "zebra"))
     assert beliefs.class_names == (*NAMES, "zebra")
-    assert beliefs.probs.shape == (len(ROWS), 5) and beliefs.probs[1, 4] == 1
-    assert not beliefs.probs[[0, 2, 3, 4], 4].any()
+    assert _probs(beliefs)[1].tolist() == [0, 0, 0, 0, 1]
+    assert beliefs.best.tolist() == [0, 4, 1, 1, 3]
 
 
 def test_decisions_about_other_images_are_refused():
