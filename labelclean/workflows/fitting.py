@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
@@ -14,12 +13,13 @@ from torch import nn
 from labelclean.config import RuntimeConfig, TrainConfig
 from labelclean.data.batches import Batches
 from labelclean.data.samples import NO_LABEL
-from labelclean.errors import ConfigError, RunError, SourceError, printable
-from labelclean.learning import runtime, schemes, trainer
+from labelclean.errors import ConfigError, SourceError, printable
+from labelclean.learning import schemes, trainer
 from labelclean.learning.methods import Method
 from labelclean.learning.run import Run
 from labelclean.learning.soft_labels import SoftLabels
 from labelclean.progress import Reporter
+from labelclean.workflows import resuming
 from labelclean.workflows.beliefs import Beliefs
 from labelclean.workflows.learning import set_up
 from labelclean.workflows.preparing import Samples
@@ -204,30 +204,17 @@ def _stage(
     identity = _identity(samples, labels, run, name)
     folder = where.runtime.run_dir
     checkpoint = None if folder is None else folder / f"{name}.pt"
-    good = None
-    if where.runtime.resume:
-        if checkpoint is None:
-            raise RunError("--resume needs a run folder: give --run-dir, or --out a folder")
-        if checkpoint.is_file():
-            saved = runtime.load_checkpoint(checkpoint, identity)
-            run.load(saved)
-            good = saved["good"]
-            where.reporter.note(f"resuming from {checkpoint}")
-        else:
-            where.reporter.note(f"{checkpoint}: no checkpoint there, {name} starts anew")
+    saved = resuming.saved_state(checkpoint, identity, where.runtime, where.reporter)
+    if saved is not None:
+        run.load(saved)
     with where.reporter.stage(f"training {name}") as advance:
-
-        def show(progress: trainer.Progress) -> None:
-            if progress.note:
-                where.reporter.note(progress.note)
-                return
-            words = (
-                f"epoch {progress.epoch} of {progress.epochs}, "
-                f"{progress.images_per_second:,.0f} images/s"
-            )
-            advance(progress.share, 1.0, words)
-
-        trainer.fit(run, checkpoint=checkpoint, identity=identity, good=good, on_progress=show)
+        trainer.fit(
+            run,
+            checkpoint=checkpoint,
+            identity=identity,
+            good=saved and saved["good"],
+            on_progress=resuming.training_progress(advance, where.reporter),
+        )
     return run, batches
 
 
@@ -244,15 +231,13 @@ def _fitted(stage: tuple[Run, Batches], before: tuple[Mapping[str, float], ...] 
 
 def _identity(samples: Samples, labels: NDArray[np.int64], run: Run, stage: str) -> dict[str, str]:
     """What a resumed run must share with the one that it goes on from."""
-    data = hashlib.blake2b(digest_size=16)
-    data.update("\0".join(samples.table.paths).encode("utf-8", "surrogateescape"))
-    for array in (labels, samples.train_rows, np.ascontiguousarray(samples.pixels.digest)):
-        data.update(array.tobytes())
-    for name in sorted(run.memory):  # before the first step: what the scheme starts from
-        data.update(run.memory[name].cpu().numpy().tobytes())
+    # before the first step the memory holds what the scheme starts from
+    start = [run.memory[name].cpu().numpy() for name in sorted(run.memory)]
     return {
         "options": repr((stage, sorted(asdict(run.config).items()))),
-        "images, labels or decisions": data.hexdigest(),
+        "images, labels or decisions": resuming.digest(
+            samples, [labels, samples.train_rows, *start]
+        ),
         "image size": repr(samples.spec),
         "precision": str(run.dtype),
     }

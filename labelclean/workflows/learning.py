@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -24,7 +23,8 @@ from labelclean.learning import features, methods, models, runtime, trainer
 from labelclean.learning.predicting import EMBEDDED, ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
 from labelclean.predictions import Predictions
-from labelclean.progress import Advance, Reporter, image_counter
+from labelclean.progress import Reporter, image_counter
+from labelclean.workflows import resuming
 from labelclean.workflows.preparing import Samples
 
 CHECKPOINT = "checkpoint.pt"
@@ -94,7 +94,7 @@ def learn(
             checkpoint=in_run_dir(config, CHECKPOINT),
             identity=identity,
             good=good,
-            on_progress=_training_progress(advance, reporter),
+            on_progress=resuming.training_progress(advance, reporter),
             measure=measure,
         )
     weights = in_run_dir(config, WEIGHTS)
@@ -194,16 +194,8 @@ def _start(
 ) -> tuple[Run, dict[str, Any] | None, FilterConfig]:
     """A new run, or the one of the checkpoint with the state to go back to on a collapse."""
     num_classes = samples.table.num_classes
-    saved = None
-    if config.runtime.resume:
-        path = in_run_dir(config, CHECKPOINT)
-        if path is None:
-            raise RunError("--resume needs a run folder: give --run-dir, or --out a file")
-        if path.is_file():
-            saved = runtime.load_checkpoint(path, identity)
-            reporter.note(f"resuming from {path}")
-        else:
-            reporter.note(f"{path}: no checkpoint there, starting from the beginning")
+    checkpoint = in_run_dir(config, CHECKPOINT)
+    saved = resuming.saved_state(checkpoint, identity, config.runtime, reporter)
     train = config.train
     if saved:
         epochs = saved["epochs"]
@@ -232,13 +224,9 @@ def _identity(
     """What a resumed run must share with the one that it goes on from."""
     settings = {k: v for k, v in asdict(config.train).items() if k != "epochs"}
     asked = config.runtime.minutes or config.train.epochs
-    data = hashlib.blake2b(digest_size=16)
-    data.update("\0".join(samples.table.paths).encode("utf-8", "surrogateescape"))
-    data.update(labels.tobytes())
-    data.update(np.ascontiguousarray(samples.pixels.digest).tobytes())
     return {
         "options": repr((sorted(settings.items()), asked)),
-        "images or labels": data.hexdigest(),
+        "images or labels": resuming.digest(samples, [labels]),
         "image size": repr(samples.spec),
         "precision": str(dtype),
     }
@@ -283,20 +271,3 @@ def _description(samples: Samples, batches: Batches, config: FilterConfig) -> di
 def in_run_dir(config: FilterConfig, name: str) -> Path | None:
     folder = config.runtime.run_dir
     return None if folder is None else folder / name
-
-
-def _training_progress(advance: Advance, reporter: Reporter) -> trainer.OnProgress:
-    def show(progress: trainer.Progress) -> None:
-        if progress.note:
-            reporter.note(progress.note)
-            return
-        words = [
-            f"epoch {progress.epoch} of {progress.epochs}",
-            f"{progress.images_per_second:,.0f} images/s",
-            f"{progress.disagreement:.0%} disagree",
-        ]
-        if progress.taken is not None:
-            words.append(f"takes {progress.taken:.0%}")
-        advance(progress.share, 1.0, ", ".join(words))
-
-    return show
