@@ -13,12 +13,14 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("one-cycle", "steps")
 
 # Without --epochs: about 160,000 looks at images, the budget of examples/benchmark; but at least
-# six epochs (fewer leave a net undecided) and at most twenty (more learn wrong labels by heart: on
-# the demo 16, 24 and 40 epochs give an average precision of 92.5, 92.3 and 89.9 %), unless these
-# are too few steps for a net to learn anything.
+# six epochs (fewer leave a net undecided) and at most twenty.
 LOOKS = 160_000
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 20
-FEWEST_STEPS, MOST_EPOCHS_OF_FEW = 300, 60
+# Of noisy labels of few images fewer still, for they are soon learned by heart: from 10 epochs for
+# 1,000 images to 20 for 4,000 (examples/benchmark/results/few_images.csv). Labels that are believed
+# may take as many as give a net enough steps.
+EPOCHS_OF_FEW, FEW, IMAGES_AN_EPOCH = 10, 1_000, 300
+FEWEST_STEPS, MOST_EPOCHS_FOR_STEPS = 300, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,11 +235,20 @@ PRESETS: dict[str, TrainConfig] = {
 }
 
 
-def auto_epochs(images: int, batch_size: int) -> int:
-    """How many epochs suit so many training images."""
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(LOOKS / images)))
+def filter_epochs(images: int) -> int:
+    """How many epochs suit so many training images with noisy labels."""
+    most = min(MOST_EPOCHS, EPOCHS_OF_FEW + max(0, images - FEW) // IMAGES_AN_EPOCH)
+    return min(most, _for_looks(images))
+
+
+def train_epochs(images: int, batch_size: int) -> int:
+    """How many epochs suit so many training images whose labels are believed as they deserve."""
     for_steps = -(-FEWEST_STEPS // -(-images // batch_size))
-    return max(epochs, min(MOST_EPOCHS_OF_FEW, for_steps))
+    return max(_for_looks(images), min(MOST_EPOCHS_FOR_STEPS, for_steps))
+
+
+def _for_looks(images: int) -> int:
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(LOOKS / images)))
 
 
 def preset(name: str, **given: Any) -> TrainConfig:

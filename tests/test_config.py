@@ -11,8 +11,9 @@ from labelclean.config import (
     RuntimeConfig,
     TrainConfig,
     VerdictConfig,
-    auto_epochs,
+    filter_epochs,
     preset,
+    train_epochs,
 )
 from labelclean.errors import ConfigError
 
@@ -66,6 +67,11 @@ def test_given_numbers_replace_those_of_a_preset():
     assert preset("paper", lr=0.5).epochs == 1000
 
 
-def test_small_data_get_more_epochs_and_large_data_at_least_six():
+def test_few_noisy_labels_get_few_epochs_and_large_data_at_least_six():
+    sizes = (50, 1_000, 2_000, 4_000, 8_000, 10_000, 20_000, 10_000_000)
+    assert [filter_epochs(n) for n in sizes] == [10, 10, 13, 20, 20, 16, 8, 6]
+
+
+def test_few_believed_labels_get_epochs_enough_for_some_hundred_steps():
     sizes = (50, 1_000, 4_000, 10_000, 10_000_000)
-    assert [auto_epochs(n, batch_size=128) for n in sizes] == [60, 38, 20, 16, 6]
+    assert [train_epochs(n, batch_size=128) for n in sizes] == [60, 38, 20, 16, 6]

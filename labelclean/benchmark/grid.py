@@ -237,7 +237,7 @@ def _tasks(
 ) -> list[Task]:
     """The runs asked for: one seed of everything first."""
     count = len(dataset.rows)
-    epochs = train.epochs or config.auto_epochs(count, train.batch_size)
+    epochs = train.epochs or config.filter_epochs(count)
     setting = Setting(
         data=dataset.origin.name,
         n=count,
@@ -248,7 +248,8 @@ def _tasks(
     classify = None
     if not grid.filter_only and len(dataset.test_rows):
         classify = train_preset(setting.preset, epochs=grid.epochs, arch=grid.arch)
-        classify = replace(classify, epochs=classify.epochs or epochs)
+        of_classifier = classify.epochs or config.train_epochs(count, classify.batch_size)
+        classify = replace(classify, epochs=of_classifier)
     tasks = []
     for seed in range(grid.seeds):
         for noise in noises:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from labelclean.config import FilterConfig, TrainConfig, auto_epochs
+from labelclean.config import FilterConfig, TrainConfig, filter_epochs
 from labelclean.data.batches import Batches
 from labelclean.errors import ConfigError, RunError
 from labelclean.learning import features, methods, models, runtime, trainer
@@ -210,7 +210,7 @@ def _start(
         )
         reporter.note(f"{epochs} epochs fit into {config.runtime.minutes:g} minutes")
     else:
-        epochs = train.epochs or auto_epochs(len(samples.train_rows), train.batch_size)
+        epochs = train.epochs or filter_epochs(len(samples.train_rows))
     config = replace(config, train=replace(train, epochs=epochs))
     run = Run(learner, source, config.train, num_classes=num_classes, dtype=dtype)
     if saved:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from labelclean import __version__
-from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, auto_epochs
+from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import exporting, model_folder, runtime, trainer
@@ -230,7 +230,7 @@ def _with_epochs(config: TrainingConfig, data: TrainingSet, where: Surroundings)
     """The settings with the number of epochs decided: that of all schemes alike."""
     train, minutes = config.train, config.runtime.minutes
     if minutes is None:
-        return replace(train, epochs=train.epochs or auto_epochs(len(data.rows), train.batch_size))
+        return replace(train, epochs=train.epochs or train_epochs(len(data.rows), train.batch_size))
     samples = replace(data.samples, train_rows=data.rows)
     model, batches = set_up(samples, data.beliefs.best, train, where.device, where.dtype)
     epochs = trainer.epochs_within(
