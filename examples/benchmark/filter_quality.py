@@ -84,7 +84,7 @@ def one(job: Job, options: argparse.Namespace) -> None:
     """Trains one job and keeps what the network says of every row, with the seconds it took."""
     import torch
 
-    from labelclean.config import PRESETS, FilterConfig, RuntimeConfig, auto_epochs
+    from labelclean.config import PRESETS, FilterConfig, RuntimeConfig, filter_epochs
     from labelclean.data import sources
     from labelclean.progress import Reporter
     from labelclean.workflows import learning, preparing
@@ -107,7 +107,7 @@ def one(job: Job, options: argparse.Namespace) -> None:
     table = table.with_labels(given)
 
     quick = replace(PRESETS["quick"], seed=job.seed)
-    epochs = auto_epochs(len(table), quick.batch_size)
+    epochs = filter_epochs(len(table))
     quick = replace(quick, epochs=epochs)
     ce = replace(quick, method="ce")
     short = replace(quick, epochs=epochs * 5 // 8)

@@ -208,7 +208,8 @@ def _left(task: Task, row: Row | None) -> Task | None:
     is_classified = not math.isnan(row.classified_accuracy) or UNCLASSIFIED in row.notes
     if task.classify is None or is_classified:
         return None
-    return replace(task, filtered=row) if task.scores_path.is_file() else task
+    earlier = replace(task, run=row.run)  # its name may tell of another precision
+    return earlier if earlier.scores_path.is_file() else task
 
 
 def _train_config(grid: GridConfig) -> TrainConfig:

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from labelclean.benchmark.classifying import classify_tests
 from labelclean.benchmark.dataset import Dataset, Origin, read_dataset
 from labelclean.benchmark.results import Key, Row, write
 from labelclean.config import FilterConfig, TrainConfig
-from labelclean.errors import RunError, SourceError
+from labelclean.errors import SourceError
 from labelclean.learning.methods import METHODS, Method
 from labelclean.learning.run import Run
 from labelclean.learning.runtime import choose_precision
@@ -49,7 +49,6 @@ class Task:
     folder    for <run>.npz and, until the run is done, its checkpoint
     machine   what results.csv says of it before the device
     classify  how a classifier is trained on what the verdicts leave; None: none is
-    filtered  what an earlier command found, where only the classifier is missing
     """
 
     key: Key
@@ -63,7 +62,6 @@ class Task:
     threads: int
     machine: str
     classify: TrainConfig | None = None
-    filtered: Row | None = None
 
     def row(self) -> Row:
         """Without figures."""
@@ -126,7 +124,9 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
     torch.set_num_threads(task.threads)
     dataset = _dataset(task.origin)
     filter_share = FILTER_SHARE if task.classify else 1.0
-    row = task.filtered or _filtered(task, dataset, lambda share: on_share(filter_share * share))
+    row = _known(task)  # by an earlier command, or before an interruption
+    if row is None:
+        row = _filtered(task, dataset, lambda share: on_share(filter_share * share))
     if task.classify is not None:
         rest = 1 - filter_share
         row = _classified(
@@ -134,6 +134,16 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
         )
     shutil.rmtree(task.run_dir, ignore_errors=True)  # nothing is left to resume
     return row
+
+
+def _known(task: Task) -> Row | None:
+    """What stands in the file of scores; its name holds all that decides it."""
+    if not task.scores_path.is_file():
+        return None
+    with np.load(task.scores_path) as file:
+        facts = json.loads(str(file["facts"]))
+    cells = {each.name: facts[each.name] for each in fields(Row)}
+    return Row(**{name: np.nan if cell is None else cell for name, cell in cells.items()})
 
 
 def _filtered(task: Task, dataset: Dataset, on_share: Callable[[float], None]) -> Row:
@@ -185,7 +195,7 @@ def _classified(
         kept = {name: file[name] for name in file.files}
     try:
         predicted = classify_tests(dataset, kept, train, where)
-    except (SourceError, RunError) as error:
+    except SourceError as error:  # of the labels, which stay as they are; all else may pass
         reporter.note(f"{UNCLASSIFIED}{error}")
         return replace(row, notes="; ".join(filter(None, (row.notes, *reporter.notes))))
     notes = "; ".join(filter(None, (row.notes, *reporter.notes)))

@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
 
+_READ = ("image", "label", "probability", "status")
+GIVEN = "given_label"  # only a report has it
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedLabels:
@@ -39,10 +42,10 @@ def read_predictions(path: Path) -> PredictedLabels | None:
     if path.suffix.lower() not in files.ENDINGS:
         return None
     try:
-        found = files.decode(path.read_bytes(), path, ["image", "label", "probability", "status"])
+        found = files.decode(path.read_bytes(), path, [*_READ, GIVEN], optional=(GIVEN,))
     except (ReportError, OSError):
         return None
-    if "given_label" in found.cells:
+    if GIVEN in found.cells:  # a report
         return None
     try:
         chances = [
@@ -51,10 +54,14 @@ def read_predictions(path: Path) -> PredictedLabels | None:
     except (TypeError, ValueError):
         return None
     return PredictedLabels(
-        images=tuple(str(cell) for cell in found.cells["image"]),
-        labels=tuple(str(cell) for cell in found.cells["label"]),
+        images=tuple(map(_text, found.cells["image"])),
+        labels=tuple(map(_text, found.cells["label"])),
         probability=np.array(chances, dtype=np.float64),
     )
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell)
 
 
 class TableWriter:

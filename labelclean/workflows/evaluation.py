@@ -112,6 +112,14 @@ def evaluate_predictions(
             "both"
         )
     rows = [row for row, image in enumerate(images) if predicted.labels[row] and known.get(image)]
+    sure = predicted.probability[rows]
+    wrong = np.flatnonzero(~((sure >= 0) & (sure <= 1)))
+    if len(wrong):
+        image = images[rows[wrong[0]]]
+        raise ReportError(
+            f"{printable(path)}: the probability of {printable(image)} is {sure[wrong[0]]:g}, must "
+            "be from 0 to 1; run predict again"
+        )
     said, true = [predicted.labels[row] for row in rows], [known[images[row]] for row in rows]
     class_names = tuple(sorted({*said, *filter(None, true)}))
     if not set(said) & set(true):
@@ -122,7 +130,7 @@ def evaluate_predictions(
     numbers = {name: k for k, name in enumerate(class_names)}
     figures = measure_predicted(
         np.array([numbers[label] for label in said]),
-        predicted.probability[rows],
+        sure,
         np.array([numbers[label or ""] for label in true]),
         class_names,
     )

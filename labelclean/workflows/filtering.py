@@ -103,7 +103,7 @@ def filter_dataset(
     if out is not None:
         report.write(out, force)
     checkpoint = in_run_dir(config, CHECKPOINT)
-    if checkpoint is not None:  # nothing is left to resume
+    if checkpoint is not None and model is None:  # nothing is left to resume
         checkpoint.unlink(missing_ok=True)
     return report
 

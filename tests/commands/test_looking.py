@@ -317,7 +317,7 @@ def test_plot_replaces_nothing_unless_told_and_writes_all_or_nothing(
 
 def test_plot_refuses_a_file_as_its_folder(report: Path):
     done = run("plot", report, "--out", report)
-    assert done.exit_code == 2 and "is a file; give a folder by --out" in done.stderr
+    assert done.exit_code == 2 and "is no folder; choose another name" in done.stderr
 
 
 def test_hostile_names_go_through_all_three(report: Path):

@@ -174,6 +174,22 @@ def test_predictions_of_other_images_or_classes_are_refused(world: Path):
     assert done.exit_code == 2 and "none of its labels is a true label" in done.stderr
 
 
+def test_a_table_with_given_labels_is_no_table_of_predictions(tmp_path: Path):
+    header = "image,label,given_label,probability,status"
+    (tmp_path / "a.csv").write_text(f"{header}\n1.png,x,x,0.5,ok\n")
+    assert prediction_files.read_predictions(tmp_path / "a.csv") is None
+
+
+@pytest.mark.parametrize("probability", ["", "-1", "90", "inf"])
+def test_a_probability_that_is_none_is_told(tmp_path: Path, probability: str):
+    rows = f"1.png,x,{probability},ok\n2.png,y,0.5,ok\n"
+    (tmp_path / "a.csv").write_text(f"image,label,probability,status\n{rows}")
+    (tmp_path / "truth.csv").write_text("image,label\n1.png,x\n2.png,y\n")
+    words = ["evaluate", str(tmp_path / "a.csv"), "--truth", str(tmp_path / "truth.csv")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "the probability of 1.png is" in done.stderr
+
+
 def test_no_more_than_two_chunks_of_pixels_are_in_memory(world: Path, monkeypatch):
     from labelclean.data import streaming
 
