@@ -137,7 +137,11 @@ def run(job: Job, options: argparse.Namespace) -> None:
         *("--json", "--quiet", "--force"),
     )
     started = time.monotonic()
-    printed = json.loads(labelclean(*words))
+    try:
+        printed = json.loads(labelclean(*words))
+    except SystemExit as error:  # it has said why: there may be no label of a class to believe
+        print(f"{job.name}: not trained: {error}", file=sys.stderr, flush=True)
+        return
     seconds = time.monotonic() - started
     config = json.loads((options.out / f"{job.name}.model" / "config.json").read_text())
     test = printed["test"]
@@ -275,7 +279,8 @@ def main() -> None:
             list(pool.map(lambda key: prepare(*key, options), data))
             once = {job.name: job for job in missing}.values()
             list(pool.map(lambda job: run(job, options), once))
-            judging = [job for job in jobs if job.scheme == "default"]
+            judging = [job for job in jobs if (options.out / f"{job.name}.model").is_dir()]
+            judging = [job for job in judging if job.scheme == "default"]
             new = [job for job in judging if not (options.out / f"{job.data}-again.json").exists()]
             list(pool.map(lambda job: rescore(job, options), new))
     kept = [

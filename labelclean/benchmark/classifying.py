@@ -1,4 +1,4 @@
-"""The classifier of a run: trained, as `train` does, on what the run's verdicts left."""
+"""The classifier of a run: trained on what its verdicts left, as `train --val 0` does."""
 
 from __future__ import annotations
 

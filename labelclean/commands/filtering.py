@@ -173,7 +173,8 @@ def filter_command(
     if lr_drops is not None:
         train["lr_drops"] = shares("--lr-drops", lr_drops)
     if from_model is not None:
-        _check_trains_nothing({"preset": preset, "image_size": image_size, **train})
+        others = {"preset": preset, "image_size": image_size, "compile": compile or None}
+        _check_trains_nothing({**others, **train})
     limit = None if fail_over is None else share("--fail-over", fail_over)
     settings = config.FilterConfig(
         train=config.preset(preset or filtering.default_preset(device), **train),

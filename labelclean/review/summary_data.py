@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -278,6 +278,6 @@ def _text(value: Any) -> str:
         return f"{value:,}" if isinstance(value, int) and value >= 10_000 else f"{value:g}"
     if isinstance(value, list):
         return ", ".join(_text(part) for part in value)
-    if isinstance(value, str) and Path(value).is_absolute():
-        return printable(f"…/{Path(value).name}")  # pages are sent to others
+    if isinstance(value, str) and (Path(value).is_absolute() or PureWindowsPath(value).drive):
+        return printable(f"…/{PureWindowsPath(value).name}")  # pages are sent to others
     return printable(value)

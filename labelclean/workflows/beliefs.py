@@ -37,7 +37,7 @@ class Beliefs:
 
     @property
     def best(self) -> NDArray[np.int64]:
-        """The most probable class of each row; NO_LABEL where nothing is known."""
+        """The more probable of the two classes that a row names; NO_LABEL where it names none."""
         return self.soft.best.numpy()
 
 

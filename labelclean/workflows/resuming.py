@@ -49,6 +49,8 @@ def digest(samples: Samples, arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def training_progress(advance: Advance, reporter: Reporter) -> trainer.OnProgress:
+    """Shows the share that is done, epoch, rate, and how much the network disagrees with labels."""
+
     def show(progress: trainer.Progress) -> None:
         if progress.note:
             reporter.note(progress.note)
