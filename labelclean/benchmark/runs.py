@@ -142,7 +142,7 @@ def _known(task: Task) -> Row | None:
         return None
     with np.load(task.scores_path) as file:
         facts = json.loads(str(file["facts"]))
-    cells = {each.name: facts[each.name] for each in fields(Row)}
+    cells: dict[str, Any] = {each.name: facts[each.name] for each in fields(Row)}
     return Row(**{name: np.nan if cell is None else cell for name, cell in cells.items()})
 
 
