@@ -142,8 +142,9 @@ def _known(task: Task) -> Row | None:
         return None
     with np.load(task.scores_path) as file:
         facts = json.loads(str(file["facts"]))
-    cells: dict[str, Any] = {each.name: facts[each.name] for each in fields(Row)}
-    return Row(**{name: np.nan if cell is None else cell for name, cell in cells.items()})
+    cells = {each.name: facts[each.name] for each in fields(Row)}
+    whole: dict[str, Any] = {k: np.nan if cell is None else cell for k, cell in cells.items()}
+    return Row(**whole)
 
 
 def _filtered(task: Task, dataset: Dataset, on_share: Callable[[float], None]) -> Row:
