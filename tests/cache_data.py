@@ -38,19 +38,6 @@ class Files:
         return f"{self.names[row]}|{found.st_size}|{found.st_mtime_ns}"
 
 
-@dataclass(frozen=True)
-class Arrays:
-    pixels: NDArray[np.uint8]
-    rows: NDArray[np.int64]
-
-    def read(self, row: int) -> NDArray[np.uint8]:
-        image: NDArray[np.uint8] = self.pixels[self.rows[row]]
-        return image
-
-    def fingerprint(self, row: int) -> str:
-        return self.read(row).tobytes().hex()
-
-
 def table_of(images: ImageSource, paths: tuple[str, ...], root: Path | None = None) -> SampleTable:
     n = len(paths)
     return SampleTable(

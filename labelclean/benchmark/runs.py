@@ -194,13 +194,13 @@ def _classified(
     )
     with np.load(task.scores_path) as file:
         kept = {name: file[name] for name in file.files}
+    found = np.nan
     try:
-        predicted = classify_tests(dataset, kept, train, where)
+        found = accuracy(classify_tests(dataset, kept, train, where), dataset)
     except SourceError as error:  # of the labels, which stay as they are; all else may pass
         reporter.note(f"{UNCLASSIFIED}{error}")
-        return replace(row, notes="; ".join(filter(None, (row.notes, *reporter.notes))))
     notes = "; ".join(filter(None, (row.notes, *reporter.notes)))
-    return replace(row, classified_accuracy=accuracy(predicted, dataset), notes=notes)
+    return replace(row, classified_accuracy=found, notes=notes)
 
 
 @torch.no_grad()

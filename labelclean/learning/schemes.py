@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -30,16 +32,8 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
 
 def on_targets(targets: Tensor, weights: Tensor) -> Method:
     """Cross-entropy on fixed targets (n, c), each row with its weight (n,)."""
-
-    def step(batch: Outputs, moment: Moment) -> StepResult:
-        memory = moment.memory
-        loss = soft_cross_entropy(batch.logits, memory["targets"][batch.index])
-        return StepResult(weighted_mean(loss, memory["weights"][batch.index]))
-
-    def memory(rows: int, classes: int) -> Memory:
-        return {"targets": targets.clone(), "weights": weights.clone()}
-
-    return Method(step=step, memory=memory)
+    start = {"targets": targets, "weights": weights}
+    return _on(start, lambda memory, index, classes: memory["targets"][index])
 
 
 def on_labels(labels: SoftLabels, weights: Tensor | None = None) -> Method:
@@ -51,16 +45,24 @@ def on_labels(labels: SoftLabels, weights: Tensor | None = None) -> Method:
     """
     weights = torch.ones(len(labels)) if weights is None else weights
 
+    def targets_of(memory: Memory, index: Tensor, classes: int) -> Tensor:
+        known = SoftLabels(**{name: memory[name] for name in vars(labels)})
+        return known.rows(index, classes)
+
+    return _on({**vars(labels), "weights": weights}, targets_of)
+
+
+def _on(start: Memory, targets_of: Callable[[Memory, Tensor, int], Tensor]) -> Method:
+    """Cross-entropy on what targets_of (memory, index (b,), classes) gives; rows have weights."""
+
     def step(batch: Outputs, moment: Moment) -> StepResult:
         memory = moment.memory
-        known = SoftLabels(**{name: memory[name] for name in vars(labels)})
-        targets = known.rows(batch.index, batch.logits.shape[1])
+        targets = targets_of(memory, batch.index, batch.logits.shape[1])
         loss = soft_cross_entropy(batch.logits, targets)
         return StepResult(weighted_mean(loss, memory["weights"][batch.index]))
 
     def memory(rows: int, classes: int) -> Memory:
-        kept = {name: tensor.clone() for name, tensor in vars(labels).items()}
-        return {**kept, "weights": weights.clone()}
+        return {name: tensor.clone() for name, tensor in start.items()}
 
     return Method(step=step, memory=memory)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -33,13 +32,15 @@ def write_figures(folder: Path, names: Collection[str], drawn: Mapping[str, byte
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole({folder / name: data for name, data in drawn.items()})
+        try:
+            write_whole({folder / name: data for name, data in drawn.items()})
+        except BaseException:  # Ctrl-C too must leave nothing behind
+            if is_new:
+                folder.rmdir()
+            raise
         for name in set(names) - set(drawn):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        if is_new:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
         raise ReportError(
             f"{printable(folder)}: cannot be written: {error.strerror}; choose another place"
         ) from None

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_data import GB, SPEC, Arrays, Files, cache_files, loaded, table_of, write_images
+from cache_data import GB, SPEC, Files, cache_files, loaded, table_of, write_images
 from PIL import Image
 
 from labelclean.data import cache, workers
 from labelclean.data.cache import Pixels, Streamed, default_cache_dir, load
+from labelclean.data.cifar import ArrayImages
 from labelclean.data.images import ImageSpec
 from labelclean.data.samples import (
     DUPLICATE_OF,
@@ -354,20 +355,26 @@ def test_pixels_in_memory_are_neither_copied_nor_stored(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
     pixels[4] = pixels[1]
     paths = tuple(f"#{row}" for row in range(5))
-    found = loaded(table_of(Arrays(pixels, np.arange(5)), paths), tmp_path / "cache")
+    found = loaded(
+        table_of(ArrayImages(pixels=pixels, rows=np.arange(5)), paths), tmp_path / "cache"
+    )
     assert found.pixels is pixels
     assert (found.digest[4] == found.digest[1]).all()
     assert len(np.unique(found.digest, axis=0)) == 4
     assert not (tmp_path / "cache").exists()
     rows = np.array([3, 0])
-    part = loaded(table_of(Arrays(pixels, rows), paths[:2]), tmp_path / "cache")
+    part = loaded(table_of(ArrayImages(pixels=pixels, rows=rows), paths[:2]), tmp_path / "cache")
     np.testing.assert_array_equal(part.pixels, pixels[rows])
 
 
 def test_pixels_in_memory_of_another_size_are_resized(tmp_path: Path) -> None:
     pixels = np.repeat(np.arange(4, dtype=np.uint8), 16 * 16 * 3).reshape(4, 16, 16, 3)
     paths = tuple("abcd")
-    found = loaded(table_of(Arrays(pixels, np.arange(4)), paths), tmp_path / "cache", workers=2)
+    found = loaded(
+        table_of(ArrayImages(pixels=pixels, rows=np.arange(4)), paths),
+        tmp_path / "cache",
+        workers=2,
+    )
     np.testing.assert_array_equal(found.pixels, pixels[:, :8, :8])
 
 
