@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -176,6 +175,8 @@ def _do(tasks: list[Task], grid: GridConfig, out: Path, reporter: Reporter) -> G
         write_results(list(rows.values()), out)
         if row.error:
             reporter.note(f"{printable(row.key.words())} failed: {row.error}")
+        elif UNCLASSIFIED in row.notes:
+            reporter.note(f"{printable(row.key.words())}: {printable(row.notes)}")
 
     try:
         with reporter.stage("runs") as advance:
@@ -205,8 +206,7 @@ def _left(task: Task, row: Row | None) -> Task | None:
     """What of the task is still to do: all, only the classifier, or nothing."""
     if row is None or row.error:
         return task
-    is_classified = not math.isnan(row.classified_accuracy) or UNCLASSIFIED in row.notes
-    if task.classify is None or is_classified:
+    if task.classify is None or row.classifier_epochs == task.classify.epochs:
         return None
     earlier = replace(task, run=row.run)  # its name may tell of another precision
     return earlier if earlier.scores_path.is_file() else task

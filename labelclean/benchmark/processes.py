@@ -14,7 +14,7 @@ import loky
 import numpy as np
 
 from labelclean.benchmark.results import Row, write
-from labelclean.benchmark.runs import Task, do_run
+from labelclean.benchmark.runs import UNCLASSIFIED, Task, do_run, known, with_notes
 from labelclean.data.workers import begin_process
 from labelclean.errors import LabelcleanError, printable
 
@@ -104,7 +104,10 @@ def do_all(
 
 
 def _failed(task: Task, error: BaseException) -> Row:
-    """The row with one line of error; the traceback of a bug is kept beside the runs' scores."""
+    """The row with one line of error; the traceback of a bug is kept beside the runs' scores.
+
+    Where the labels were judged before, it was the classifier that failed: the figures stay.
+    """
     if isinstance(error, LabelcleanError):
         words = str(error)
     elif isinstance(error, BrokenExecutor):
@@ -113,4 +116,7 @@ def _failed(task: Task, error: BaseException) -> Row:
         words = f"{type(error).__name__}: {error}"
         path = task.folder / f"{task.run}.traceback.txt"
         write(path, "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace"))
+    judged = known(task)
+    if judged is not None:
+        return with_notes(judged, [f"{UNCLASSIFIED}{printable(words)}"])
     return replace(task.row(), error=printable(words))

@@ -54,6 +54,7 @@ class Row:
     rate                 share of wrong labels among those trained on
     test_accuracy        of the network that judges the labels
     classified_accuracy  of the network trained on what the verdicts left (pseudo-labels)
+    classifier_epochs    asked for of that network; 0 where none was, or it is to be tried again
     seconds              training and verdict, without the test rows; NaN where a run was resumed
     run                  stem of its file of scores
     input                digest of the images and labels that it was given
@@ -78,6 +79,7 @@ class Row:
     expected_calibration_error: float = NAN
     test_accuracy: float = NAN
     classified_accuracy: float = NAN
+    classifier_epochs: int = 0
     seconds: float = NAN
     torch: str = ""
     machine: str = ""

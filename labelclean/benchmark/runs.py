@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial
@@ -23,7 +23,7 @@ from labelclean.benchmark.classifying import classify_tests
 from labelclean.benchmark.dataset import Dataset, Origin, read_dataset
 from labelclean.benchmark.results import Key, Row, write
 from labelclean.config import FilterConfig, TrainConfig
-from labelclean.errors import SourceError
+from labelclean.errors import LabelcleanError, SourceError
 from labelclean.learning.methods import METHODS, Method
 from labelclean.learning.run import Run
 from labelclean.learning.runtime import choose_precision
@@ -124,7 +124,7 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
     torch.set_num_threads(task.threads)
     dataset = _dataset(task.origin)
     filter_share = FILTER_SHARE if task.classify else 1.0
-    row = _known(task)  # by an earlier command, or before an interruption
+    row = known(task)  # by an earlier command, or before an interruption
     if row is None:
         row = _filtered(task, dataset, lambda share: on_share(filter_share * share))
     if task.classify is not None:
@@ -136,8 +136,8 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
     return row
 
 
-def _known(task: Task) -> Row | None:
-    """What stands in the file of scores; its name holds all that decides it."""
+def known(task: Task) -> Row | None:
+    """What the filter found, from the file of scores; its name holds all that decides it."""
     if not task.scores_path.is_file():
         return None
     with np.load(task.scores_path) as file:
@@ -181,7 +181,7 @@ def _filtered(task: Task, dataset: Dataset, on_share: Callable[[float], None]) -
 def _classified(
     row: Row, task: Task, train: TrainConfig, dataset: Dataset, on_share: Callable[[float], None]
 ) -> Row:
-    """With the accuracy of a classifier; with a note where none can be trained."""
+    """With the accuracy of a classifier, or a note that says why there is none."""
     reporter = _Listener(on_share=on_share)
     runtime = task.origin.runtime
     is_resumed = (task.run_dir / f"{DEFAULT}.pt").is_file()
@@ -194,13 +194,19 @@ def _classified(
     )
     with np.load(task.scores_path) as file:
         kept = {name: file[name] for name in file.files}
-    found = np.nan
+    found, epochs = np.nan, train.epochs or 0
     try:
         found = accuracy(classify_tests(dataset, kept, train, where), dataset)
-    except SourceError as error:  # of the labels, which stay as they are; all else may pass
+    except LabelcleanError as error:
         reporter.note(f"{UNCLASSIFIED}{error}")
-    notes = "; ".join(filter(None, (row.notes, *reporter.notes)))
-    return replace(row, classified_accuracy=found, notes=notes)
+        if not isinstance(error, SourceError):  # that is of the labels, which stay as they are
+            epochs = 0
+    row = replace(row, classified_accuracy=found, classifier_epochs=epochs)
+    return with_notes(row, reporter.notes)
+
+
+def with_notes(row: Row, notes: Sequence[str]) -> Row:
+    return replace(row, notes="; ".join(filter(None, (row.notes, *notes))))
 
 
 @torch.no_grad()

@@ -95,8 +95,15 @@ def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> Tr
     )
 
 
-def check_classes(data: TrainingSet) -> None:
-    """Raises SourceError if no label is believed, or none of a class that had some."""
+def check_classes(data: TrainingSet, scheme: str) -> list[str]:
+    """The classes none of whose labels is believed, which the default scheme can still learn.
+
+    It learns them from rows that are suggested to be of them; the others have only the labels.
+
+    Raises SourceError if no label is believed, or a class that had some cannot be learned.
+    """
+    if scheme == CE_NOISY:
+        return []
     beliefs, rows = data.beliefs, data.rows
     kept = rows[beliefs.is_kept[rows]]
     remedy = (
@@ -106,13 +113,15 @@ def check_classes(data: TrainingSet) -> None:
     if not len(kept):
         raise SourceError(f"no label of the report is believed to be right: {remedy}")
     there = np.unique(beliefs.given[rows[beliefs.given[rows] != NO_LABEL]])
-    gone = np.setdiff1d(there, beliefs.given[kept])
-    if len(gone):
-        name = printable(beliefs.class_names[gone[0]])
-        more = f" and {len(gone) - 1:,} more" if len(gone) > 1 else ""
-        raise SourceError(f"no label '{name}'{more} is believed to be right: {remedy}")
     if len(there) < 2:
         raise SourceError("only one class is left to train on; two are needed")
+    gone = np.setdiff1d(there, beliefs.given[kept])
+    lost = np.setdiff1d(gone, beliefs.best[rows]) if scheme == DEFAULT else gone
+    if len(lost):
+        name = printable(beliefs.class_names[lost[0]])
+        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise SourceError(f"no label '{name}'{more} is believed to be right: {remedy}")
+    return [beliefs.class_names[k] for k in gone]
 
 
 def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surroundings) -> Fitted:
@@ -130,7 +139,7 @@ def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surrou
         labelled = rows[given[rows] != NO_LABEL]
         method = schemes.on_labels(SoftLabels.certain(given))
         return _fitted(_stage(data, scheme, method, given, labelled, train, where))
-    check_classes(data)
+    check_classes(data, scheme)
     if scheme == CE_CLEAN:
         kept = rows[beliefs.is_kept[rows]]
         method = schemes.on_labels(SoftLabels.certain(beliefs.given))

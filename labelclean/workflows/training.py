@@ -178,8 +178,8 @@ def train_classifier(
         reporter=reporter,
     )
     data = choose_rows(samples, beliefs, config.val, config.train.seed)
-    if config.scheme != CE_NOISY:
-        check_classes(data)
+    for name in check_classes(data, config.scheme):
+        reporter.note(f"no label '{printable(name)}' is believed: learned from suggestions alone")
     tested = None
     if test is not None:
         seen = np.concatenate([data.rows, data.val_rows])

@@ -285,6 +285,27 @@ def test_bad_input_is_one_line_and_leaves_no_model(world: Path, spoil, given, wo
     assert not (world / "model").exists()
 
 
+def test_a_class_without_a_believed_label_is_learned_from_suggestions(world: Path, handmade):
+    truth = [("red", "green", "blue")[k % 3] for k in range(90)]
+    swapped = {"red": "blue", "blue": "red"}  # every image of two classes has the other one's label
+    wrong = {k: swapped[label] for k, label in enumerate(truth) if label in swapped}
+    handmade.report(world / "report.csv", world / "images", truth, wrong)
+    notes: list[str] = []
+
+    class Listener(Reporter):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    trained = _train(world, test=_test(world), epochs=8, reporter=Listener())
+    assert trained.figures is not None and trained.figures.accuracy.value >= 0.9
+    assert [note.split(" is believed")[0] for note in notes if "suggestions alone" in note] == [
+        "no label 'blue'",
+        "no label 'red'",
+    ]
+    with pytest.raises(LabelcleanError, match="no label 'blue' and 1 more is believed"):
+        _train(world, scheme="ce-clean", force=True)
+
+
 def test_a_moved_folder_is_found_by_images(world: Path):
     _moved(world)
     assert _train(world, epochs=1, images=world / "elsewhere").config.training["kept"] > 0
