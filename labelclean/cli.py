@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ from labelclean.commands import (
     showing,
     training,
 )
-from labelclean.errors import LabelcleanError, printable
+from labelclean.errors import LabelcleanError, RunError, printable
 
 
 class OneLineErrors(TyperGroup):
@@ -33,13 +34,23 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except LabelcleanError as error:
-            typer.echo(f"labelclean: {printable(error)}", err=True)
+            if not _is_told_by_another(error):
+                typer.echo(f"labelclean: {printable(error)}", err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             way_on = "; the same command with --resume goes on from the last checkpoint"
             is_resumable = ctx.invoked_subcommand in ("filter", "train")
             typer.echo(f"labelclean: interrupted{way_on if is_resumable else ''}", err=True)
             raise typer.Exit(130) from None
+
+
+def _is_told_by_another(error: LabelcleanError) -> bool:
+    """Bad input is seen by all processes of torchrun: the first one says it.
+
+    What happens in a run, such as too little memory, may happen in one of them only.
+    """
+    is_first = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
+    return not is_first and not isinstance(error, RunError)
 
 
 app = typer.Typer(

@@ -59,11 +59,17 @@ class TerminalReporter(Reporter):
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         super().__init__()
-        self._is_quiet = is_quiet
+        self._is_quiet = self._has_no_notes = is_quiet
         self._console = Console(stderr=True, highlight=False)
 
+    def without_notes(self) -> TerminalReporter:
+        """One for work whose notes are told elsewhere."""
+        other = TerminalReporter(is_quiet=self._is_quiet)
+        other._has_no_notes = True
+        return other
+
     def note(self, text: str) -> None:
-        if not self._is_quiet:
+        if not self._has_no_notes:
             self._console.print(Text(f"labelclean: {text}"), soft_wrap=True)
 
     @contextmanager

@@ -20,6 +20,7 @@ from labelclean.commands.options import (
     DownloadOption,
     FlipOption,
     ForceOption,
+    GpusOption,
     ImageColOption,
     ImageSizeOption,
     JsonOption,
@@ -147,6 +148,7 @@ def filter_command(
         str | None, typer.Option(help="Exit with 1 if the noise rate is above this: 5%.")
     ] = None,
     device: DeviceOption = "auto",
+    gpus: GpusOption = None,
     precision: PrecisionOption = "auto",
     compile: CompileOption = False,
     workers: WorkersOption = None,
@@ -166,7 +168,7 @@ def filter_command(
     from labelclean import config
     from labelclean.data.sources import SourceOptions
     from labelclean.progress import TerminalReporter
-    from labelclean.workflows import filtering  # torch loads here, not for --help
+    from labelclean.workflows import filtering, launching  # torch loads here, not for --help
 
     given = locals()
     train = fields_in(config.TrainConfig, given)
@@ -174,6 +176,7 @@ def filter_command(
         train["lr_drops"] = shares("--lr-drops", lr_drops)
     if from_model is not None:
         others = {"preset": preset, "image_size": image_size, "compile": compile or None}
+        others["gpus"] = gpus
         _check_trains_nothing({**others, **train})
     limit = None if fail_over is None else share("--fail-over", fail_over)
     settings = config.FilterConfig(
@@ -185,6 +188,12 @@ def filter_command(
     )
     options = SourceOptions(**fields_in(SourceOptions, given))
     reporter = TerminalReporter(is_quiet=quiet)
+    if gpus is not None and not launching.is_launched():
+        launching.check_gpus(gpus, device)
+        filtering.check_input(
+            images, options, settings, out=out, force=force, reporter=reporter.without_notes()
+        )
+        raise typer.Exit(launching.launch(gpus, sys.argv[1:]))
     report = filtering.filter_dataset(
         images, out=out, force=force, config=settings, options=options, reporter=reporter
     )

@@ -67,6 +67,10 @@ FlipOption = Annotated[
 
 # Where and for how long it learns: RuntimeConfig.
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+GpusOption = Annotated[
+    int | None,
+    typer.Option(help="Train on so many GPUs of this machine; on several machines: torchrun."),
+]
 PrecisionOption = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 CompileOption = Annotated[bool, typer.Option("--compile", help="torch.compile the network.")]
 WorkersOption = Annotated[int | None, typer.Option(help="Decoding processes; default: cores.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from labelclean.commands.options import (
     DeviceOption,
     FlipOption,
     ForceOption,
+    GpusOption,
     ImageSizeOption,
     JsonOption,
     LrOption,
@@ -102,6 +104,7 @@ def train_command(
         float | None, typer.Option(help="Share of a stage that averaged weights span; 0: none.")
     ] = None,
     device: DeviceOption = "auto",
+    gpus: GpusOption = None,
     precision: PrecisionOption = "auto",
     compile: CompileOption = False,
     workers: WorkersOption = None,
@@ -121,7 +124,7 @@ def train_command(
     from labelclean import config
     from labelclean.data.sources import SourceOptions
     from labelclean.progress import TerminalReporter
-    from labelclean.workflows import testing, training  # torch loads here, not for --help
+    from labelclean.workflows import launching, testing, training  # torch: not for --help
     from labelclean.workflows.filtering import default_preset
 
     given = locals()
@@ -137,6 +140,19 @@ def train_command(
         export=export,
         license=license,
     )
+    reporter = TerminalReporter(is_quiet=quiet)
+    if gpus is not None and not launching.is_launched():
+        launching.check_gpus(gpus, device)
+        training.check_input(
+            report,
+            out=out,
+            images=images,
+            decisions=decisions,
+            config=settings,
+            force=force,
+            reporter=reporter.without_notes(),
+        )
+        raise typer.Exit(launching.launch(gpus, sys.argv[1:]))
     tested = None
     if test is not None:
         options = SourceOptions(
@@ -156,6 +172,6 @@ def train_command(
         decisions=decisions,
         config=settings,
         force=force,
-        reporter=TerminalReporter(is_quiet=quiet),
+        reporter=reporter,
     )
     typer.echo(json.dumps(trained.to_json()) if as_json else trained.describe())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,7 +31,12 @@ class PixelRows(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """images (b, 3, h, w) normalised; labels (b,) int64; index (b,) int64: row of the source."""
+    """A step's images, labels and rows; where processes share a step, only a share of the images.
+
+    images  (b, 3, h, w) normalised
+    labels  (b,) int64
+    index   (b,) int64: row of the source
+    """
 
     images: Tensor
     labels: Tensor
@@ -54,6 +59,7 @@ class Batches:
         flip: bool,
         seed: int,
         resident_bytes: int,
+        own: Callable[[int], slice] = slice,
     ) -> None:
         """Places the pixels on the device if they take at most resident_bytes there.
 
@@ -61,13 +67,14 @@ class Batches:
         train_rows  (t,)  int64, the rows to train on
         shift             px of the random translation
         flip              whether half of the images are mirrored
+        own               of so many images of a step those that this process gets; all
         """
         self.labels = torch.from_numpy(labels).to(device)
         self.train_rows = train_rows
         self.batch_size = batch_size
         self._pixels = pixels
         self._device, self._dtype = device, dtype
-        self.flip = flip
+        self.flip, self.own = flip, own
         self._shift, self._seed = shift, seed
         self._resident: Tensor | None = None
         stored = pixels.pixels
@@ -98,7 +105,7 @@ class Batches:
         """Shuffled, augmented batches; every training row once an epoch."""
         parts = self.shuffled(epoch)[first_step:]
         for step, (index, images) in enumerate(self._read(parts), start=first_step):
-            moved = self._augment(images, self.generator(epoch, step))
+            moved = self._augment(images, len(index), self.generator(epoch, step))
             yield Batch(self._normalise(moved), self.labels[index], index)
 
     def in_order(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
@@ -124,13 +131,14 @@ class Batches:
         if self._resident is not None:
             for part in parts:
                 index = torch.from_numpy(part).to(self._device)
-                yield index, self._resident.index_select(0, index)
+                yield index, self._resident.index_select(0, index[self.own(len(index))])
             return
         with ThreadPoolExecutor(1) as reader:  # one reader keeps the order; decoding is parallel
             waiting: list[Future[NDArray[np.uint8]]] = []
+            owned = [part[self.own(len(part))] for part in parts]
             for k, part in enumerate(parts):
                 while len(waiting) < AHEAD and k + len(waiting) < len(parts):
-                    waiting.append(reader.submit(self._pixels.rows, parts[k + len(waiting)]))
+                    waiting.append(reader.submit(self._pixels.rows, owned[k + len(waiting)]))
                 images = torch.from_numpy(waiting.pop(0).result())
                 index = torch.from_numpy(part)
                 if self._device.type == "cuda":
@@ -140,17 +148,21 @@ class Batches:
                     images.to(self._device, non_blocking=True),
                 )
 
-    def _augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Translates by up to `shift` px, borders mirrored, and mirrors half of the images."""
+    def _augment(self, images: Tensor, of: int, generator: torch.Generator) -> Tensor:
+        """Translates by up to `shift` px, borders mirrored, and mirrors half of the images.
+
+        Drawn for all images of the step, `of`: an image moves the same whoever gets it.
+        """
         count, size = images.shape[:2]
+        own = self.own(of)
         device = images.device
         places = torch.arange(size, device=device)
         moves = torch.randint(
-            -self._shift, self._shift + 1, (2, count, 1), device=device, generator=generator
-        )
+            -self._shift, self._shift + 1, (2, of, 1), device=device, generator=generator
+        )[:, own]
         rows, columns = _mirror(places + moves[0], size), _mirror(places + moves[1], size)
         if self.flip:
-            flipped = torch.rand((count, 1), device=device, generator=generator) < 0.5
+            flipped = torch.rand((of, 1), device=device, generator=generator)[own] < 0.5
             columns = torch.where(flipped, columns.flip(1), columns)
         start = torch.arange(count, device=device)[:, None] * size
         flat = ((start + rows)[:, :, None] * size + columns[:, None, :]).reshape(-1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from labelclean.data.batches import Batch, Batches
+from labelclean.learning import team
 from labelclean.learning.models import Classifier
 
 
@@ -57,7 +58,8 @@ class FeatureBatches:
 
     def _batch(self, part: NDArray[np.int64]) -> Batch:
         index = torch.from_numpy(part).to(self.labels.device)
-        return Batch(self.features[index], self.labels[index], index)
+        own = index[self.images.own(len(index))]
+        return Batch(self.features[own], self.labels[index], index)
 
 
 @torch.no_grad()
@@ -80,7 +82,7 @@ def extract(
             found = model.backbone(batch.images)
             if batches.flip:
                 found = (found + model.backbone(batch.images.flip(3))) / 2
-        features[batch.index] = found.float()
+        features[batch.index] = team.whole(found.float(), len(batch.index))
         on_rows(len(batch.index))
     seen = features[torch.from_numpy(batches.train_rows).to(features.device)]
     mean, std = seen.mean(dim=0), seen.std(dim=0)

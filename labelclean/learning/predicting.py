@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelclean.data.batches import Batch
+from labelclean.learning import team
 from labelclean.learning.losses import draw_complementary
 from labelclean.learning.models import Classifier, SideBySide, joined
 from labelclean.predictions import Predictions
@@ -153,6 +154,7 @@ def predict(
             if flip:
                 mirrored = _say(network, batch.images.flip(3))
                 features, logits = (features + mirrored[0]) / 2, (logits + mirrored[1]) / 2
+        features, logits = (team.whole(part, len(batch.index)) for part in (features, logits))
         columns.fill(batch.index, logits, labels[batch.index], generator)
         if embeddings is not None:
             embeddings[batch.index.cpu().numpy()] = _embedded(features)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
-from labelclean.errors import RunError
-from labelclean.learning import runtime
+from labelclean.errors import ConfigError, RunError
+from labelclean.learning import runtime, team
 from labelclean.learning.methods import Outputs
 from labelclean.learning.models import joined
 from labelclean.learning.run import BatchSource, Run, learning_rate
@@ -59,8 +59,15 @@ def fit(
     measure  figures of the run after each epoch, for its history
 
     Raises RunError for a loss that is not finite, for memory that does not suffice for two
-    images, and when the network collapses again after RECOVERIES longer starts.
+    images, and when the network collapses again after RECOVERIES longer starts; ConfigError for
+    more processes than a step's images can be shared by.
     """
+    fewest = len(run.batches.train_rows) // run.batches.steps_per_epoch
+    if team.size() > 1 and fewest < 2 * team.size():
+        raise ConfigError(
+            f"{team.size()} processes are too many for {fewest} images a step; give a larger "
+            "--batch-size or fewer processes"
+        )
     good = good or copy.deepcopy(run.state())  # where a collapsed run goes back to
     saved = time.monotonic()
     while run.epoch < run.epochs:
@@ -115,6 +122,11 @@ def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:
             size = len(batch.index) // (2 * run.parts)
             if not runtime.is_out_of_memory(error):
                 raise
+            if team.size() > 1:  # the others wait for what this one did not get to
+                raise RunError(
+                    f"out of memory on {run.device} with {len(batch.images):,} images in each "
+                    "process; give a smaller --batch-size, --image-size or --arch"
+                ) from None
             if size < 2:
                 raise RunError(
                     f"out of memory on {run.device} with two images a step; "
@@ -143,6 +155,7 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
             logits = run.model(images)
         logits = logits.float()
         each = logits.unbind() if run.method.networks > 1 else (logits,)
+        each = tuple(team.whole(part, len(labels)) for part in each)
         result = run.method.step(Outputs(each=each, labels=labels, index=index), moment)
         (result.loss * (len(labels) / len(batch.labels))).backward()
         loss = result.loss.detach()
@@ -152,6 +165,7 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
         if result.taken is not None:
             run.taken += result.taken * len(labels)
         seen.append(joined(each).detach())
+    team.add_up(run.model)
     run.optimizer.step()
     return torch.cat(seen)
 
@@ -225,4 +239,4 @@ def epochs_within(
         if len(times) == TRIAL_STEPS:
             break
     step_seconds = float(np.median(times[len(times) // 4 :]))  # the first ones warm up
-    return max(1, int(seconds / (step_seconds * batches.steps_per_epoch)))
+    return team.agreed(lambda: max(1, int(seconds / (step_seconds * batches.steps_per_epoch))))

@@ -14,10 +14,11 @@ import torchvision
 from numpy.typing import NDArray
 
 from labelclean import __version__
-from labelclean.config import PRESETS, FilterConfig
+from labelclean.config import PRESETS, FilterConfig, RuntimeConfig
 from labelclean.data import sources
 from labelclean.data.duplicates import conflicting
-from labelclean.learning import methods, runtime
+from labelclean.data.images import ImageSpec
+from labelclean.learning import methods, runtime, team
 from labelclean.learning.model_folder import load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
@@ -73,29 +74,25 @@ def filter_dataset(
     method = methods.find(config.train.method)
     model = None if config.from_model is None else load_model(config.from_model)
     device = runtime.choose_device(config.runtime.device)
+    team.begin(device)
+    reporter = reporter if team.is_first() else Reporter()
     options = options or sources.SourceOptions()
     if labels is not None:
         options = replace(options, labels=Path(labels))
-    with reporter.stage("reading"):
-        table = sources.read(source, options)
-    for note in table.notes:
-        reporter.note(note)
-    samples = prepare(
-        table,
-        config.runtime,
-        device_is_cpu=device.type == "cpu",
-        reporter=reporter,
-        spec=None if model is None else model.transform.spec,
-    )
+    spec = None if model is None else model.transform.spec
+    samples = read_samples(source, options, config.runtime, device, reporter, spec)
+    table = samples.table
     planted = selftest.plant(
         table.labels, samples.train_rows, table.num_classes, config.self_test, config.train.seed
     )
     if model is not None:
+        team.dismiss()
         learned = ask_model(samples, model, config, device, reporter)
     else:
         if method.needs_noise_rate and config.train.noise_rate is None:
             config = _with_noise_rate(samples, planted.labels, config, device, reporter)
         learned = learn(samples, planted.labels, config, device, reporter)
+        team.dismiss()
     with reporter.stage("judging"):
         decision, tested = _judge_and_test(samples, planted, learned)
     flags = flag(samples, learned, decision, config, reporter)
@@ -106,6 +103,40 @@ def filter_dataset(
     if checkpoint is not None and model is None:  # nothing is left to resume
         checkpoint.unlink(missing_ok=True)
     return report
+
+
+def check_input(
+    source: str | Path,
+    options: sources.SourceOptions,
+    config: FilterConfig,
+    *,
+    out: str | Path,
+    force: bool,
+    reporter: Reporter,
+) -> None:
+    """What filter_dataset would refuse of its input, before processes are started for it.
+
+    Leaves the decoded images in the cache. Raises SourceError, ConfigError or ReportError.
+    """
+    check_can_write(out, force)
+    device = runtime.choose_device(config.runtime.device)
+    read_samples(source, options, config.runtime, device, reporter)
+
+
+def read_samples(
+    source: str | Path,
+    options: sources.SourceOptions,
+    where: RuntimeConfig,
+    device: torch.device,
+    reporter: Reporter,
+    spec: ImageSpec | None = None,
+) -> Samples:
+    """The samples of the source, decoded, with its notes told. Raises SourceError."""
+    with reporter.stage("reading"):
+        table = sources.read(source, options)
+    for note in table.notes:
+        reporter.note(note)
+    return prepare(table, where, device_is_cpu=device.type == "cpu", reporter=reporter, spec=spec)
 
 
 def _with_noise_rate(

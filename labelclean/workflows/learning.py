@@ -19,7 +19,7 @@ from torch import Tensor
 from labelclean.config import FilterConfig, TrainConfig, filter_epochs
 from labelclean.data.batches import Batches
 from labelclean.errors import ConfigError, RunError
-from labelclean.learning import features, methods, models, runtime, trainer
+from labelclean.learning import features, methods, models, runtime, team, trainer
 from labelclean.learning.predicting import EMBEDDED, ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
 from labelclean.predictions import Predictions
@@ -39,7 +39,8 @@ class Learned:
 
     predictions  of the labels that were trained on
     as_given     of the given labels, for the rows where the self-test flipped them
-    embeddings   (n, EMBEDDED) what the network's head sees of each row; NaN without an image
+    embeddings   (n, EMBEDDED) what the network's head sees of each row; NaN without an image;
+                 of several processes the first one has them
     history      of each epoch: epoch, lr, loss, disagreement, taken
     config       with the number of epochs that was decided
     """
@@ -68,7 +69,7 @@ def learn(
 
     Raises ConfigError or RunError for what the user can mend.
     """
-    dtype = runtime.choose_precision(config.runtime.precision, device)
+    dtype = team.agreed(lambda: runtime.choose_precision(config.runtime.precision, device))
     model, batches = set_up(samples, labels, config.train, device, dtype)
     if config.runtime.compile:
         model.compile()
@@ -108,9 +109,15 @@ def learn(
         on_rows = image_counter(advance, len(samples.rows))
         flipped = np.flatnonzero(labels != samples.table.labels)
         given = torch.from_numpy(samples.table.labels).to(device)
-        with open_embeddings(len(labels), in_run_dir(config, EMBEDDINGS)) as embeddings:
+        count = len(labels) if team.is_first() else 0
+        with open_embeddings(count, in_run_dir(config, EMBEDDINGS)) as embeddings:
             predictions = _predict(
-                run, samples.rows, source.labels, on_rows, run.sums, embeddings=embeddings
+                run,
+                samples.rows,
+                source.labels,
+                on_rows,
+                run.sums,
+                embeddings=embeddings if team.is_first() else None,
             )
         return Learned(
             predictions=predictions,
@@ -118,10 +125,15 @@ def learn(
             embeddings=embeddings,
             history=tuple(run.history),
             config=config,
-            device=runtime.device_name(device),
+            device=_where(device),
             dtype=str(dtype).removeprefix("torch."),
             weights=weights,
         )
+
+
+def _where(device: torch.device) -> str:
+    shared = f", {team.size()} processes" if team.size() > 1 else ""
+    return f"{runtime.device_name(device)}{shared}"
 
 
 @contextmanager
@@ -178,8 +190,10 @@ def set_up(
         flip=train.flip,
         seed=train.seed,
         resident_bytes=runtime.free_bytes(device),
+        own=team.own,
     )
     models.whiten(model, batches.sample(WHITENED), train.weights)
+    team.copy_first(model)
     return model, batches
 
 
@@ -195,7 +209,9 @@ def _start(
     """A new run, or the one of the checkpoint with the state to go back to on a collapse."""
     num_classes = samples.table.num_classes
     checkpoint = in_run_dir(config, CHECKPOINT)
-    saved = resuming.saved_state(checkpoint, identity, config.runtime, reporter)
+    saved = team.agreed(
+        lambda: resuming.saved_state(checkpoint, identity, config.runtime, reporter)
+    )
     train = config.train
     if saved:
         epochs = saved["epochs"]
@@ -270,4 +286,4 @@ def _description(samples: Samples, batches: Batches, config: FilterConfig) -> di
 
 def in_run_dir(config: FilterConfig, name: str) -> Path | None:
     folder = config.runtime.run_dir
-    return None if folder is None else folder / name
+    return folder / name if folder is not None and team.is_first() else None

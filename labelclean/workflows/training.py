@@ -16,7 +16,7 @@ from labelclean import __version__
 from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, printable
-from labelclean.learning import exporting, model_folder, runtime, trainer
+from labelclean.learning import exporting, model_folder, runtime, team, trainer
 from labelclean.learning.applying import logits_of_rows
 from labelclean.learning.calibration import FEWEST, fit_temperature
 from labelclean.learning.model_folder import ModelConfig, TrainedModel
@@ -131,6 +131,15 @@ class Trained:
         return "\n".join([*lines, "", f"model: {printable(self.folder)}"])
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingSource:
+    """A report, what is learned of it, and how many rows a person decided."""
+
+    report: Report
+    data: TrainingSet
+    decided: int
+
+
 def train_classifier(
     report: str | Path,
     *,
@@ -163,6 +172,85 @@ def train_classifier(
         beside = out.with_name(f"{out.name}.run")
         config = replace(config, runtime=replace(config.runtime, run_dir=beside))
     device = runtime.choose_device(config.runtime.device)
+    team.begin(device)
+    reporter = reporter if team.is_first() else Reporter()
+    source = read_training(report, images, decisions, config, device, reporter)
+    data, beliefs, samples = source.data, source.data.beliefs, source.data.samples
+    tested = None
+    if test is not None:
+        seen = np.concatenate([data.rows, data.val_rows])
+        tested = testing.read_test(
+            test,
+            class_names=beliefs.class_names,
+            spec=samples.spec,
+            trained=samples.pixels.digest[seen],
+            where=config.runtime,
+            reporter=reporter,
+        )
+    dtype = team.agreed(lambda: runtime.choose_precision(config.runtime.precision, device))
+    where = Surroundings(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
+    train = _with_epochs(config, data, where)
+    fitted = fit_scheme(data, config.scheme, train, where)
+    other = fit_scheme(data, CE_NOISY, train, where) if config.is_compared else None
+    team.dismiss()
+    transform = Transform(spec=samples.spec, mean=fitted.mean, std=fitted.std)
+    temperature = _temperature(fitted, transform, data, where)
+    figures = None
+    if tested is not None:
+        logits = testing.apply_to(fitted.network, transform, tested, device, reporter)
+        figures = measure(logits, tested.labels, beliefs.class_names, temperature)
+        if other is not None:
+            its = Transform(spec=samples.spec, mean=other.mean, std=other.std)
+            other_logits = testing.apply_to(other.network, its, tested, device, reporter)
+            gain = compare(logits, other_logits, tested.labels, CE_NOISY)
+            figures = replace(figures, gain=gain)
+    about = ModelConfig(
+        architecture=train.arch,
+        class_names=beliefs.class_names,
+        image_size=samples.spec.size,
+        resize=samples.spec.resize,
+        mean=fitted.mean,
+        std=fitted.std,
+        temperature=temperature,
+        license=config.license,
+        versions=_versions(),
+        training=_summary(report, source, config.scheme, train),
+        test=None if figures is None else figures.to_json(),
+    )
+    contents = _contents(TrainedModel(fitted.network, about), figures, out.name, config.export)
+    write_folder(out, contents, force)
+    _remove_checkpoints(config.runtime.run_dir)
+    return Trained(folder=out, config=about, figures=figures, seconds=dict(reporter.seconds))
+
+
+def check_input(
+    report: Path,
+    *,
+    out: Path,
+    images: Path | None,
+    decisions: Path | None,
+    config: TrainingConfig,
+    force: bool,
+    reporter: Reporter,
+) -> None:
+    """What train_classifier would refuse of its report, before processes are started for it.
+
+    Leaves the decoded images in the cache. Raises ReportError, SourceError or ConfigError.
+    """
+    check_can_write_folder(out, force)
+    device = runtime.choose_device(config.runtime.device)
+    read_training(report, images, decisions, config, device, reporter)
+
+
+def read_training(
+    report: Path,
+    images: Path | None,
+    decisions: Path | None,
+    config: TrainingConfig,
+    device: torch.device,
+    reporter: Reporter,
+) -> TrainingSource:
+    """The report, what a person decided of it, and its images. Raises ReportError, SourceError."""
     with reporter.stage("reading"):
         found = Report.read(report)
         table = read_source(found, images)
@@ -180,50 +268,7 @@ def train_classifier(
     data = choose_rows(samples, beliefs, config.val, config.train.seed)
     for name in check_classes(data, config.scheme):
         reporter.note(f"no label '{printable(name)}' is believed: learned from suggestions alone")
-    tested = None
-    if test is not None:
-        seen = np.concatenate([data.rows, data.val_rows])
-        tested = testing.read_test(
-            test,
-            class_names=beliefs.class_names,
-            spec=samples.spec,
-            trained=samples.pixels.digest[seen],
-            where=config.runtime,
-            reporter=reporter,
-        )
-    dtype = runtime.choose_precision(config.runtime.precision, device)
-    where = Surroundings(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
-    train = _with_epochs(config, data, where)
-    fitted = fit_scheme(data, config.scheme, train, where)
-    transform = Transform(spec=samples.spec, mean=fitted.mean, std=fitted.std)
-    temperature = _temperature(fitted, transform, data, where)
-    figures = None
-    if tested is not None:
-        logits = testing.apply_to(fitted.network, transform, tested, device, reporter)
-        figures = measure(logits, tested.labels, beliefs.class_names, temperature)
-        if config.is_compared:
-            other = fit_scheme(data, CE_NOISY, train, where)
-            its = Transform(spec=samples.spec, mean=other.mean, std=other.std)
-            other_logits = testing.apply_to(other.network, its, tested, device, reporter)
-            gain = compare(logits, other_logits, tested.labels, CE_NOISY)
-            figures = replace(figures, gain=gain)
-    about = ModelConfig(
-        architecture=train.arch,
-        class_names=beliefs.class_names,
-        image_size=samples.spec.size,
-        resize=samples.spec.resize,
-        mean=fitted.mean,
-        std=fitted.std,
-        temperature=temperature,
-        license=config.license,
-        versions=_versions(),
-        training=_summary(report, found, data, len(made), config.scheme, train),
-        test=None if figures is None else figures.to_json(),
-    )
-    contents = _contents(TrainedModel(fitted.network, about), figures, out.name, config.export)
-    write_folder(out, contents, force)
-    _remove_checkpoints(config.runtime.run_dir)
-    return Trained(folder=out, config=about, figures=figures, seconds=dict(reporter.seconds))
+    return TrainingSource(report=found, data=data, decided=len(made))
 
 
 def _with_epochs(config: TrainingConfig, data: TrainingSet, where: Surroundings) -> TrainConfig:
@@ -263,21 +308,20 @@ def _temperature(
         return fit_temperature(logits, data.beliefs.given[data.val_rows])
 
 
-def _summary(
-    report: Path, found: Report, data: TrainingSet, decided: int, scheme: str, train: TrainConfig
-) -> dict[str, Any]:
+def _summary(path: Path, source: TrainingSource, scheme: str, train: TrainConfig) -> dict[str, Any]:
+    data, meta = source.data, source.report.meta
     beliefs, rows = data.beliefs, data.rows
     return {
-        "report": report.name,
-        "source": found.meta.image_root_given,
+        "report": path.name,
+        "source": meta.image_root_given,
         "images": len(rows),
         "kept": int(beliefs.is_kept[rows].sum()),
         "judged_wrong": int((~beliefs.is_kept[rows] & (beliefs.given[rows] >= 0)).sum()),
         "unlabelled": int((beliefs.given[rows] < 0).sum()),
         "held_out": len(data.val_rows),
-        "decided": decided,
+        "decided": source.decided,
         "excluded": int((~beliefs.is_used).sum()),
-        "noise_rate": found.meta.noise_rate,
+        "noise_rate": meta.noise_rate,
         "scheme": scheme,
         "epochs": train.epochs,
         "seed": train.seed,

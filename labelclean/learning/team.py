@@ -1,0 +1,159 @@
+"""The processes that train one network together, each with its share of a step (torchrun).
+
+Each process passes its share of the images through the network; then all of them know all logits,
+so that loss, method, scores and counts are computed on the whole batch everywhere, and nothing but
+logits, gradients and statistics is exchanged. A process alone is a team of one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import loky
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from labelclean.errors import ConfigError
+
+PATIENCE = timedelta(days=3)  # decoding millions of images takes one process hours, others wait
+
+Found = TypeVar("Found")
+
+_is_dismissed = False  # torchrun's processes can be a team once only
+
+
+def begin(device: torch.device) -> None:
+    """Joins the processes that torchrun started; does nothing in any other process.
+
+    Raises ConfigError for a device that cannot be shared, or more processes than GPUs.
+    """
+    if not dist.is_torchelastic_launched() or dist.is_initialized() or _is_dismissed:
+        return
+    if device.type == "mps":
+        raise ConfigError("--device mps: one process only; start without torchrun")
+    local = _number("LOCAL_RANK", 0)
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if local >= count:
+            raise ConfigError(f"torchrun started more processes than there are GPUs ({count})")
+        torch.cuda.set_device(local)
+    # decoding processes are as many as the cores: of those, this process has a share
+    cores = max(1, loky.cpu_count() // _number("LOCAL_WORLD_SIZE", 1))
+    os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(cores))
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
+
+
+def size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks and writes."""
+    return rank() == 0
+
+
+def own(count: int, of: int | None = None) -> slice:
+    """The share of `count` images that this process, or that number `of`, passes through."""
+    place = rank() if of is None else of
+    return slice(count * place // size(), count * (place + 1) // size())
+
+
+def whole(part: Tensor, count: int) -> Tensor:
+    """Each process's share (own(count), ...) -> all of it (count, ...), the same everywhere.
+
+    Gradients flow to this process's share alone: added up (see add_up) they are those of all.
+    """
+    if size() == 1:
+        return part
+    most = -(-count // size())
+    padded = part.new_zeros((most, *part.shape[1:]))
+    padded[: len(part)] = part.detach()
+    parts = [torch.empty_like(padded) for _ in range(size())]
+    dist.all_gather(parts, padded)
+    shares = [own(count, of) for of in range(size())]
+    found = [each[: to.stop - to.start] for each, to in zip(parts, shares, strict=True)]
+    found[rank()] = part
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def copy_first(model: nn.Module) -> None:
+    """The first process's parameters and buffers in all: other machines may draw other ones."""
+    if size() > 1:
+        for value in model.state_dict().values():
+            dist.broadcast(value, src=0)
+
+
+@torch.no_grad()
+def add_up(model: nn.Module) -> None:
+    """After the backward pass: gradients summed, running statistics of batch norms averaged."""
+    if size() == 1:
+        return
+    values = [p.grad for p in model.parameters() if p.grad is not None]
+    for part in model.modules():
+        if isinstance(part, _BatchNorm) and part.training:
+            for statistic in (part.running_mean, part.running_var):
+                if statistic is not None:
+                    values.append(statistic.div_(size()))
+    flat = torch.cat([value.reshape(-1) for value in values])
+    dist.all_reduce(flat)
+    for value, summed in zip(values, flat.split([v.numel() for v in values]), strict=True):
+        value.copy_(summed.view(value.shape))
+
+
+def agreed(make: Callable[[], Found]) -> Found:
+    """What the first process makes, in all of them; make is called there alone."""
+    if size() == 1:
+        return make()
+    found: list[Found | None] = [make() if is_first() else None]
+    dist.broadcast_object_list(found, src=0)
+    (value,) = found
+    return value  # type: ignore[return-value]  # None only where make gives None
+
+
+@contextmanager
+def one_a_machine_first() -> Iterator[None]:
+    """What the first process of each machine does before the others, which find it done."""
+    is_later = _number("LOCAL_RANK", 0) > 0
+    if is_later:
+        _wait()
+    yield
+    if not is_later:
+        _wait()
+
+
+def dismiss() -> None:
+    """Ends the other processes here: what follows is for the first alone.
+
+    Raises SystemExit in the others.
+    """
+    global _is_dismissed
+    if size() == 1:
+        return
+    is_needed = is_first()
+    _wait()
+    dist.destroy_process_group()
+    _is_dismissed = True
+    if not is_needed:
+        raise SystemExit(0)
+
+
+def _wait() -> None:
+    """Until all processes are here."""
+    if size() > 1:
+        dist.all_reduce(torch.zeros(1))  # on the CPU: no GPU has to spin meanwhile
+
+
+def _number(name: str, default: int) -> int:
+    return int(os.environ.get(name, default))

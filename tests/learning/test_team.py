@@ -1,0 +1,76 @@
+"""Two processes of torchrun learn what one process learns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import team_member
+import torch
+
+from labelclean.learning import team
+
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What one process found, and each of two."""
+    folder = tmp_path_factory.mktemp("team")
+    team_member.main(folder / "one")
+    words = [*TORCHRUN, "2", team_member.__file__, str(folder / "two")]
+    done = subprocess.run(
+        words, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "alone").read_text() == "0 of 1"  # the second process has ended before
+    return [torch.load(folder / name, weights_only=True) for name in ("one0", "two0", "two1")]
+
+
+def _assert_close(found: Any, expected: Any, **tolerances: float) -> None:
+    torch.testing.assert_close(found, expected, equal_nan=True, **tolerances)
+
+
+@pytest.mark.parametrize("what", [*team_member.METHODS_TRIED, "streamed"])
+def test_two_processes_learn_and_predict_what_one_does(found: list[dict[str, Any]], what: str):
+    one, two, _ = found
+    _assert_close(two[what], one[what], rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("what", ["jnpl", "co-teaching", "normed"])
+def test_all_processes_know_the_same(found: list[dict[str, Any]], what: str):
+    _, first, second = found
+    _assert_close(second[what], first[what], rtol=0.0, atol=0.0)
+
+
+def test_a_run_of_two_processes_that_was_stopped_ends_as_if_it_had_not_been(
+    found: list[dict[str, Any]],
+):
+    for each in found:
+        _assert_close(each["resumed"], each["normed"], rtol=0.0, atol=0.0)
+
+
+def test_each_process_reads_its_share_of_the_images(found: list[dict[str, Any]]):
+    one, first, second = (each["shapes"] for each in found)
+    assert one["features"].tolist() == first["features"].tolist() == [team_member.COUNT, 8]
+    statistics = team_member.COUNT  # the colours are those of all
+    shares = [int(each["asked"]) - statistics for each in (first, second)]
+    assert sum(shares) == int(one["asked"]) - statistics
+    assert abs(shares[0] - shares[1]) <= 6  # one image in each step
+
+
+def test_all_take_what_the_first_one_measured(found: list[dict[str, Any]]):
+    assert [int(each["shapes"]["agreed"]) for each in found] == [10, 10, 10]
+
+
+def test_shares_are_even_and_cover_all(monkeypatch: pytest.MonkeyPatch):
+    for size in (1, 2, 3, 8):
+        monkeypatch.setattr(team, "size", lambda size=size: size)
+        for count in (0, 1, 7, 64):
+            shares = [team.own(count, of) for of in range(size)]
+            assert [at for each in shares for at in range(count)[each]] == list(range(count))
+            lengths = [each.stop - each.start for each in shares]
+            assert max(lengths) - min(lengths) <= 1

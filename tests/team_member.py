@@ -1,0 +1,155 @@
+"""What each process of a team does in test_team: `torchrun -m team_member FILE`, or alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from labelclean.config import TrainConfig
+from labelclean.data.batches import Batches
+from labelclean.learning import features, runtime, team, trainer
+from labelclean.learning.methods import METHODS
+from labelclean.learning.models import Classifier, SideBySide
+from labelclean.learning.predicting import predict
+from labelclean.learning.run import Run
+
+CPU = torch.device("cpu")
+COUNT = 47  # no multiple of anything: some shares are one image larger
+METHODS_TRIED = ("jnpl", "elr", "nlnl", "co-teaching")
+
+
+class Pixels:
+    def __init__(self, *, is_streamed: bool) -> None:
+        rng = np.random.default_rng(1)
+        self.all = rng.integers(0, 100, (COUNT, 8, 8, 3)).astype(np.uint8)
+        self.all[np.arange(COUNT), :, :, np.arange(COUNT) % 3] += 100
+        self.pixels = None if is_streamed else self.all
+        self.asked = 0
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        self.asked += len(index)
+        return self.all[index]
+
+
+def batches_of(pixels: Pixels) -> Batches:
+    return Batches(
+        pixels,
+        np.arange(COUNT, dtype=np.int64) // 2 % 3,
+        np.arange(COUNT),
+        device=CPU,
+        dtype=torch.float32,
+        batch_size=16,
+        shift=2,
+        flip=True,
+        seed=0,
+        resident_bytes=0,
+        own=team.own,
+    )
+
+
+def network(*, is_normed: bool = False) -> Classifier:
+    norm = nn.BatchNorm2d(8) if is_normed else nn.GroupNorm(2, 8)
+    backbone = nn.Sequential(
+        nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    return Classifier(backbone, 8, 3)
+
+
+def run_of(method: str, *, is_normed: bool = False, is_streamed: bool = False) -> Run:
+    torch.manual_seed(team.rank())  # each draws its own: the first one's is what counts
+    nets = [network(is_normed=is_normed) for _ in range(METHODS[method].networks)]
+    model: nn.Module = nets[0] if len(nets) == 1 else SideBySide(nets)
+    team.copy_first(model)
+    config = TrainConfig(
+        method=method, epochs=3, start=0.2, ramp=0.2, pl_start=0.4, pl_weight=0.5, noise_rate=0.2
+    )
+    pixels = Pixels(is_streamed=is_streamed)
+    return Run(model, batches_of(pixels), config, num_classes=3, dtype=torch.float32)
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """All that must not depend on how many processes learned it."""
+    found = predict(
+        run.trained,
+        run.batches.in_order(np.arange(COUNT)),
+        run.batches.labels,
+        num_classes=3,
+        dtype=torch.float32,
+        flip=True,
+        sums=run.sums,
+        embeddings=(embeddings := np.full((COUNT, 128), np.nan, np.float16)),
+    )
+    return {
+        "model": run.model.state_dict(),
+        "average": run.average.state_dict(),
+        "memory": dict(run.memory),
+        "history": [torch.tensor([at["loss"], at["disagreement"]]) for at in run.history],
+        "predictions": {k: torch.from_numpy(v) for k, v in vars(found).items()},
+        "embeddings": torch.from_numpy(embeddings),
+    }
+
+
+class Stopped(Exception):
+    pass
+
+
+def stopped_and_resumed(path: Path) -> Run:
+    """A run that ends in its second epoch and goes on from the first process's checkpoint."""
+
+    def stop(progress: trainer.Progress) -> None:
+        if progress.share > 0.5:
+            raise Stopped
+
+    trainer.REPORT_EVERY = trainer.SAVE_EVERY = 0.0
+    checkpoint = path if team.is_first() else None
+    try:
+        trainer.fit(
+            run_of("jnpl", is_normed=True), checkpoint=checkpoint, identity={}, on_progress=stop
+        )
+    except Stopped:
+        pass
+    saved = team.agreed(lambda: runtime.load_checkpoint(path, {}))
+    run = run_of("jnpl", is_normed=True)
+    run.load(saved)
+    trainer.fit(run, identity={}, good=saved["good"])
+    return run
+
+
+def main(path: Path) -> None:
+    team.begin(CPU)
+    found: dict[str, Any] = {}
+    for method in METHODS_TRIED:
+        run = run_of(method)
+        trainer.fit(run, identity={})
+        found[method] = outcome(run)
+    streamed = run_of("jnpl", is_streamed=True)
+    trainer.fit(streamed, identity={})
+    found["streamed"] = outcome(streamed)
+    normed = run_of("jnpl", is_normed=True)
+    trainer.fit(normed, identity={})
+    found["normed"] = outcome(normed)
+    found["resumed"] = outcome(stopped_and_resumed(path.with_name("checkpoint.pt")))
+    whole = features.extract(
+        network(),
+        batches_of(Pixels(is_streamed=False)),
+        np.arange(COUNT),
+        torch.float32,
+        lambda _: None,
+    )
+    found["shapes"] = {
+        "features": torch.tensor(whole.features.shape),
+        "asked": torch.tensor(streamed.batches._pixels.asked),
+        "agreed": torch.tensor(team.agreed(lambda: 10 + team.rank())),
+    }
+    torch.save(found, path.with_name(f"{path.name}{team.rank()}"))
+    team.dismiss()
+    path.with_name("alone").write_text(f"{team.rank()} of {team.size()}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
