@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pandas as pd
 
 from labelclean.report.table import Report
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    folder: Path, *arguments: str, script: str = "new_method.py"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(EXAMPLES / "new_method.py"), *arguments],
+        [sys.executable, str(EXAMPLES / script), *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
         capture_output=True,
@@ -40,3 +45,23 @@ def test_the_new_method_is_named_where_the_known_ones_are(colour_folder: Path):
     done = _run(colour_folder, "filter", "images", "labels.csv", "--method", "nonsense")
     assert done.returncode == 2
     assert "elr, sce" in done.stderr
+
+
+def test_train_quality_compares_the_schemes_on_any_photos(colour_folder: Path):
+    labels = (colour_folder / "labels.csv").read_text().splitlines()[1:]
+    for name, label in (line.split(",") for line in labels):
+        photo = colour_folder / "photos" / label / name
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(colour_folder / "images" / name, photo)
+    words = ["--flowers", "photos", "--out", "out", "--noises", "symm 0.2", "--jobs", "1"]
+    words += ["--schemes", "ce-noisy,default,true", "--epochs", "2"]
+    done = _run(colour_folder, *words, script="benchmark/train_quality.py")
+    assert done.returncode == 0, done.stderr
+    found = pd.read_csv(colour_folder / "out" / "train_quality.csv")
+    assert found["scheme"].tolist() == ["ce-noisy", "default", "true"]
+    assert (found["n"] == 48).all() and found["accuracy"].between(0, 100).all()
+    gaps = found.set_index("scheme")["gap"]
+    assert gaps["ce-noisy"] == 0 or gaps.isna().all()  # nothing to gain where ce-noisy is level
+    assert "filter, and filter --from-model with the model of default" in done.stdout
+    again = _run(colour_folder, *words, script="benchmark/train_quality.py")
+    assert again.returncode == 0 and again.stdout == done.stdout

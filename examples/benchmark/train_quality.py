@@ -1,11 +1,12 @@
 """Is `train` worth it? Its schemes beside training on the noisy and on the true labels.
 
-    python examples/benchmark/train_quality.py --cifar FOLDER --out DIR
+    python examples/benchmark/train_quality.py --cifar FOLDER [--flowers FOLDER] --out DIR
 
-FOLDER holds cifar-10-batches-bin/. The first 10,000 training images get known wrong labels,
-`filter` judges them once for each noise and seed, and each scheme trains on the same report: the
-same network, the same number of epochs in all, as many images held out; tested on the 10,000 test
-images.
+FOLDER of --cifar holds cifar-10-batches-bin/. The first 10,000 training images get known wrong
+labels, `filter` judges them once for each noise and seed, and each scheme trains on the same
+report: the same network, the same number of epochs in all, as many images held out; tested on the
+10,000 test images. FOLDER of --flowers holds a folder of photos for each class, of which every
+fifth is for the test.
 Reports and figures are kept in DIR, so the script goes on where it was stopped. --jobs runs at a
 time, one thread each. DIR/train_quality.csv has a row for each run; the table is printed last.
 
@@ -28,6 +29,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -40,13 +42,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 THREE_SEEDS, ONE_SEED = (0, 1, 2), (0,)
+CIFAR, FLOWERS = "cifar10", "flowers"
 NOISES = {
-    "symm 0.2": ONE_SEED,
-    "symm 0.4": THREE_SEEDS,
-    "symm 0.6": ONE_SEED,
-    "symm 0.8": ONE_SEED,
-    "asymm 0.4": ONE_SEED,
+    CIFAR: {
+        "symm 0.2": ONE_SEED,
+        "symm 0.4": THREE_SEEDS,
+        "symm 0.6": ONE_SEED,
+        "symm 0.8": ONE_SEED,
+        "asymm 0.4": ONE_SEED,
+    },
+    FLOWERS: {"symm 0.2": ONE_SEED, "symm 0.4": ONE_SEED},
 }
+TEST_EVERY = 5  # photo of a flower
 SCHEMES = ("ce-noisy", "ce-clean", "two-stage", "default", "right", "true")
 SCHEME_OF = {"right": "ce-clean", "true": "ce-noisy"}  # by which a report of the truth is learned
 FIGURES = ("accuracy", "gap", "calibration", "seconds")
@@ -54,18 +61,75 @@ FIGURES = ("accuracy", "gap", "calibration", "seconds")
 
 @dataclass(frozen=True)
 class Job:
+    data: str
     noise: str
     seed: int
-    scheme: str
+    scheme: str = ""
 
     @property
-    def data(self) -> str:
-        return f"{self.noise}-{self.seed}".replace(" ", "_")
+    def report(self) -> str:
+        """Stem of what is the same for all schemes."""
+        return f"{self._of}{self.noise}-{self.seed}".replace(" ", "_")
 
     @property
     def name(self) -> str:
         """Of its files: the true labels are the same whatever the noise, so one run serves all."""
-        return f"seed-{self.seed}-true" if self.scheme == "true" else f"{self.data}-{self.scheme}"
+        if self.scheme == "true":
+            return f"{self._of}seed-{self.seed}-true"
+        return f"{self.report}-{self.scheme}"
+
+    @property
+    def _of(self) -> str:
+        return "" if self.data == CIFAR else f"{self.data}-"
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images to train on, (n,) names and classes, and the words for the commands."""
+
+    names: list[str]
+    truth: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    source: tuple[object, ...]  # of filter, before the labels
+    options: tuple[object, ...]
+    test: tuple[object, ...]
+
+
+def images_of(data: str, options: argparse.Namespace) -> Images:
+    if data == CIFAR:
+        from labelclean.data.cifar import read_cifar
+
+        cifar = read_cifar(CIFAR, options.cifar)
+        truth = cifar.labels[: options.count]
+        root = ("--root", options.cifar)
+        return Images(
+            names=[f"train/{k:05d}" for k in range(len(truth))],
+            truth=truth,
+            class_names=cifar.class_names,
+            source=(CIFAR,),
+            options=root,
+            test=("--test", CIFAR, *root),
+        )
+    folders = {part: options.out / f"{FLOWERS}-{part}" for part in ("train", "test")}
+    photos = sorted(options.flowers.glob("*/*"))
+    parts = {"train": [p for k, p in enumerate(photos) if k % TEST_EVERY]}
+    parts["test"] = photos[::TEST_EVERY]
+    for part, its in parts.items():
+        for photo in its:
+            copy = folders[part] / photo.parent.name / photo.name
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(photo, copy)
+    class_names = tuple(sorted({photo.parent.name for photo in photos}))
+    its = parts["train"]
+    return Images(
+        names=[f"{photo.parent.name}/{photo.name}" for photo in its],
+        truth=np.array([class_names.index(photo.parent.name) for photo in its]),
+        class_names=class_names,
+        source=(folders["train"],),
+        options=(),
+        test=("--test", folders["test"]),
+    )
 
 
 def labelclean(*words: object) -> str:
@@ -78,44 +142,39 @@ def labelclean(*words: object) -> str:
     return done.stdout
 
 
-def write_labels(
-    path: Path, noise: str, seed: int, truth: NDArray[np.int64], names: tuple[str, ...]
-) -> None:
-    """A table of the first images of CIFAR-10 with their noisy labels."""
+def write_labels(path: Path, job: Job, images: Images) -> None:
+    """A table of the images with their noisy labels."""
     from labelclean.data import noise as kinds
 
-    kind, _, rate = noise.partition(" ")
-    generator = np.random.Generator(np.random.PCG64(seed))
+    kind, _, rate = job.noise.partition(" ")
+    generator = np.random.Generator(np.random.PCG64(job.seed))
     if kind == "symm":
-        given = kinds.symmetric(truth, len(names), float(rate), generator)
+        given = kinds.symmetric(images.truth, len(images.class_names), float(rate), generator)
     else:
-        given = kinds.by_matrix(truth, kinds.cifar10_asymmetric(float(rate)), generator)
-    rows = [f"train/{k:05d},{names[label]}" for k, label in enumerate(given)]
+        given = kinds.by_matrix(images.truth, kinds.cifar10_asymmetric(float(rate)), generator)
+    rows = [f"{name},{images.class_names[k]}" for name, k in zip(images.names, given, strict=True)]
     path.write_text("\n".join(["image,label", *rows]) + "\n")
 
 
-def prepare(noise: str, seed: int, options: argparse.Namespace) -> None:
-    """DATA.csv, the report of `filter`, DATA-right.csv, with the true verdicts, and DATA-true.csv,
-    with the true labels as given ones."""
-    from labelclean.data.cifar import read_cifar
+def prepare(job: Job, options: argparse.Namespace) -> None:
+    """REPORT.csv, of `filter`, REPORT-right.csv, with the true verdicts, and REPORT-true.csv, with
+    the true labels as given ones."""
     from labelclean.report.table import Report
 
-    data = Job(noise, seed, "").data
-    report, true = options.out / f"{data}.csv", options.out / f"{data}-true.csv"
+    report, true = options.out / f"{job.report}.csv", options.out / f"{job.report}-true.csv"
     if true.exists():
         return
-    cifar = read_cifar("cifar10", options.cifar)
-    truth = cifar.labels[: options.count]
-    labels = options.out / f"{data}.labels.csv"
-    write_labels(labels, noise, seed, truth, cifar.class_names)
+    images = images_of(job.data, options)
+    labels = options.out / f"{job.report}.labels.csv"
+    write_labels(labels, job, images)
     if not report.exists():
-        words = ("--root", options.cifar, "--seed", seed, "--device", options.device, "--quiet")
-        labelclean("filter", "cifar10", labels, "--out", report, *words)
+        words = ("--seed", job.seed, "--device", options.device, "--quiet")
+        labelclean("filter", *images.source, labels, "--out", report, *images.options, *words)
     found = Report.read(report)
-    right = [cifar.class_names[k] for k in truth]
+    right = [images.class_names[k] for k in images.truth]
     frame = found.to_frame()
     frame["is_label_issue"] = [a != b for a, b in zip(frame["given_label"], right, strict=True)]
-    Report(frame=frame, meta=found.meta).write(options.out / f"{data}-right.csv", force=True)
+    Report(frame=frame, meta=found.meta).write(options.out / f"{job.report}-right.csv", force=True)
     frame = found.to_frame()
     frame["given_label"] = frame["suggested_label"] = right
     frame["is_label_issue"] = False
@@ -125,13 +184,14 @@ def prepare(noise: str, seed: int, options: argparse.Namespace) -> None:
 def run(job: Job, options: argparse.Namespace) -> None:
     """Trains one job and keeps what it prints, with the command and the machine."""
     is_of_truth = job.scheme in SCHEME_OF
-    report = options.out / f"{job.data}{f'-{job.scheme}' if is_of_truth else ''}.csv"
+    report = options.out / f"{job.report}{f'-{job.scheme}' if is_of_truth else ''}.csv"
+    images = images_of(job.data, options)
     words: tuple[object, ...] = (
         "train",
         *("--report", report),
         *("--scheme", SCHEME_OF.get(job.scheme, job.scheme)),
         *("--out", options.out / f"{job.name}.model"),
-        *("--test", "cifar10", "--root", options.cifar),
+        *images.test,
         *("--seed", job.seed, "--device", options.device),
         *(("--epochs", options.epochs) if options.epochs else ()),
         *("--json", "--quiet", "--force"),
@@ -146,8 +206,8 @@ def run(job: Job, options: argparse.Namespace) -> None:
     config = json.loads((options.out / f"{job.name}.model" / "config.json").read_text())
     test = printed["test"]
     facts = {
-        "data": "cifar10",
-        "n": options.count,
+        "data": job.data,
+        "n": len(images.truth),
         "noise": job.noise,
         "seed": job.seed,
         "scheme": job.scheme,
@@ -173,32 +233,25 @@ def run(job: Job, options: argparse.Namespace) -> None:
 
 def rescore(job: Job, options: argparse.Namespace) -> None:
     """Judges the labels again by the model of the job; keeps the figures of both reports."""
-    again = options.out / f"{job.data}-again.csv"
-    labels = options.out / f"{job.data}.labels.csv"
+    again = options.out / f"{job.report}-again.csv"
+    labels, images = options.out / f"{job.report}.labels.csv", images_of(job.data, options)
     labelclean(
-        *("filter", "cifar10", labels, "--root", options.cifar, "--device", options.device),
+        *("filter", *images.source, labels, *images.options, "--device", options.device),
         *("--from-model", options.out / f"{job.name}.model", "--out", again, "--quiet", "--force"),
     )
-    found = {
-        "noise": job.noise,
-        "seed": job.seed,
-        **{
-            f"first_{k}": v
-            for k, v in quality(options.out / f"{job.data}.csv", job, options).items()
-        },
-        **{f"again_{k}": v for k, v in quality(again, job, options).items()},
-    }
-    (options.out / f"{job.data}-again.json").write_text(json.dumps(found))
+    found = {"noise": job.noise, "seed": job.seed}
+    for when, report in (("first", options.out / f"{job.report}.csv"), ("again", again)):
+        found.update({f"{when}_{k}": v for k, v in quality(report, images).items()})
+    (options.out / f"{job.report}-again.json").write_text(json.dumps(found))
 
 
-def quality(report: Path, job: Job, options: argparse.Namespace) -> dict[str, float]:
+def quality(report: Path, images: Images) -> dict[str, float]:
     """Average precision in percent, and error of the noise rate."""
-    from labelclean.data.cifar import read_cifar
     from labelclean.report import metrics
     from labelclean.report.table import Report
 
-    found, cifar = Report.read(report), read_cifar("cifar10", options.cifar)
-    truth = [cifar.class_names[k] for k in cifar.labels[: options.count]]
+    found = Report.read(report)
+    truth = [images.class_names[k] for k in images.truth]
     frame = found.to_frame()
     is_noisy = (frame["given_label"] != truth).to_numpy()
     score = frame["label_score"].to_numpy()
@@ -210,10 +263,11 @@ def quality(report: Path, job: Job, options: argparse.Namespace) -> dict[str, fl
 
 def with_gaps(found: pd.DataFrame) -> pd.DataFrame:
     """Adds the share of the gap between ce-noisy and true labels that each run closes."""
-    by_scheme = found.pivot_table(index=["noise", "seed"], columns="scheme", values="accuracy")
+    key = ["data", "noise", "seed"]
+    by_scheme = found.pivot_table(index=key, columns="scheme", values="accuracy")
     gaps = []
     for row in found.itertuples():
-        ends = by_scheme.loc[(row.noise, row.seed)]
+        ends = by_scheme.loc[(row.data, row.noise, row.seed)]
         low, high = ends.get("ce-noisy", np.nan), ends.get("true", np.nan)
         gaps.append((row.accuracy - low) / (high - low) if high > low else np.nan)
     return found.assign(gap=gaps)
@@ -223,8 +277,8 @@ def print_table(found: pd.DataFrame) -> None:
     """Mean, and standard deviation where there are several seeds; accuracy in percent."""
     first = found.iloc[0]
     print(
-        f"cifar10, n {first.n:,}, {first.epochs} epochs, {first.arch}, labelclean "
-        f"{first.labelclean}, torch {first.torch}, {first.machine}; test: 10,000 images"
+        f"{first.data}, n {first.n:,}, {first.epochs} epochs, {first.arch}, labelclean "
+        f"{first.labelclean}, torch {first.torch}, {first.machine}"
     )
     print(f"{'noise':10} {'scheme':10} {'seeds':>5} " + " ".join(f"{f:>13}" for f in FIGURES))
     for (noise, scheme), runs in found.groupby(["noise", "scheme"], sort=False):
@@ -250,7 +304,8 @@ def print_rescored(found: pd.DataFrame) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cifar", type=Path, required=True, help="holds cifar-10-batches-bin")
+    parser.add_argument("--cifar", type=Path, help="holds cifar-10-batches-bin")
+    parser.add_argument("--flowers", type=Path, help="holds a folder of photos for each class")
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--count", type=int, default=10_000, help="images: the first ones")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
@@ -262,26 +317,33 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="of what is there; train nothing")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    noises = options.noises.split(",") if options.noises else NOISES
+    of_data = {CIFAR: options.cifar, FLOWERS: options.flowers}
+    if not any(of_data.values()):
+        parser.error("give --cifar, --flowers or both")
     schemes = options.schemes.split(",") if options.schemes else SCHEMES
     jobs = [
-        Job(noise, seed, scheme)
-        for noise in noises
-        for seed in NOISES[noise]
+        Job(data, noise, seed, scheme)
+        for data, folder in of_data.items()
+        if folder is not None
+        for noise, seeds in NOISES[data].items()
+        if options.noises is None or noise in options.noises.split(",")
+        for seed in seeds
         if options.seeds is None or str(seed) in options.seeds.split(",")
         for scheme in schemes
     ]
     jobs.sort(key=lambda job: job.seed)  # one seed of everything first
     missing = [job for job in jobs if not (options.out / f"{job.name}.json").exists()]
     if not options.table:
+        for data in {job.data for job in missing}:
+            images_of(data, options)  # copies photos before the jobs need them
         with ThreadPoolExecutor(options.jobs) as pool:
-            data = dict.fromkeys((job.noise, job.seed) for job in missing)
-            list(pool.map(lambda key: prepare(*key, options), data))
+            reports = {job.report: job for job in missing}
+            list(pool.map(lambda job: prepare(job, options), reports.values()))
             once = {job.name: job for job in missing}.values()
             list(pool.map(lambda job: run(job, options), once))
             judging = [job for job in jobs if (options.out / f"{job.name}.model").is_dir()]
             judging = [job for job in judging if job.scheme == "default"]
-            new = [job for job in judging if not (options.out / f"{job.data}-again.json").exists()]
+            new = [j for j in judging if not (options.out / f"{j.report}-again.json").exists()]
             list(pool.map(lambda job: rescore(job, options), new))
     kept = [
         {**json.loads(path.read_text()), "noise": job.noise}
@@ -292,11 +354,13 @@ def main() -> None:
         raise SystemExit("nothing is there yet: leave --table out")
     found = with_gaps(pd.DataFrame(kept))
     found.to_csv(options.out / "train_quality.csv", index=False, float_format="%.4f")
-    print_table(found)
-    again = [options.out / f"{job.data}-again.json" for job in jobs if job.scheme == "default"]
-    rescored = [json.loads(path.read_text()) for path in again if path.exists()]
-    if rescored:
-        print_rescored(pd.DataFrame(rescored))
+    for data, its in found.groupby("data", sort=False):
+        print_table(its)
+        judged = [job for job in jobs if job.data == data and job.scheme == "default"]
+        again = [options.out / f"{job.report}-again.json" for job in judged]
+        rescored = [json.loads(path.read_text()) for path in again if path.exists()]
+        if rescored:
+            print_rescored(pd.DataFrame(rescored))
 
 
 if __name__ == "__main__":

@@ -11,24 +11,24 @@ FEWEST = 20  # images: fewer say too little of how sure the network may be
 COLDEST, HOTTEST = 0.05, 20.0
 
 
-def negative_log_likelihood(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float
+def cross_entropy(
+    logits: NDArray[np.float32], targets: NDArray[np.float32], temperature: float
 ) -> float:
-    """Mean of -log p_y in nats, with the logits (m, c) divided by the temperature."""
+    """Mean of -sum_k t_k log p_k in nats, with the logits (m, c) divided by the temperature."""
     log_p = log_softmax(logits.astype(np.float64) / temperature, axis=1)
-    return float(-log_p[np.arange(len(labels)), labels].mean())
+    return float(-(targets * log_p).sum(axis=1).mean())
 
 
-def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature that makes the labels most likely (Guo et al. 2017); 1 for too few images.
+def fit_temperature(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
+    """The temperature that makes the targets most likely (Guo et al. 2017); 1 for too few images.
 
-    logits  (m, c)  of images that were not trained on
-    labels  (m,)    their classes
+    logits   (m, c)  of images that were not trained on
+    targets  (m, c)  how probable each class is held to be; rows of 0 and 1 are labels
     """
-    if len(labels) < FEWEST:
+    if len(targets) < FEWEST:
         return 1.0
     found = minimize_scalar(
-        lambda log_t: negative_log_likelihood(logits, labels, float(np.exp(log_t))),
+        lambda log_t: cross_entropy(logits, targets, float(np.exp(log_t))),
         bounds=(np.log(COLDEST), np.log(HOTTEST)),
         method="bounded",
     )

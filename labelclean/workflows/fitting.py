@@ -35,7 +35,7 @@ class TrainingSet:
     """All that a scheme learns from.
 
     rows      rows that may be trained on: with an image, not excluded, of no test split
-    val_rows  rows with a believed label that were taken out of them to fit the temperature
+    val_rows  rows that were taken out of them to fit the temperature
     """
 
     samples: Samples
@@ -69,10 +69,11 @@ class Surroundings:
 
 
 def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> TrainingSet:
-    """Splits the usable rows into those to train on and those held out: a share of each class.
+    """Splits the usable rows into those to train on and those held out: a share of each label's.
 
-    Only rows with a believed label are held out, and of each class one stays; an image that is
-    there twice stays, or the network would be asked about what it has seen.
+    The same share of the believed and of the doubted labels: the believed ones alone are the easy
+    images, on which a network is surer than it may be. Of each label one believed row stays; an
+    image that is there twice stays, or the network would be asked about what it has seen.
 
     Raises SourceError if nothing is left to train on.
     """
@@ -84,10 +85,11 @@ def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> Tr
     generator = np.random.default_rng(seed)
     taken = [np.zeros(0, dtype=np.int64)]
     for label in range(len(beliefs.class_names)):
-        kept = usable & beliefs.is_kept & (beliefs.given == label)
-        free = np.flatnonzero(kept & ~is_repeated)
-        count = min(int(val * kept.sum()), len(free), max(0, int(kept.sum()) - 1))
-        taken.append(generator.choice(free, count, replace=False))
+        of_label = usable & (beliefs.given == label)
+        for among in (of_label & beliefs.is_kept, of_label & ~beliefs.is_kept):
+            free = np.flatnonzero(among & ~is_repeated)
+            count = min(int(val * among.sum()), len(free), max(0, int(among.sum()) - 1))
+            taken.append(generator.choice(free, count, replace=False))
     val_rows = np.sort(np.concatenate(taken))
     usable[val_rows] = False
     return TrainingSet(

@@ -72,7 +72,7 @@ def train_preset(name: str, **given: Any) -> TrainConfig:
 class TrainingConfig:
     """One run of `train`.
 
-    val        share of the believed labels of each class held out to fit the temperature
+    val        share of the rows of each given label held out to fit the temperature
     is_compared  also train by ce-noisy, to tell the gain
     export     "onnx" or None
     license    of the weights, for the model's card
@@ -297,7 +297,7 @@ def _temperature(
 ) -> float:
     if len(data.val_rows) < FEWEST:
         where.reporter.note(
-            f"{len(data.val_rows)} labels are held out (--val), {FEWEST} are needed to calibrate "
+            f"{len(data.val_rows)} images are held out (--val), {FEWEST} are needed to calibrate "
             "the probabilities: they stay as the network gives them"
         )
         return 1.0
@@ -305,7 +305,9 @@ def _temperature(
         logits = logits_of_rows(
             fitted.network, transform, data.samples.pixels, data.val_rows, where.device
         )
-        return fit_temperature(logits, data.beliefs.given[data.val_rows])
+        held_out = torch.from_numpy(data.val_rows)
+        targets = data.beliefs.soft.rows(held_out, len(data.beliefs.class_names))
+        return fit_temperature(logits, targets.numpy())
 
 
 def _summary(path: Path, source: TrainingSource, scheme: str, train: TrainConfig) -> dict[str, Any]:
