@@ -160,6 +160,8 @@ class FilterConfig:
             problems.append("--resume goes on with a training, --from-model has none; give one")
         if self.from_model is not None and self.runtime.minutes is not None:
             problems.append("--minutes is of a training, --from-model has none; give one")
+        if self.from_model is not None and self.runtime.image_size is not None:
+            problems.append("--from-model has an image size of its own: leave --image-size out")
         _raise_all(problems)
 
 

@@ -175,8 +175,7 @@ def filter_command(
     if lr_drops is not None:
         train["lr_drops"] = shares("--lr-drops", lr_drops)
     if from_model is not None:
-        others = {"preset": preset, "image_size": image_size, "compile": compile or None}
-        others["gpus"] = gpus
+        others = {"preset": preset, "compile": compile or None, "gpus": gpus}
         _check_trains_nothing({**others, **train})
     limit = None if fail_over is None else share("--fail-over", fail_over)
     settings = config.FilterConfig(

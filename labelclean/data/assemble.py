@@ -24,6 +24,7 @@ def assemble(
     images: Callable[[NDArray[np.int64]], ImageSource],
     root: Path | None,
     split: str | None,
+    is_to_train: bool,
     truth: Texts | None = None,
     hint: Callable[[], str] = lambda: "",
 ) -> SampleTable:
@@ -33,8 +34,9 @@ def assemble(
     images    kept rows -> their image source
     truth     (n,) the true labels, where the source has them beside the given ones
     hint      what to say when no image is found at all
+    is_to_train  a network is to be trained on it
 
-    Raises SourceError if nothing could be learned from it.
+    Raises SourceError if no label has an image, or nothing could be learned from it as it should.
     """
     keep, held_out = choose_rows(rows.splits, split, rows.origin)
     kept = np.flatnonzero(keep)
@@ -50,8 +52,11 @@ def assemble(
     )
     has_label = labels != NO_LABEL
     status = np.where(is_there, np.where(has_label, OK, UNLABELLED), MISSING).astype(object)
-    _refuse(rows, status, labels, held_out, class_names, hint)
-    notes += _notes(rows, status, labels, held_out, class_names)
+    _refuse_unlabelled(rows, status, labels, class_names, hint)
+    notes += _notes(rows, status)
+    if is_to_train:
+        _refuse_unlearnable(rows, status, labels, held_out, class_names)
+        notes += _training_notes(status, labels, held_out, class_names)
     return SampleTable(
         images=images(kept),
         paths=tuple(rows.names),
@@ -89,17 +94,15 @@ def _natural(name: str) -> tuple[int, int, str]:
     return (0, int(name), name) if is_number else (1, 0, name)
 
 
-def _refuse(
+def _refuse_unlabelled(
     rows: Rows,
     status: NDArray[np.object_],
     labels: NDArray[np.int64],
-    held_out: NDArray[np.bool_],
     class_names: tuple[str, ...],
     hint: Callable[[], str],
 ) -> None:
-    usable = status == OK
     origin = rows.origin
-    if not usable.any():
+    if not (status == OK).any():
         if not class_names:
             raise SourceError(
                 f"{origin}: no image has a label: '{rows.label_name}' is empty in every row: "
@@ -111,8 +114,17 @@ def _refuse(
             f"({first_three((rows.names[k] for k in lost), len(lost))}): "
             f"{hint() or 'correct the paths'}"
         )
-    usable &= ~held_out
-    count = int(usable.sum())
+
+
+def _refuse_unlearnable(
+    rows: Rows,
+    status: NDArray[np.object_],
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
+    class_names: tuple[str, ...],
+) -> None:
+    usable = (status == OK) & ~held_out
+    origin, count = rows.origin, int(usable.sum())
     if not count:
         raise SourceError(
             f"{origin}: every labelled image is in a test or validation split, so none is left to "
@@ -134,13 +146,7 @@ def _refuse(
         )
 
 
-def _notes(
-    rows: Rows,
-    status: NDArray[np.object_],
-    labels: NDArray[np.int64],
-    held_out: NDArray[np.bool_],
-    class_names: tuple[str, ...],
-) -> list[str]:
+def _notes(rows: Rows, status: NDArray[np.object_]) -> list[str]:
     notes = []
     for state, noun, lack in (
         (MISSING, "label", "no image"),
@@ -151,6 +157,16 @@ def _notes(
             has = "has" if len(places) == 1 else "have"
             names = first_three((rows.names[k] for k in places.tolist()), len(places))
             notes.append(f"{counted(len(places), noun)} {has} {lack}: {names}")
+    return notes
+
+
+def _training_notes(
+    status: NDArray[np.object_],
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
+    class_names: tuple[str, ...],
+) -> list[str]:
+    notes = []
     if held_out.any():
         number = counted(int(held_out.sum()), "row")
         notes.append(f"{number} of a test or validation split: reported, not trained on")

@@ -44,6 +44,7 @@ class SourceOptions:
                rows of these splits, of which test and validation are held out only beside others
     root       folder that holds CIFAR
     download   fetch CIFAR where it is not there
+    is_to_train  refuse what nothing could be learned from, such as one class alone
     """
 
     labels: Path | None = None
@@ -53,6 +54,7 @@ class SourceOptions:
     split: str | None = None
     root: Path | None = None
     download: bool = False
+    is_to_train: bool = True
 
 
 def read(source: str | Path, options: SourceOptions) -> SampleTable:
@@ -215,6 +217,7 @@ def _with_files(
         images=lambda kept: listing.images([rows.names[k] for k in kept.tolist()]),
         root=listing.root.absolute(),
         split=options.split,
+        is_to_train=options.is_to_train,
         hint=lambda: folder_hint(files, listing.paths, listing.root, beside),
     )
 
@@ -259,6 +262,7 @@ def _read_shards(paths: list[Path], origin: str, options: SourceOptions) -> Samp
         images=lambda kept: shards.images(places[kept]),
         root=None,
         split=options.split,
+        is_to_train=options.is_to_train,
     )
 
 
@@ -285,6 +289,7 @@ def _read_cifar(name: str, options: SourceOptions) -> SampleTable:
         images=lambda kept: ArrayImages(pixels=data.pixels, rows=places[kept]),
         root=None,
         split=options.split,
+        is_to_train=options.is_to_train,
         truth=truth,
     )
 

@@ -31,6 +31,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "resize": (int,),
     "mean": (list,),
     "std": (list,),
+    "flip": (bool,),
     "temperature": _NUMBER,
     "license": (str, type(None)),
     "versions": (dict,),
@@ -47,6 +48,7 @@ class ModelConfig:
     image_size   px, side of the square that the network sees, cut from the middle of an image
                  whose shorter side was made `resize` px long
     mean, std    of the three colours, 0 to 255
+    flip         mirror images were trained on: they are of the same class
     temperature  the network's logits are divided by it
     license      of the weights; None: nobody said
     training     summary of the data and how it was learnt
@@ -59,6 +61,7 @@ class ModelConfig:
     resize: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    flip: bool = True
     temperature: float = 1.0
     license: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +98,9 @@ class ModelConfig:
         try:
             known = {name: found[name] for name in _TYPES}
             for name, types in _TYPES.items():
-                if not isinstance(known[name], types) or isinstance(known[name], bool):
+                if not isinstance(known[name], types) or (
+                    isinstance(known[name], bool) and bool not in types
+                ):
                     raise TypeError(f"{name} is {known[name]!r}")
             if not all(isinstance(name, str) for name in known["class_names"]):
                 raise TypeError("a class name is no text")

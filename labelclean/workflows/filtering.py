@@ -17,9 +17,8 @@ from labelclean import __version__
 from labelclean.config import PRESETS, FilterConfig, RuntimeConfig
 from labelclean.data import sources
 from labelclean.data.duplicates import conflicting
-from labelclean.data.images import ImageSpec
 from labelclean.learning import methods, runtime, team
-from labelclean.learning.model_folder import load_model
+from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
 from labelclean.report import scores, selftest
@@ -79,8 +78,7 @@ def filter_dataset(
     options = options or sources.SourceOptions()
     if labels is not None:
         options = replace(options, labels=Path(labels))
-    spec = None if model is None else model.transform.spec
-    samples = read_samples(source, options, config.runtime, device, reporter, spec)
+    samples = read_samples(source, options, config.runtime, device, reporter, model)
     table = samples.table
     planted = selftest.plant(
         table.labels, samples.train_rows, table.num_classes, config.self_test, config.train.seed
@@ -129,13 +127,21 @@ def read_samples(
     where: RuntimeConfig,
     device: torch.device,
     reporter: Reporter,
-    spec: ImageSpec | None = None,
+    model: TrainedModel | None = None,
 ) -> Samples:
-    """The samples of the source, decoded, with its notes told. Raises SourceError."""
+    """The samples of the source, decoded, with its notes told. Raises SourceError.
+
+    model  by which they are to be judged: an image may be of any of its classes
+    """
     with reporter.stage("reading"):
-        table = sources.read(source, options)
+        table = sources.read(source, replace(options, is_to_train=model is None))
     for note in table.notes:
         reporter.note(note)
+    spec = None
+    if model is not None:
+        spec = model.transform.spec
+        others = tuple(name for name in model.class_names if name not in table.class_names)
+        table = replace(table, class_names=(*table.class_names, *others))
     return prepare(table, where, device_is_cpu=device.type == "cpu", reporter=reporter, spec=spec)
 
 

@@ -42,12 +42,14 @@ def prepare(
     reporter: Reporter,
     spec: images.ImageSpec | None = None,
 ) -> Samples:
-    """Decodes the table's images, or finds them in the cache, and checks what is left to train on.
+    """Decodes the table's images, or finds them in the cache, and checks what is left to learn.
 
-    spec  the size that a trained model wants; None: chosen from the images
+    spec  the size that a trained model wants, by which nothing is trained; None: chosen from the
+          images
 
-    Raises SourceError if no image can be read, or fewer than two classes have one.
+    Raises SourceError if no image can be read; to train, if fewer than two classes have one.
     """
+    is_trained = spec is not None
     spec = spec or images.choose_spec(
         table, image_size=where.image_size, device_is_cpu=device_is_cpu
     )
@@ -60,7 +62,9 @@ def prepare(
     for row in np.flatnonzero((first != np.arange(len(first))) & (status == OK)):
         status[row] = DUPLICATE_OF + table.paths[first[row]]
     train_rows = np.flatnonzero(has_image & (table.labels >= 0) & ~table.held_out)
-    _check_trainable(table, pixels, has_image, train_rows)
+    _check_readable(table, pixels, has_image)
+    if not is_trained:
+        _check_trainable(table, has_image, train_rows)
     return Samples(
         table=table.with_status(status),
         pixels=pixels,
@@ -71,19 +75,21 @@ def prepare(
     )
 
 
-def _check_trainable(
-    table: SampleTable,
-    pixels: cache.Checked,
-    has_image: NDArray[np.bool_],
-    train_rows: NDArray[np.int64],
+def _check_readable(
+    table: SampleTable, pixels: cache.Checked, has_image: NDArray[np.bool_]
 ) -> None:
-    where = table.root or "the source"
     if not has_image.any():
         bad = int(np.flatnonzero(pixels.status == UNREADABLE)[0])
         raise SourceError(
-            f"{where}: none of the {len(table):,} images can be read; the first is "
-            f"{table.paths[bad]} ({pixels.reason[bad]})"
+            f"{table.root or 'the source'}: none of the {len(table):,} images can be read; the "
+            f"first is {table.paths[bad]} ({pixels.reason[bad]})"
         )
+
+
+def _check_trainable(
+    table: SampleTable, has_image: NDArray[np.bool_], train_rows: NDArray[np.int64]
+) -> None:
+    where = table.root or "the source"
     names = {table.class_names[k] for k in np.unique(table.labels[train_rows])}
     if len(names) < 2:
         only = f"only the class {names.pop()}" if names else "no labelled image"

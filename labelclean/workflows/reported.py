@@ -99,6 +99,7 @@ def _from_archive(
         label_col=how.get("label_col") if own_columns else None,
         split_col=how.get("split_col") if own_columns else None,
         split="all",
+        is_to_train=False,
         root=images if images and not is_path else _path(how.get("root")),
     )
     table = sources.read(images if images and is_path else source, options)

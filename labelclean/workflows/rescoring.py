@@ -48,6 +48,11 @@ def ask_model(
                 images=model.transform.normalised(pixels), labels=labels[index], index=index
             )
 
+    train = replace(
+        config.train,
+        arch=model.config.architecture,
+        flip=config.train.flip and model.config.flip,
+    )
     dtype = runtime.choose_precision(config.runtime.precision, device)
     path = in_run_dir(config, EMBEDDINGS)
     with (
@@ -60,8 +65,8 @@ def ask_model(
             labels,
             num_classes=table.num_classes,
             dtype=dtype,
-            flip=config.train.flip,
-            seed=config.train.seed,
+            flip=train.flip,
+            seed=train.seed,
             embeddings=embeddings,
             on_rows=image_counter(advance, len(samples.rows)),
         )
@@ -70,7 +75,7 @@ def ask_model(
         as_given=predictions,
         embeddings=embeddings,
         history=(),
-        config=replace(config, train=replace(config.train, arch=model.config.architecture)),
+        config=replace(config, train=train),
         device=runtime.device_name(device),
         dtype=str(dtype).removeprefix("torch."),
         weights=None,

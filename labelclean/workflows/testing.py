@@ -64,7 +64,7 @@ def read_test(
     if options.split is None:  # a test set is tested as a whole; of CIFAR, its test split
         is_cifar = not Path(test.source).exists() and cifar_name(str(test.source)) is not None
         options = replace(options, split="test" if is_cifar else "all")
-    table = sources.read(test.source, options)
+    table = sources.read(test.source, replace(options, is_to_train=False))
     for note in table.notes:
         reporter.note(f"test set: {note}")
     numbers = {name: k for k, name in enumerate(class_names)}

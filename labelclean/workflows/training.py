@@ -211,6 +211,7 @@ def train_classifier(
         resize=samples.spec.resize,
         mean=fitted.mean,
         std=fitted.std,
+        flip=train.flip,
         temperature=temperature,
         license=config.license,
         versions=_versions(),

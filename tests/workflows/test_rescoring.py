@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +53,7 @@ def test_the_labels_are_judged_by_what_the_model_says_of_image_and_mirror_image(
         image = model.transform(Image.open(world / "images" / row.image))[None]
         with torch.no_grad():
             logits = (model.network(image) + model.network(image.flip(3)))[0] / 2
-        known = {name: float(logits[model.class_names.index(name)]) for name in handmade.NAMES}
+        known = dict(zip(model.class_names, logits.tolist(), strict=True))
         own = known.pop(row.given_label)
         assert row.margin == pytest.approx(own - max(known.values()), abs=1e-4)
     assert report.meta.config["from_model"] == str(world / "model")
@@ -60,13 +62,59 @@ def test_the_labels_are_judged_by_what_the_model_says_of_image_and_mirror_image(
     assert np.load(world / "again.run" / "embeddings.npy").shape == (60, 128)
 
 
-def test_a_model_trained_on_the_cleaned_labels_finds_the_wrong_ones(world: Path):
-    config = TrainingConfig(
+def test_an_image_may_be_of_a_class_that_only_the_model_knows(world: Path):
+    train_classifier(world / "report.csv", out=world / "model", config=_quick(val=0.0))
+    (world / "labels.csv").write_text(
+        "\n".join(["image,label", *(f"{k:03d}.png,red" for k in range(0, 60, 3) if k)])
+        + "\n001.png,red\n"
+    )
+    out = world / "red.csv"
+    done = _run(world, "--from-model", world / "model", "--out", out)
+    assert done.exit_code == 0, done.stderr
+    frame = Report.read(out).to_frame().set_index("image")
+    labelled = frame[frame["given_label"] == "red"]
+    assert len(labelled) == 20 and labelled["label_score"].idxmin() == "001.png"
+    assert labelled.loc["001.png", "is_label_issue"]
+    assert labelled.loc["001.png", "suggested_label"] == "green"
+    assert "to train on" not in done.stderr
+
+
+def test_a_test_split_alone_can_be_judged(world: Path, handmade):
+    lines = (world / "labels.csv").read_text().splitlines()
+    marked = [f"{line},test" for line in lines[1:]]
+    (world / "labels.csv").write_text("\n".join(["image,label,split", *marked]) + "\n")
+    handmade.model(world / "model")
+    report = _filter(world, "--from-model", world / "model")
+    assert report.frame["label_score"].notna().all()
+    assert "--split all trains on all" in _run(world, "--out", world / "other.csv").stderr
+
+
+def test_a_model_that_saw_no_mirror_images_is_asked_about_none(world: Path, handmade):
+    handmade.model(world / "model")
+    config = json.loads((world / "model" / "config.json").read_text())
+    config["flip"] = False
+    (world / "model" / "config.json").write_text(json.dumps(config))
+    found = _filter(world, "--from-model", world / "model", "--precision", "float32")
+    assert found.meta.config["train"]["flip"] is False
+    model = labelclean.load_model(world / "model")
+    row = found.to_frame().iloc[0]
+    image = model.transform(Image.open(world / "images" / row.image))[None]
+    with torch.no_grad():
+        known = dict(zip(model.class_names, model.network(image)[0].tolist(), strict=True))
+    own = known.pop(row.given_label)
+    assert row.margin == pytest.approx(own - max(known.values()), abs=1e-4)
+
+
+def _quick(**given: Any) -> TrainingConfig:
+    return TrainingConfig(
         train=TrainConfig(epochs=20, batch_size=16, lr=0.1),
         runtime=RuntimeConfig(device="cpu", precision="float32"),
-        val=0.0,
+        **given,
     )
-    train_classifier(world / "report.csv", out=world / "model", config=config)
+
+
+def test_a_model_trained_on_the_cleaned_labels_finds_the_wrong_ones(world: Path):
+    train_classifier(world / "report.csv", out=world / "model", config=_quick(val=0.0))
     frame = _filter(world, "--from-model", world / "model").to_frame()
     suspicious = frame.sort_values("label_score").head(3)
     assert set(suspicious["image"]) == {"007.png", "020.png", "042.png"}
