@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from labelclean.benchmark.results import Row
+from labelclean.learning import runtime
 
 COLOURS = ("red", "green", "blue")
 
@@ -27,6 +28,12 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.astype(np.uint8)).save(place / f"{k:02d}.png")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _always_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which precision is faster is measured: another one would be another result."""
+    monkeypatch.setattr(runtime, "BF16_PAYS", float("inf"))
 
 
 @pytest.fixture

@@ -5,50 +5,26 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from report_data import meta_of
+from grid_data import config_of, origin_of
 from sklearn.metrics import average_precision_score, f1_score
 
-from labelclean.benchmark import classifying, processes, runs
 from labelclean.benchmark import grid as grids
-from labelclean.benchmark.dataset import Noise, Origin, noisy_labels, read_dataset
-from labelclean.benchmark.grid import GridConfig, GridResults, run_grid
+from labelclean.benchmark import processes, runs
+from labelclean.benchmark.dataset import Noise, noisy_labels, read_dataset
+from labelclean.benchmark.grid import GridResults, run_grid
 from labelclean.benchmark.results import Row, read_results, write_results
-from labelclean.config import FilterConfig, RuntimeConfig
 from labelclean.data.samples import NO_LABEL
 from labelclean.data.sources import SourceOptions
-from labelclean.errors import ConfigError, ReportError, RunError, SourceError
-from labelclean.learning import runtime
+from labelclean.errors import ConfigError, ReportError, RunError
 from labelclean.learning.methods import METHODS, Method, StepResult
 from labelclean.progress import Reporter
-from labelclean.report.table import Report
-from labelclean.workflows import beliefs
-from labelclean.workflows.filtering import filter_dataset
 from labelclean.workflows.injecting import NoiseSpec, inject_noise
-from labelclean.workflows.testing import HoldoutSource
-from labelclean.workflows.training import TrainingConfig, train_classifier
-
-
-def _origin(data: Path | str, **options: Any) -> Origin:
-    runtime = RuntimeConfig(device="cpu", precision="float32")
-    return Origin(data=str(data), options=SourceOptions(), runtime=runtime, **options)
-
-
-def _config(data: Path | str, **given: Any) -> GridConfig:
-    plain = {"noises": ("symm:0.2",), "methods": ("ce",), "seeds": 1, "epochs": 3}
-    return GridConfig(data=str(data), threads=1, device="cpu", **{**plain, **given})
-
-
-@pytest.fixture(autouse=True)
-def _always_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which precision is faster is measured: another one would be another result."""
-    monkeypatch.setattr(runtime, "BF16_PAYS", float("inf"))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +46,7 @@ def done(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> GridResults
         patch.setenv("LABELCLEAN_CACHE", str(out.parent / "cache"))
         for name, step in ways.items():
             patch.setitem(METHODS, name, Method(step=step))
-        config = _config(squares, methods=("crashes", "fails", "ce", "learns"))
+        config = config_of(squares, methods=("crashes", "fails", "ce", "learns"))
         return run_grid(config, out)
 
 
@@ -124,7 +100,7 @@ def test_what_is_done_is_not_done_again_and_what_failed_is(
 
     monkeypatch.setattr(processes, "do_all", no_run)
     monkeypatch.setitem(METHODS, "fails", METHODS["ce"])
-    config = _config(squares, methods=("ce", "fails"), seeds=2, filter_only=True)
+    config = config_of(squares, methods=("ce", "fails"), seeds=2, filter_only=True)
     again = run_grid(config, tmp_path)
     assert started == [
         "fails on symm:0.2, seed 0",
@@ -142,176 +118,12 @@ def test_what_is_done_is_not_done_again_and_what_failed_is(
     assert started == []
 
 
-def test_a_classifier_is_added_to_runs_that_only_filtered(squares: Path, tmp_path: Path):
-    config = _config(squares, filter_only=True)
-    run_grid(config, tmp_path)
-    (before,) = read_results(tmp_path)
-    assert np.isnan(before.classified_accuracy)
-    assert run_grid(replace(config, filter_only=False), tmp_path).done_now == 1
-    (after,) = read_results(tmp_path)
-    unclassified = replace(after, classified_accuracy=np.nan, classifier_epochs=0)
-    assert unclassified.to_json() == before.to_json() and after.classifier_epochs == 3
-    assert 0 <= after.classified_accuracy <= 1
-    assert run_grid(replace(config, filter_only=False), tmp_path).done_now == 0
-    (tmp_path / "runs" / f"{before.run}.npz").unlink()  # then there is nothing to go on from
-    write_results([before], tmp_path)
-    (anew,) = run_grid(replace(config, filter_only=False), tmp_path).rows
-    assert anew.classified_accuracy == pytest.approx(after.classified_accuracy)
-
-
-def test_a_classifier_of_another_number_of_epochs_is_not_taken_for_the_one_asked_for(
-    squares: Path, tmp_path: Path
-):
-    run_grid(_config(squares), tmp_path)
-    (row,) = read_results(tmp_path)
-    write_results([replace(row, classified_accuracy=0.01, classifier_epochs=9)], tmp_path)
-    assert run_grid(_config(squares), tmp_path).done_now == 1
-    assert [anew.to_json() for anew in read_results(tmp_path)] == [row.to_json()]
-
-
-def test_the_classifier_is_the_one_of_filter_and_train(squares: Path, tmp_path: Path):
-    tasks: list[Any] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
-        run_grid(_config(squares), tmp_path / "grid")
-    (task,) = tasks
-    row = runs.do_run(task)
-
-    dataset = read_dataset(task.origin, Reporter())
-    cells = [
-        f"{dataset.table.paths[k].removeprefix('train/')},"
-        f"{dataset.table.class_names[task.labels[k]]}"
-        for k in dataset.rows
-    ]
-    labels = tmp_path / "labels.csv"
-    labels.write_text("\n".join(["image,label", *cells]) + "\n")
-    config = FilterConfig(train=task.train, runtime=task.origin.runtime)
-    report = tmp_path / "report.csv"
-    frame = filter_dataset(squares / "train", labels, out=report, config=config).frame
-    is_noisy = task.labels[dataset.rows] != dataset.truth[dataset.rows]
-    ap = average_precision_score(is_noisy, -frame["label_score"].to_numpy())
-    assert row.average_precision == pytest.approx(ap, abs=1e-6)
-
-    assert task.classify is not None
-    model = train_classifier(
-        report,
-        out=tmp_path / "model",
-        test=HoldoutSource(source=squares, options=SourceOptions(split="test")),
-        config=TrainingConfig(train=task.classify, runtime=task.origin.runtime, val=0.0),
-    )
-    assert model.figures is not None
-    assert row.classified_accuracy == pytest.approx(model.figures.accuracy.value, abs=1e-6)
-
-
-def test_the_classifier_learns_what_train_would_read_from_a_report(
-    squares: Path, tmp_path: Path, done: GridResults
-):
-    (row,) = (row for row in done.rows if row.method == "ce")
-    with np.load(done.folder / "runs" / f"{row.run}.npz") as file:
-        kept = dict(file)
-    dataset = read_dataset(_origin(squares), Reporter())
-    names = np.array([*dataset.table.class_names, ""])
-    columns = {
-        "image": [dataset.table.paths[k] for k in kept["index"]],
-        "given_label": names[kept["given"]],
-        "suggested_label": names[kept["suggested"]],
-        "second_label": names[kept["second"]],
-        "status": ["ok"] * len(kept["index"]),
-        **{
-            name: kept[name].tolist()
-            for name in (
-                "is_label_issue",
-                "label_score",
-                "issue_probability",
-                "suggested_probability",
-                "margin",
-            )
-        },
-    }
-    report = Report.from_columns(columns, meta_of(class_names=dataset.table.class_names))
-    rows = kept["index"]
-    table = replace(
-        dataset.table,
-        paths=columns["image"],
-        labels=kept["given"],
-        status=dataset.table.status[rows],
-        held_out=dataset.table.held_out[rows],
-    )
-    read = beliefs.believe(report, table, {})
-    found = classifying.believe(dataset, kept)
-    own = found.soft.rows(torch.from_numpy(rows), 3)
-    torch.testing.assert_close(own, read.soft.rows(torch.arange(len(rows)), 3), atol=1e-5, rtol=0)
-    assert (found.given[rows] == read.given).all() and (found.is_kept[rows] == read.is_kept).all()
-    others = np.setdiff1d(np.arange(len(dataset.table)), rows)
-    assert not found.is_used[others].any() and found.is_used[rows].all()
-
-
-def test_a_run_whose_verdicts_leave_nothing_to_train_on_keeps_its_figures_and_says_why(
-    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    tasks: list[Any] = []
-    monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
-    run_grid(_config(squares), tmp_path)
-
-    def nothing(*_: Any) -> Any:
-        raise SourceError("no label is believed")
-
-    monkeypatch.setattr(runs, "classify_tests", nothing)
-    row = runs.do_run(tasks[0])
-    assert "no classifier: no label is believed" in row.notes
-    assert np.isnan(row.classified_accuracy) and 0 <= row.average_precision <= 1
-    write_results([row], tmp_path)
-    assert run_grid(_config(squares), tmp_path).done_now == 0  # it would end the same way
-
-
-def test_a_classifier_that_fails_is_tried_again(
-    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    tasks: list[Any] = []
-    monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
-    run_grid(_config(squares), tmp_path)
-
-    def fails(*_: Any) -> Any:
-        raise RunError("no memory")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "classify_tests", fails)
-        row = runs.do_run(tasks.pop())
-    assert "no classifier: no memory" in row.notes and np.isnan(row.classified_accuracy)
-    write_results([row], tmp_path)
-    run_grid(_config(squares), tmp_path)
-    anew = runs.do_run(tasks.pop())
-    assert 0 <= anew.classified_accuracy <= 1 and anew.notes == "" and anew.seconds == row.seconds
-
-
-def test_a_crash_of_a_classifier_leaves_the_figures_of_the_filter_and_is_told(
-    squares: Path, tmp_path: Path
-):
-    crashes = (
-        "import os\n"
-        "from labelclean.benchmark import runs\n"
-        "runs.classify_tests = lambda *_: os._exit(9)\n"
-    )
-    told: list[str] = []
-
-    class Listener(Reporter):
-        def note(self, text: str) -> None:
-            told.append(text)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "begin_process", partial(exec, crashes, {}))
-        (row,) = run_grid(_config(squares), tmp_path, reporter=Listener()).rows
-    assert not row.error and 0 <= row.average_precision <= 1
-    assert np.isnan(row.classified_accuracy) and row.classifier_epochs == 0
-    assert any("seed 0: no classifier: its process died" in note for note in told)
-
-
 def test_results_of_other_labels_are_not_mixed_with_these(
     done: GridResults, squares: Path, tmp_path: Path
 ):
     write_results([replace(row, input="other") for row in done.rows], tmp_path)
     with pytest.raises(ConfigError, match="ce on symm:0.2, seed 0 was run there on other images"):
-        run_grid(_config(squares), tmp_path)
+        run_grid(config_of(squares), tmp_path)
 
 
 @pytest.mark.parametrize("stopped_at", [0.3, 0.7])  # in the filter, in the classifier
@@ -322,7 +134,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(
 
     tasks: list[Any] = []
     monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
-    run_grid(_config(squares), tmp_path)
+    run_grid(config_of(squares), tmp_path)
     whole = runs.do_run(replace(tasks[0], run="whole"))
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
 
@@ -353,7 +165,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(
 def test_the_noise_is_that_of_inject_noise(
     cifar10_root: Path, tmp_path: Path, noise: str, spec: NoiseSpec
 ):
-    origin = replace(_origin("cifar10"), options=SourceOptions(root=cifar10_root))
+    origin = replace(origin_of("cifar10"), options=SourceOptions(root=cifar10_root))
     dataset = read_dataset(origin, Reporter())
     labels = noisy_labels(dataset, Noise.parse(noise), 3, Reporter())
     inject_noise("cifar10", origin.options, spec=spec, out=tmp_path / "noisy")
@@ -367,7 +179,7 @@ def test_the_noise_is_that_of_inject_noise(
 def test_the_first_images_have_the_noise_of_their_own_number_and_their_annotator(
     cifar10_root: Path, tmp_path: Path
 ):
-    origin = replace(_origin("cifar10", count=50), options=SourceOptions(root=cifar10_root))
+    origin = replace(origin_of("cifar10", count=50), options=SourceOptions(root=cifar10_root))
     dataset = read_dataset(origin, Reporter())
     assert dataset.rows.tolist() == list(range(50))
     assert dataset.samples.rows.tolist() == [*range(50), *range(200, 240)]
@@ -388,7 +200,7 @@ def test_methods_that_need_the_noise_rate_are_told_the_true_one(
     tasks: list[Any] = []
     monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
     monkeypatch.setitem(METHODS, "told", Method(step=METHODS["ce"].step, needs_noise_rate=True))
-    run_grid(_config(squares, methods=("ce", "told"), noises=("symm:0.35",)), tmp_path)
+    run_grid(config_of(squares, methods=("ce", "told"), noises=("symm:0.35",)), tmp_path)
     assert [task.train.noise_rate for task in tasks] == [None, pytest.approx(21 / 60)]
     assert [task.train.seed for task in tasks] == [0, 0]
 
@@ -398,12 +210,12 @@ def test_without_a_noise_it_is_the_papers_and_asymmetric_only_where_a_mapping_is
 ):
     tasks: list[Any] = []
     monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
-    run_grid(_config(squares, noises=()), tmp_path)
+    run_grid(config_of(squares, noises=()), tmp_path)
     symmetric = ["symm:0.2", "symm:0.4", "symm:0.6", "symm:0.8"]
     assert [task.key.noise for task in tasks] == symmetric
     tasks.clear()
     options = SourceOptions(root=cifar10_root)
-    run_grid(_config("CIFAR-10", noises=()), tmp_path, options=options)
+    run_grid(config_of("CIFAR-10", noises=()), tmp_path, options=options)
     assert [task.key.noise for task in tasks] == [
         *symmetric, "asymm:0.1", "asymm:0.2", "asymm:0.3", "asymm:0.4"
     ]  # fmt: skip
@@ -411,12 +223,12 @@ def test_without_a_noise_it_is_the_papers_and_asymmetric_only_where_a_mapping_is
 
 
 def test_the_digest_follows_the_labels_and_the_images(squares: Path, tmp_path: Path):
-    dataset = read_dataset(_origin(squares), Reporter())
+    dataset = read_dataset(origin_of(squares), Reporter())
     labels = noisy_labels(dataset, Noise.parse("symm:0.2"), 0, Reporter())
     other = labels.copy()
     other[dataset.rows[0]] = (other[dataset.rows[0]] + 1) % 3
     assert dataset.digest(labels) == dataset.digest(labels.copy()) != dataset.digest(other)
-    fewer = read_dataset(_origin(squares, count=40), Reporter())
+    fewer = read_dataset(origin_of(squares, count=40), Reporter())
     assert fewer.digest(labels) != dataset.digest(labels)
 
 
@@ -426,10 +238,10 @@ def test_two_commands_do_not_write_into_one_folder(
     def second(tasks: Any, **_: Any) -> None:
         monkeypatch.setattr(processes, "do_all", lambda tasks, **_: None)
         with pytest.raises(ConfigError, match="another benchmark is at work there"):
-            run_grid(_config(squares), tmp_path)
+            run_grid(config_of(squares), tmp_path)
 
     monkeypatch.setattr(processes, "do_all", second)
-    run_grid(_config(squares), tmp_path)
+    run_grid(config_of(squares), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +259,7 @@ def test_two_commands_do_not_write_into_one_folder(
 )
 def test_a_grid_that_makes_no_sense_is_refused(given: dict[str, Any], says: str):
     with pytest.raises(ConfigError) as caught:
-        _config("cifar10", **given)
+        config_of("cifar10", **given)
     assert says in str(caught.value)
 
 
@@ -465,7 +277,7 @@ def test_a_grid_that_does_not_fit_the_data_leaves_no_folder(
     squares: Path, tmp_path: Path, given: dict[str, Any], says: str
 ):
     with pytest.raises(ConfigError) as caught:
-        run_grid(_config(squares, **given), tmp_path / "out")
+        run_grid(config_of(squares, **given), tmp_path / "out")
     assert says in str(caught.value)
     assert not (tmp_path / "out").exists()
 
