@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from labelclean.errors import ConfigError
+from labelclean.errors import ConfigError, RunError
 
 PATIENCE = timedelta(days=3)  # decoding millions of images takes one process hours, others wait
 
@@ -31,7 +31,7 @@ _is_dismissed = False  # torchrun's processes can be a team once only
 def begin(device: torch.device) -> None:
     """Joins the processes that torchrun started; does nothing in any other process.
 
-    Raises ConfigError for a device that cannot be shared, or more processes than GPUs.
+    Raises ConfigError for a device that cannot be shared, RunError in a process without a GPU.
     """
     if not dist.is_torchelastic_launched() or dist.is_initialized() or _is_dismissed:
         return
@@ -41,11 +41,11 @@ def begin(device: torch.device) -> None:
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if local >= count:
-            raise ConfigError(f"torchrun started more processes than there are GPUs ({count})")
+            raise RunError(
+                f"torchrun started a process for GPU {local + 1} of this machine, which has "
+                f"{count}; start fewer"
+            )
         torch.cuda.set_device(local)
-    # decoding processes are as many as the cores: of those, this process has a share
-    cores = max(1, loky.cpu_count() // _number("LOCAL_WORLD_SIZE", 1))
-    os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(cores))
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=PATIENCE)
 
@@ -92,7 +92,9 @@ def copy_first(model: nn.Module) -> None:
     """The first process's parameters and buffers in all: other machines may draw other ones."""
     if size() > 1:
         for value in model.state_dict().values():
-            dist.broadcast(value, src=0)
+            copy = value.contiguous()  # channels last is not, and NCCL wants it
+            dist.broadcast(copy, src=0)
+            value.copy_(copy)
 
 
 @torch.no_grad()
@@ -131,6 +133,9 @@ def one_a_machine_first() -> Iterator[None]:
     yield
     if not is_later:
         _wait()
+    if size() > 1:  # what is decoded from here on is decoded by all of them at once
+        cores = max(1, loky.cpu_count() // _number("LOCAL_WORLD_SIZE", 1))
+        os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(cores))
 
 
 def dismiss() -> None:
