@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from labelclean.errors import ConfigError
+from labelclean.errors import ConfigError, RunError
 from labelclean.learning import runtime
 
 INTERRUPTED = 130
@@ -45,6 +46,8 @@ def launch(processes: int, words: Sequence[str]) -> int:
     """Runs `labelclean WORDS` in so many processes; returns the exit code of the first that fails.
 
     They are a team (learning.team): each learns from its share of every step.
+
+    Raises RunError if one of them is killed, which no line of its own can tell.
     """
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # we say it in a line
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, loky.cpu_count() // processes)))
@@ -62,7 +65,12 @@ def launch(processes: int, words: Sequence[str]) -> int:
         try:
             elastic_launch(config, sys.executable)("-m", "labelclean", *words)
         except ChildFailedError as error:
-            _, failure = error.get_first_failure()
+            rank, failure = error.get_first_failure()
+            if failure.exitcode < 0 and -failure.exitcode != signal.SIGINT:
+                raise RunError(
+                    f"process {rank} of {processes} was killed ({failure.signal_name()}); where "
+                    "memory was short, give a smaller --batch-size; --resume goes on"
+                ) from None
             return int(failure.exitcode) if failure.exitcode > 0 else INTERRUPTED
         except (SignalException, KeyboardInterrupt):
             return INTERRUPTED

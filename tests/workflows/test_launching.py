@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 import labelclean
 from labelclean.cli import app
+from labelclean.errors import RunError
 from labelclean.report.table import Report
 from labelclean.workflows import launching
 from labelclean.workflows.launching import launch
@@ -109,3 +111,13 @@ def test_gpus_checks_the_input_once_and_then_starts_that_many_processes(
     assert invoke("filter", "images", "labels.csv") == 2  # the report is there already
     assert invoke("filter", "nowhere") == 2
     assert invoke("train", "--report", "report.csv") == 2
+
+
+def test_a_process_that_is_killed_is_told(world: Path, monkeypatch: pytest.MonkeyPatch):
+    (world / "sitecustomize.py").write_text(  # which every Python runs as it starts
+        "import os, signal, sys\n"
+        "if os.environ.get('RANK') == '1': os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{world}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with pytest.raises(RunError, match="process 1 of 2 was killed .SIGKILL.*--resume goes on"):
+        launch(2, ["filter", str(world / "images"), str(world / "labels.csv"), *QUICK])
