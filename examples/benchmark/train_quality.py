@@ -6,7 +6,7 @@ FOLDER of --cifar holds cifar-10-batches-bin/. The first 10,000 training images 
 labels, `filter` judges them once for each noise and seed, and each scheme trains on the same
 report: the same network, the same number of epochs in all, as many images held out; tested on the
 10,000 test images. FOLDER of --flowers holds a folder of photos for each class, of which every
-fifth is for the test.
+fifth is for the test, unless it is also among the others.
 Reports and figures are kept in DIR, so the script goes on where it was stopped. --jobs runs at a
 time, one thread each. DIR/train_quality.csv has a row for each run; the table is printed last.
 
@@ -113,7 +113,8 @@ def images_of(data: str, options: argparse.Namespace) -> Images:
     folders = {part: options.out / f"{FLOWERS}-{part}" for part in ("train", "test")}
     photos = sorted(options.flowers.glob("*/*"))
     parts = {"train": [p for k, p in enumerate(photos) if k % TEST_EVERY]}
-    parts["test"] = photos[::TEST_EVERY]
+    seen = {photo.read_bytes() for photo in parts["train"]}  # some photos are there twice
+    parts["test"] = [photo for photo in photos[::TEST_EVERY] if photo.read_bytes() not in seen]
     for part, its in parts.items():
         for photo in its:
             copy = folders[part] / photo.parent.name / photo.name
@@ -174,10 +175,11 @@ def prepare(job: Job, options: argparse.Namespace) -> None:
     right = [images.class_names[k] for k in images.truth]
     frame = found.to_frame()
     frame["is_label_issue"] = [a != b for a, b in zip(frame["given_label"], right, strict=True)]
+    frame["issue_probability"] = frame["is_label_issue"].astype(float)
     Report(frame=frame, meta=found.meta).write(options.out / f"{job.report}-right.csv", force=True)
     frame = found.to_frame()
     frame["given_label"] = frame["suggested_label"] = right
-    frame["is_label_issue"] = False
+    frame["is_label_issue"], frame["issue_probability"] = False, 0.0
     Report(frame=frame, meta=replace(found.meta, noise_rate=0.0)).write(true, force=True)
 
 
