@@ -44,7 +44,8 @@ class SourceOptions:
                rows of these splits, of which test and validation are held out only beside others
     root       folder that holds CIFAR
     download   fetch CIFAR where it is not there
-    is_to_train  refuse what nothing could be learned from, such as one class alone
+    is_to_train  refuse what nothing could be learned from, such as one class alone; this follows
+               from what is done with the source, and is no option of a command
     """
 
     labels: Path | None = None
