@@ -40,7 +40,8 @@ class OneLineErrors(TyperGroup):
         except KeyboardInterrupt:
             way_on = "; the same command with --resume goes on from the last checkpoint"
             is_resumable = ctx.invoked_subcommand in ("filter", "train")
-            typer.echo(f"labelclean: interrupted{way_on if is_resumable else ''}", err=True)
+            if _is_first():
+                typer.echo(f"labelclean: interrupted{way_on if is_resumable else ''}", err=True)
             raise typer.Exit(130) from None
 
 
@@ -49,8 +50,12 @@ def _is_told_by_another(error: LabelcleanError) -> bool:
 
     What happens in a run, such as too little memory, may happen in one of them only.
     """
-    is_first = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
-    return not is_first and not isinstance(error, RunError)
+    return not _is_first() and not isinstance(error, RunError)
+
+
+def _is_first() -> bool:
+    """Whether this is the only process, or the first one that torchrun started."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
 
 
 app = typer.Typer(

@@ -80,7 +80,8 @@ def whole(part: Tensor, count: int) -> Tensor:
     padded = part.new_zeros((most, *part.shape[1:]))
     padded[: len(part)] = part.detach()
     parts = [torch.empty_like(padded) for _ in range(size())]
-    dist.all_gather(parts, padded)
+    with _together():
+        dist.all_gather(parts, padded)
     shares = [own(count, of) for of in range(size())]
     found = [each[: to.stop - to.start] for each, to in zip(parts, shares, strict=True)]
     found[rank()] = part
@@ -109,7 +110,8 @@ def add_up(model: nn.Module) -> None:
                 if statistic is not None:
                     values.append(statistic.div_(size()))
     flat = torch.cat([value.reshape(-1) for value in values])
-    dist.all_reduce(flat)
+    with _together():
+        dist.all_reduce(flat)
     for value, summed in zip(values, flat.split([v.numel() for v in values]), strict=True):
         value.copy_(summed.view(value.shape))
 
@@ -119,7 +121,8 @@ def agreed(make: Callable[[], Found]) -> Found:
     if size() == 1:
         return make()
     found: list[Found | None] = [make() if is_first() else None]
-    dist.broadcast_object_list(found, src=0)
+    with _together():
+        dist.broadcast_object_list(found, src=0)
     (value,) = found
     return value  # type: ignore[return-value]  # None only where make gives None
 
@@ -154,10 +157,22 @@ def dismiss() -> None:
         raise SystemExit(0)
 
 
+@contextmanager
+def _together() -> Iterator[None]:
+    """What needs all processes. Raises RunError where another one has ended."""
+    try:
+        yield
+    except RuntimeError:  # of the backend, without a class of its own
+        raise RunError(
+            f"process {rank()} lost the others: one of them ended; --resume goes on"
+        ) from None
+
+
 def _wait() -> None:
     """Until all processes are here."""
     if size() > 1:
-        dist.all_reduce(torch.zeros(1))  # on the CPU: no GPU has to spin meanwhile
+        with _together():
+            dist.all_reduce(torch.zeros(1))  # on the CPU: no GPU has to spin meanwhile
 
 
 def _number(name: str, default: int) -> int:

@@ -49,7 +49,9 @@ def launch(processes: int, words: Sequence[str]) -> int:
 
     Raises RunError if one of them is killed, which no line of its own can tell.
     """
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # we say it in a line
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("torch.distributed.elastic"):  # we say in a line what goes wrong
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, loky.cpu_count() // processes)))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as errors:
         config = LaunchConfig(
