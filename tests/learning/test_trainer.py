@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from labelclean.config import PRESETS, TrainConfig
 from labelclean.data.batches import Batches
 from labelclean.errors import RunError
-from labelclean.learning import runtime, trainer
+from labelclean.learning import runtime, team, trainer
 from labelclean.learning.predicting import predict
 from labelclean.learning.run import Run, learning_rate
 
@@ -91,6 +91,15 @@ def test_the_same_seed_gives_the_same_bits():
     trainer.fit(first, identity=IDENTITY)
     trainer.fit(second, identity=IDENTITY)
     assert np.array_equal(_probs(first), _probs(second))
+
+
+def test_a_run_that_cut_its_batches_alone_does_not_cut_them_in_a_team(monkeypatch):
+    alone = _run()
+    alone.parts = 2
+    monkeypatch.setattr(team, "size", lambda: 2)
+    shared = _run()
+    shared.load(alone.state())
+    assert shared.parts == 1
 
 
 @pytest.mark.parametrize("stop_at", [1, 4, 8])
