@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from labelclean.errors import ConfigError, RunError
+from labelclean.learning import team
 
 CHECKPOINT_VERSION = 1
 BF16_PAYS = 1.15  # times faster it must be; without the instructions it is several times slower
@@ -31,13 +32,20 @@ def choose_device(requested: str) -> torch.device:
 
 
 def choose_precision(requested: str, device: torch.device) -> torch.dtype:
-    """bfloat16 where a convolution's forward and backward pass is measured to be faster."""
+    """bfloat16 where a convolution's forward and backward pass is measured to be faster.
+
+    In a team by the first process's measurement.
+    """
     if requested != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
     if device.type == "mps":
         return torch.float32
     if device.type == "cuda":  # every card with tensor cores of that type gains from it
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return team.agreed(_faster_on_cpu)
+
+
+def _faster_on_cpu() -> torch.dtype:
     plain = min(_convolution_seconds(torch.float32) for _ in range(3))
     short = min(_convolution_seconds(torch.bfloat16) for _ in range(3))
     return torch.bfloat16 if plain > BF16_PAYS * short else torch.float32

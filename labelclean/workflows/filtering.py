@@ -31,9 +31,10 @@ from labelclean.report.table import (
     check_can_write,
 )
 from labelclean.workflows.flagging import Flags, flag
-from labelclean.workflows.learning import CHECKPOINT, Learned, in_run_dir, learn
+from labelclean.workflows.learning import CHECKPOINT, Learned, learn
 from labelclean.workflows.preparing import Samples, prepare
 from labelclean.workflows.rescoring import ask_model
+from labelclean.workflows.resuming import in_run_dir
 
 NAMED = 5  # images in a note on conflicts
 HARDLY_BELIEVED = 0.5  # noise rate from which on the user is told to doubt it
@@ -97,7 +98,7 @@ def filter_dataset(
     report = _report(str(source), options, samples, decision, flags, tested, learned, reporter)
     if out is not None:
         report.write(out, force)
-    checkpoint = in_run_dir(config, CHECKPOINT)
+    checkpoint = in_run_dir(config.runtime, CHECKPOINT)
     if checkpoint is not None and model is None:  # nothing is left to resume
         checkpoint.unlink(missing_ok=True)
     return report

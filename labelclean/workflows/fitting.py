@@ -14,7 +14,7 @@ from labelclean.config import RuntimeConfig, TrainConfig
 from labelclean.data.batches import Batches
 from labelclean.data.samples import NO_LABEL
 from labelclean.errors import ConfigError, SourceError, printable
-from labelclean.learning import schemes, team, trainer
+from labelclean.learning import schemes, trainer
 from labelclean.learning.methods import Method
 from labelclean.learning.run import Run
 from labelclean.learning.soft_labels import SoftLabels
@@ -213,11 +213,8 @@ def _stage(
     num_classes = samples.table.num_classes
     run = Run(model, batches, train, num_classes=num_classes, dtype=where.dtype, method=method)
     identity = _identity(samples, labels, run, name)
-    folder = where.runtime.run_dir
-    checkpoint = folder / f"{name}.pt" if folder is not None and team.is_first() else None
-    saved = team.agreed(
-        lambda: resuming.saved_state(checkpoint, identity, where.runtime, where.reporter)
-    )
+    checkpoint = resuming.in_run_dir(where.runtime, f"{name}.pt")
+    saved = resuming.saved_state(checkpoint, identity, where.runtime, where.reporter)
     if saved is not None:
         run.load(saved)
     with where.reporter.stage(f"training {name}") as advance:

@@ -69,7 +69,7 @@ def learn(
 
     Raises ConfigError or RunError for what the user can mend.
     """
-    dtype = team.agreed(lambda: runtime.choose_precision(config.runtime.precision, device))
+    dtype = runtime.choose_precision(config.runtime.precision, device)
     model, batches = set_up(samples, labels, config.train, device, dtype)
     if config.runtime.compile:
         model.compile()
@@ -92,13 +92,13 @@ def learn(
     with reporter.stage("training") as advance:
         trainer.fit(
             run,
-            checkpoint=in_run_dir(config, CHECKPOINT),
+            checkpoint=resuming.in_run_dir(config.runtime, CHECKPOINT),
             identity=identity,
             good=good,
             on_progress=resuming.training_progress(advance, reporter),
             measure=measure,
         )
-    weights = in_run_dir(config, WEIGHTS)
+    weights = resuming.in_run_dir(config.runtime, WEIGHTS)
     if weights:
         whole = run.trained
         if isinstance(model, models.Classifier) and isinstance(source, features.FeatureBatches):
@@ -110,7 +110,7 @@ def learn(
         flipped = np.flatnonzero(labels != samples.table.labels)
         given = torch.from_numpy(samples.table.labels).to(device)
         count = len(labels) if team.is_first() else 0
-        with open_embeddings(count, in_run_dir(config, EMBEDDINGS)) as embeddings:
+        with open_embeddings(count, resuming.in_run_dir(config.runtime, EMBEDDINGS)) as embeddings:
             predictions = _predict(
                 run,
                 samples.rows,
@@ -208,10 +208,8 @@ def _start(
 ) -> tuple[Run, dict[str, Any] | None, FilterConfig]:
     """A new run, or the one of the checkpoint with the state to go back to on a collapse."""
     num_classes = samples.table.num_classes
-    checkpoint = in_run_dir(config, CHECKPOINT)
-    saved = team.agreed(
-        lambda: resuming.saved_state(checkpoint, identity, config.runtime, reporter)
-    )
+    checkpoint = resuming.in_run_dir(config.runtime, CHECKPOINT)
+    saved = resuming.saved_state(checkpoint, identity, config.runtime, reporter)
     train = config.train
     if saved:
         epochs = saved["epochs"]
@@ -282,8 +280,3 @@ def _description(samples: Samples, batches: Batches, config: FilterConfig) -> di
         "image_size": str(samples.spec.size),
         "resize": str(samples.spec.resize),
     }
-
-
-def in_run_dir(config: FilterConfig, name: str) -> Path | None:
-    folder = config.runtime.run_dir
-    return folder / name if folder is not None and team.is_first() else None

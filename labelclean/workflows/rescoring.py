@@ -20,8 +20,9 @@ from labelclean.learning.model_folder import TrainedModel
 from labelclean.learning.models import Classifier
 from labelclean.learning.predicting import predict
 from labelclean.progress import Reporter, image_counter
-from labelclean.workflows.learning import EMBEDDINGS, Learned, in_run_dir, open_embeddings
+from labelclean.workflows.learning import EMBEDDINGS, Learned, open_embeddings
 from labelclean.workflows.preparing import Samples
+from labelclean.workflows.resuming import in_run_dir
 
 
 def ask_model(
@@ -54,7 +55,7 @@ def ask_model(
         flip=config.train.flip and model.config.flip,
     )
     dtype = runtime.choose_precision(config.runtime.precision, device)
-    path = in_run_dir(config, EMBEDDINGS)
+    path = in_run_dir(config.runtime, EMBEDDINGS)
     with (
         reporter.stage("predicting") as advance,
         open_embeddings(len(table), path) as embeddings,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labelclean.config import RuntimeConfig
 from labelclean.errors import RunError
-from labelclean.learning import runtime, trainer
+from labelclean.learning import runtime, team, trainer
 from labelclean.progress import Advance, Reporter
 from labelclean.workflows.preparing import Samples
 
@@ -23,20 +23,29 @@ def saved_state(
     where: RuntimeConfig,
     reporter: Reporter,
 ) -> dict[str, Any] | None:
-    """What the checkpoint holds, if --resume asks for it and it is there.
+    """What the checkpoint holds, if --resume asks for it and it is there; the same in a team.
 
     Raises RunError if there is no folder for it, or it is of another run.
     """
     if not where.resume:
         return None
-    if checkpoint is None:
-        raise RunError("--resume needs a run folder: give --run-dir, or --out a file or folder")
-    if not checkpoint.is_file():
-        reporter.note(f"{checkpoint}: no checkpoint there, starting from the beginning")
-        return None
-    saved = runtime.load_checkpoint(checkpoint, identity)
-    reporter.note(f"resuming from {checkpoint}")
-    return saved
+
+    def load() -> dict[str, Any] | None:
+        if checkpoint is None:
+            raise RunError("--resume needs a run folder: give --run-dir, or --out a file or folder")
+        if not checkpoint.is_file():
+            reporter.note(f"{checkpoint}: no checkpoint there, starting from the beginning")
+            return None
+        saved = runtime.load_checkpoint(checkpoint, identity)
+        reporter.note(f"resuming from {checkpoint}")
+        return saved
+
+    return team.agreed(load)
+
+
+def in_run_dir(where: RuntimeConfig, name: str) -> Path | None:
+    """The file of that name in the run folder, which the first process alone writes."""
+    return where.run_dir / name if where.run_dir is not None and team.is_first() else None
 
 
 def digest(samples: Samples, arrays: Iterable[NDArray[Any]]) -> str:

@@ -187,7 +187,7 @@ def train_classifier(
             where=config.runtime,
             reporter=reporter,
         )
-    dtype = team.agreed(lambda: runtime.choose_precision(config.runtime.precision, device))
+    dtype = runtime.choose_precision(config.runtime.precision, device)
     where = Surroundings(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
     train = _with_epochs(config, data, where)
     fitted = fit_scheme(data, config.scheme, train, where)

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from labelclean.benchmark import processes
 from labelclean.benchmark.results import Row
+from labelclean.benchmark.runs import Task
 from labelclean.learning import runtime
 
 COLOURS = ("red", "green", "blue")
@@ -34,6 +36,14 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _always_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which precision is faster is measured: another one would be another result."""
     monkeypatch.setattr(runtime, "BF16_PAYS", float("inf"))
+
+
+@pytest.fixture
+def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
+    """The tasks that run_grid would have done: it does none."""
+    found: list[Task] = []
+    monkeypatch.setattr(processes, "do_all", lambda left, **_: found.extend(left))
+    return found
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from labelclean.benchmark import processes, runs
 from labelclean.benchmark.dataset import read_dataset
 from labelclean.benchmark.grid import run_grid
 from labelclean.benchmark.results import read_results, write_results
+from labelclean.benchmark.runs import Task
 from labelclean.config import FilterConfig
 from labelclean.data.sources import SourceOptions
 from labelclean.errors import RunError, SourceError
@@ -52,11 +53,10 @@ def test_a_classifier_of_another_number_of_epochs_is_not_taken_for_the_one_asked
     assert [anew.to_json() for anew in read_results(tmp_path)] == [row.to_json()]
 
 
-def test_the_classifier_is_the_one_of_filter_and_train(squares: Path, tmp_path: Path):
-    tasks: list[Any] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
-        run_grid(config_of(squares), tmp_path / "grid")
+def test_the_classifier_is_the_one_of_filter_and_train(
+    squares: Path, tmp_path: Path, tasks: list[Task]
+):
+    run_grid(config_of(squares), tmp_path / "grid")
     (task,) = tasks
     row = runs.do_run(task)
 
@@ -87,10 +87,8 @@ def test_the_classifier_is_the_one_of_filter_and_train(squares: Path, tmp_path: 
 
 
 def test_a_run_whose_verdicts_leave_nothing_to_train_on_keeps_its_figures_and_says_why(
-    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    squares: Path, tmp_path: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ):
-    tasks: list[Any] = []
-    monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
     run_grid(config_of(squares), tmp_path)
 
     def nothing(*_: Any) -> Any:
@@ -105,10 +103,8 @@ def test_a_run_whose_verdicts_leave_nothing_to_train_on_keeps_its_figures_and_sa
 
 
 def test_a_classifier_that_fails_is_tried_again(
-    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    squares: Path, tmp_path: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ):
-    tasks: list[Any] = []
-    monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
     run_grid(config_of(squares), tmp_path)
 
     def fails(*_: Any) -> Any:

@@ -19,6 +19,7 @@ from labelclean.benchmark import processes, runs
 from labelclean.benchmark.dataset import Noise, noisy_labels, read_dataset
 from labelclean.benchmark.grid import GridResults, run_grid
 from labelclean.benchmark.results import Row, read_results, write_results
+from labelclean.benchmark.runs import Task
 from labelclean.data.samples import NO_LABEL
 from labelclean.data.sources import SourceOptions
 from labelclean.errors import ConfigError, ReportError, RunError
@@ -128,12 +129,14 @@ def test_results_of_other_labels_are_not_mixed_with_these(
 
 @pytest.mark.parametrize("stopped_at", [0.3, 0.7])  # in the filter, in the classifier
 def test_an_interrupted_run_goes_on_from_its_checkpoint(
-    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: float
+    squares: Path,
+    tmp_path: Path,
+    tasks: list[Task],
+    monkeypatch: pytest.MonkeyPatch,
+    stopped_at: float,
 ):
     from labelclean.learning import trainer
 
-    tasks: list[Any] = []
-    monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
     run_grid(config_of(squares), tmp_path)
     whole = runs.do_run(replace(tasks[0], run="whole"))
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
@@ -195,10 +198,8 @@ def test_the_first_images_have_the_noise_of_their_own_number_and_their_annotator
 
 
 def test_methods_that_need_the_noise_rate_are_told_the_true_one(
-    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    squares: Path, tmp_path: Path, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
 ):
-    tasks: list[Any] = []
-    monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
     monkeypatch.setitem(METHODS, "told", Method(step=METHODS["ce"].step, needs_noise_rate=True))
     run_grid(config_of(squares, methods=("ce", "told"), noises=("symm:0.35",)), tmp_path)
     assert [task.train.noise_rate for task in tasks] == [None, pytest.approx(21 / 60)]
@@ -206,10 +207,8 @@ def test_methods_that_need_the_noise_rate_are_told_the_true_one(
 
 
 def test_without_a_noise_it_is_the_papers_and_asymmetric_only_where_a_mapping_is_known(
-    squares: Path, cifar10_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    squares: Path, cifar10_root: Path, tmp_path: Path, tasks: list[Task]
 ):
-    tasks: list[Any] = []
-    monkeypatch.setattr(processes, "do_all", lambda found, **_: tasks.extend(found))
     run_grid(config_of(squares, noises=()), tmp_path)
     symmetric = ["symm:0.2", "symm:0.4", "symm:0.6", "symm:0.8"]
     assert [task.key.noise for task in tasks] == symmetric
