@@ -24,7 +24,7 @@ from labelclean.commands import (
     showing,
     training,
 )
-from labelclean.errors import LabelcleanError, RunError, printable
+from labelclean.errors import LabelcleanError, printable
 
 
 class OneLineErrors(TyperGroup):
@@ -34,7 +34,7 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except LabelcleanError as error:
-            if not _is_told_by_another(error):
+            if _is_teller(error):
                 typer.echo(f"labelclean: {printable(error)}", err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
@@ -45,17 +45,22 @@ class OneLineErrors(TyperGroup):
             raise typer.Exit(130) from None
 
 
-def _is_told_by_another(error: LabelcleanError) -> bool:
-    """Bad input is seen by all processes of torchrun: the first one says it.
+def _is_teller(error: LabelcleanError) -> bool:
+    """Of torchrun's processes one tells what several may meet."""
+    if not _is_in_team():
+        return True
+    from labelclean.learning import team  # torch: not for a process alone
 
-    What happens in a run, such as too little memory, may happen in one of them only.
-    """
-    return not _is_first() and not isinstance(error, RunError)
+    return team.is_teller(error)
+
+
+def _is_in_team() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def _is_first() -> bool:
     """Whether this is the only process, or the first one that torchrun started."""
-    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
+    return not _is_in_team() or os.environ.get("RANK") == "0"
 
 
 app = typer.Typer(

@@ -187,7 +187,7 @@ def filter_command(
     )
     options = SourceOptions(**fields_in(SourceOptions, given))
     reporter = TerminalReporter(is_quiet=quiet)
-    if gpus is not None and not launching.is_launched():
+    if gpus is not None:
         launching.check_gpus(gpus, device)
         filtering.check_input(
             images, options, settings, out=out, force=force, reporter=reporter.without_notes()

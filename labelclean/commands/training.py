@@ -141,12 +141,13 @@ def train_command(
         license=license,
     )
     reporter = TerminalReporter(is_quiet=quiet)
-    if gpus is not None and not launching.is_launched():
+    if gpus is not None:
         launching.check_gpus(gpus, device)
         training.check_input(
             report,
             out=out,
             images=images,
+            has_test=test is not None,
             decisions=decisions,
             config=settings,
             force=force,

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import loky
 import torch
@@ -19,43 +19,75 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from labelclean.errors import ConfigError, RunError
+from labelclean.errors import ConfigError, LabelcleanError, RunError
 
 PATIENCE = timedelta(days=3)  # decoding millions of images takes one process hours, others wait
+
+CORES = "LOKY_MAX_CPU_COUNT"  # the most that decoding takes, by loky's own variable
+SAID = "said"  # key of the team's store: how many lines of error were told
 
 Found = TypeVar("Found")
 
 _is_dismissed = False  # torchrun's processes can be a team once only
+_is_limited = False  # CORES was set here
+_store: Any = None  # torch's key-value store: all see it, even who has lost the others
+
+
+class TeamLost(RunError):
+    """Another process has ended, and has told why if it could."""
+
+
+def is_launched() -> bool:
+    """Whether torchrun, or launch, started this process."""
+    return dist.is_available() and dist.is_torchelastic_launched()
 
 
 def begin(device: torch.device) -> None:
     """Joins the processes that torchrun started; does nothing in any other process.
 
-    Raises ConfigError for a device that cannot be shared, RunError in a process without a GPU.
+    Raises ConfigError for a device that cannot be shared, RunError for too few GPUs.
     """
-    if not dist.is_torchelastic_launched() or dist.is_initialized() or _is_dismissed:
+    global _store
+    if not is_launched() or dist.is_initialized() or _is_dismissed:
         return
     if device.type == "mps":
         raise ConfigError("--device mps: one process only; start without torchrun")
-    local = _number("LOCAL_RANK", 0)
     if device.type == "cuda":
-        count = torch.cuda.device_count()
-        if local >= count:
+        there, here = torch.cuda.device_count(), _number("LOCAL_WORLD_SIZE", 1)
+        if here > there:
             raise RunError(
-                f"torchrun started a process for GPU {local + 1} of this machine, which has "
-                f"{count}; start fewer"
+                f"torchrun started {here} processes on this machine, which has {there} GPUs; start "
+                "fewer"
             )
-        torch.cuda.set_device(local)
+        torch.cuda.set_device(_number("LOCAL_RANK", 0))
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    from torch.distributed.rendezvous import rendezvous  # not in every build of torch
+
+    _store, place, count = next(rendezvous("env://"))
+    dist.init_process_group(backend, store=_store, rank=place, world_size=count, timeout=PATIENCE)
 
 
 def size() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if _is_joined() else 1
 
 
 def rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if _is_joined() else 0
+
+
+def is_teller(error: Exception) -> bool:
+    """Whether this process is to tell the error: of those that meet the same one does."""
+    if not is_launched():
+        return True
+    if _store is None:  # all of a machine see the same until they join
+        return _number("LOCAL_RANK", 0) == 0
+    try:
+        if isinstance(error, TeamLost) and _store.add(SAID, 0):
+            return False  # the one that ended has told why
+        _store.add(SAID, 1)
+        return bool(_store.add(f"{SAID} {error}", 1) == 1)
+    except RuntimeError:  # the store is gone with the process that kept it
+        return True
 
 
 def is_first() -> bool:
@@ -117,14 +149,24 @@ def add_up(model: nn.Module) -> None:
 
 
 def agreed(make: Callable[[], Found]) -> Found:
-    """What the first process makes, in all of them; make is called there alone."""
+    """What the first process makes, in all of them; make is called there alone.
+
+    Raises everywhere what the user can mend and make raised.
+    """
     if size() == 1:
         return make()
-    found: list[Found | None] = [make() if is_first() else None]
+    made: list[Any] = [None, None]
+    if is_first():
+        try:
+            made[0] = make()
+        except LabelcleanError as error:
+            made[1] = error
     with _together():
-        dist.broadcast_object_list(found, src=0)
-    (value,) = found
-    return value  # type: ignore[return-value]  # None only where make gives None
+        dist.broadcast_object_list(made, src=0)
+    found, problem = made
+    if problem is not None:
+        raise problem
+    return found  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -133,39 +175,55 @@ def one_a_machine_first() -> Iterator[None]:
     is_later = _number("LOCAL_RANK", 0) > 0
     if is_later:
         _wait()
+        _share_cores()
     yield
     if not is_later:
         _wait()
-    if size() > 1:  # what is decoded from here on is decoded by all of them at once
-        cores = max(1, loky.cpu_count() // _number("LOCAL_WORLD_SIZE", 1))
-        os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(cores))
+        _share_cores()
+
+
+def _share_cores() -> None:
+    """From here on all of the machine's processes decode at once."""
+    global _is_limited
+    if size() > 1 and CORES not in os.environ:
+        os.environ[CORES] = str(max(1, loky.cpu_count() // _number("LOCAL_WORLD_SIZE", 1)))
+        _is_limited = True
 
 
 def dismiss() -> None:
-    """Ends the other processes here: what follows is for the first alone.
+    """Ends the other processes here: what follows is for the first alone, with all cores.
 
     Raises SystemExit in the others.
     """
-    global _is_dismissed
-    if size() == 1:
+    global _is_dismissed, _is_limited
+    if not _is_joined():
         return
     is_needed = is_first()
     _wait()
     dist.destroy_process_group()
     _is_dismissed = True
+    if _is_limited:
+        del os.environ[CORES]
+        _is_limited = False
     if not is_needed:
         raise SystemExit(0)
 
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """What needs all processes. Raises RunError where another one has ended."""
+    """What needs all processes. Raises TeamLost where another one has ended."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError:  # of the backend, without a class of its own
-        raise RunError(
-            f"process {rank()} lost the others: one of them ended; --resume goes on"
+        raise TeamLost(
+            "a process lost the others, for one of them ended; --resume goes on"
         ) from None
+
+
+def _is_joined() -> bool:
+    return dist.is_available() and dist.is_initialized()
 
 
 def _wait() -> None:

@@ -62,12 +62,7 @@ def fit(
     images, and when the network collapses again after RECOVERIES longer starts; ConfigError for
     more processes than a step's images can be shared by.
     """
-    fewest = len(run.batches.train_rows) // run.batches.steps_per_epoch
-    if team.size() > 1 and fewest < 2 * team.size():
-        raise ConfigError(
-            f"{team.size()} processes are too many for {fewest} images a step; give a larger "
-            "--batch-size or fewer processes"
-        )
+    _check_shares(run.batches)
     good = good or copy.deepcopy(run.state())  # where a collapsed run goes back to
     saved = time.monotonic()
     while run.epoch < run.epochs:
@@ -88,6 +83,16 @@ def fit(
         good = copy.deepcopy(run.state())
     if checkpoint:
         runtime.save_checkpoint(checkpoint, {**run.state(), "good": good}, identity)
+
+
+def _check_shares(batches: BatchSource) -> None:
+    """Batch norm needs two images in each process."""
+    fewest = len(batches.train_rows) // batches.steps_per_epoch
+    if team.size() > 1 and fewest < 2 * team.size():
+        raise ConfigError(
+            f"{team.size()} processes are too many for {fewest} images a step; give a larger "
+            "--batch-size or fewer processes"
+        )
 
 
 def _train_epoch(run: Run, on_progress: OnProgress) -> Iterator[Progress]:
@@ -227,7 +232,11 @@ def epochs_within(
     num_classes: int,
     dtype: torch.dtype,
 ) -> int:
-    """How many epochs take that long, judged by the first steps of a copy of the network."""
+    """How many epochs take that long, judged by the first steps of a copy of the network.
+
+    Raises ConfigError for more processes than a step's images can be shared by.
+    """
+    _check_shares(batches)
     once = replace(config, epochs=1)
     trial = Run(copy.deepcopy(model), batches, once, num_classes=num_classes, dtype=dtype)
     times: list[float] = []

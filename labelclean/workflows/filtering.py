@@ -17,7 +17,7 @@ from labelclean import __version__
 from labelclean.config import PRESETS, FilterConfig, RuntimeConfig
 from labelclean.data import sources
 from labelclean.data.duplicates import conflicting
-from labelclean.learning import methods, runtime, team
+from labelclean.learning import runtime, team
 from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
@@ -31,7 +31,7 @@ from labelclean.report.table import (
     check_can_write,
 )
 from labelclean.workflows.flagging import Flags, flag
-from labelclean.workflows.learning import CHECKPOINT, Learned, learn
+from labelclean.workflows.learning import CHECKPOINT, Learned, find_method, learn
 from labelclean.workflows.preparing import Samples, prepare
 from labelclean.workflows.rescoring import ask_model
 from labelclean.workflows.resuming import in_run_dir
@@ -62,7 +62,10 @@ def filter_dataset(
     out      report to write; None: none; "-": CSV on stdout
     config   None: the preset that fits the device
 
-    Raises SourceError, ConfigError, RunError or ReportError for what the user can mend.
+    Of several processes (torchrun) only the first returns: the others end here.
+
+    Raises SourceError, ConfigError, RunError or ReportError for what the user can mend, and
+    SystemExit in other processes than the first.
     """
     reporter = reporter or Reporter()
     config = config or FilterConfig(train=PRESETS[default_preset("auto")])
@@ -71,7 +74,7 @@ def filter_dataset(
         if config.runtime.run_dir is None and str(out) != "-":
             beside = Path(out).with_suffix(".run")
             config = replace(config, runtime=replace(config.runtime, run_dir=beside))
-    method = methods.find(config.train.method)
+    method = find_method(config.train)
     model = None if config.from_model is None else load_model(config.from_model)
     device = runtime.choose_device(config.runtime.device)
     team.begin(device)
@@ -118,6 +121,7 @@ def check_input(
     Leaves the decoded images in the cache. Raises SourceError, ConfigError or ReportError.
     """
     check_can_write(out, force)
+    find_method(config.train)
     device = runtime.choose_device(config.runtime.device)
     read_samples(source, options, config.runtime, device, reporter)
 
@@ -164,7 +168,11 @@ def _with_noise_rate(
         runtime=replace(config.runtime, run_dir=None, resume=False),
     )
     learned = learn(samples, labels, first, device, reporter)
-    rate = judge(samples, labels, learned.predictions, learned.config).noise_rate
+
+    def judged() -> float:
+        return judge(samples, labels, learned.predictions, learned.config).noise_rate
+
+    rate = team.agreed(judged)
     reporter.note(f"noise rate: {rate:.1%}")
     return replace(config, train=replace(config.train, noise_rate=rate))
 

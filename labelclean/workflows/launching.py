@@ -11,44 +11,47 @@ from collections.abc import Sequence
 
 import loky
 import torch
-import torch.distributed as dist
-from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from labelclean.errors import ConfigError, RunError
-from labelclean.learning import runtime
+from labelclean.learning import runtime, team
 
+GPUS = "--gpus"
 INTERRUPTED = 130
-
-
-def is_launched() -> bool:
-    """Whether torchrun, or launch, started this process."""
-    return dist.is_torchelastic_launched()
 
 
 def check_gpus(count: int, device: str) -> None:
     """Raises ConfigError if this machine does not have so many GPUs for `device`."""
+    if team.is_launched():
+        raise ConfigError(f"{GPUS} starts the processes itself: leave it out, or torchrun")
+    if not torch.distributed.is_available():
+        raise ConfigError(f"{GPUS}: this build of torch trains in one process only; leave it out")
     if count < 1:
-        raise ConfigError(f"--gpus is {count}, must be at least 1")
+        raise ConfigError(f"{GPUS} is {count}, must be at least 1")
     there = torch.cuda.device_count()
     if runtime.choose_device(device).type != "cuda":
         raise ConfigError(
-            f"--gpus {count}: the device is not cuda; leave --gpus out, or on many CPU machines "
+            f"{GPUS} {count}: the device is not cuda; leave it out, or on many CPU machines "
             "start with torchrun"
         )
     if count > there:
-        raise ConfigError(f"--gpus {count}: this machine has {there}")
+        raise ConfigError(f"{GPUS} {count}: this machine has {there}")
 
 
 def launch(processes: int, words: Sequence[str]) -> int:
-    """Runs `labelclean WORDS` in so many processes; returns the exit code of the first that fails.
+    """Runs this command in so many processes, a team that learns together (learning.team).
 
-    They are a team (learning.team): each learns from its share of every step.
+    Returns the exit code of the first that fails.
 
-    Raises RunError if one of them is killed, which no line of its own can tell.
+    words  of the command line; of --gpus nothing is passed on
+
+    Raises RunError if one of them is killed, which no line of its own can tell, and
+    KeyboardInterrupt if this process is asked to end.
     """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("torch.distributed.elastic"):  # we say in a line what goes wrong
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -65,7 +68,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
             max_restarts=0,
         )
         try:
-            elastic_launch(config, sys.executable)("-m", "labelclean", *words)
+            elastic_launch(config, sys.executable)(*_program(), *_without_gpus(words))
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
             if failure.exitcode < 0 and -failure.exitcode != signal.SIGINT:
@@ -74,6 +77,26 @@ def launch(processes: int, words: Sequence[str]) -> int:
                     "memory was short, give a smaller --batch-size; --resume goes on"
                 ) from None
             return int(failure.exitcode) if failure.exitcode > 0 else INTERRUPTED
-        except (SignalException, KeyboardInterrupt):
+        except SignalException as error:
+            if error.sigval == signal.SIGINT:  # which all have got, and the first has told
+                return INTERRUPTED
+            raise KeyboardInterrupt from None
+        except KeyboardInterrupt:
             return INTERRUPTED
     return 0
+
+
+def _program() -> list[str]:
+    """The script that this process is, which may know methods of its own, or labelclean."""
+    main = sys.modules["__main__"]
+    script = getattr(main, "__file__", None) or ""
+    is_script = main.__spec__ is None and script.endswith(".py")
+    return [script] if is_script else ["-m", "labelclean"]
+
+
+def _without_gpus(words: Sequence[str]) -> list[str]:
+    found = [word for word in words if not word.startswith(f"{GPUS}=")]
+    while GPUS in found:
+        at = found.index(GPUS)
+        del found[at : at + 2]
+    return found

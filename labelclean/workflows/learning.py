@@ -69,18 +69,14 @@ def learn(
 
     Raises ConfigError or RunError for what the user can mend.
     """
+    find_method(config.train)
     dtype = runtime.choose_precision(config.runtime.precision, device)
     model, batches = set_up(samples, labels, config.train, device, dtype)
     if config.runtime.compile:
         model.compile()
     learner: torch.nn.Module = model
     source: BatchSource = batches
-    if config.train.freeze_backbone:
-        if not isinstance(model, models.Classifier):
-            raise ConfigError(
-                f"--freeze-backbone trains one head, --method {config.train.method} two networks; "
-                "leave one of them out"
-            )
+    if config.train.freeze_backbone and isinstance(model, models.Classifier):
         if config.train.weights == "none":
             reporter.note("--freeze-backbone without --weights: the features are random ones")
         with reporter.stage("features") as advance:
@@ -129,6 +125,17 @@ def learn(
             dtype=str(dtype).removeprefix("torch."),
             weights=weights,
         )
+
+
+def find_method(train: TrainConfig) -> methods.Method:
+    """The method that is asked for. Raises ConfigError if it is unknown or cannot be trained so."""
+    method = methods.find(train.method)
+    if train.freeze_backbone and method.networks > 1:
+        raise ConfigError(
+            f"--freeze-backbone trains one head, --method {train.method} two networks; leave one "
+            "of them out"
+        )
+    return method
 
 
 def _where(device: torch.device) -> str:

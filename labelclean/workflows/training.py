@@ -158,16 +158,15 @@ def train_classifier(
     images     where the report's images lie now, if they were moved
     decisions  file of a person's decisions; None: the one beside the report, if there is one
 
-    Raises ReportError, SourceError, ConfigError or RunError for what the user can mend.
+    Of several processes (torchrun) only the first returns: the others end here.
+
+    Raises ReportError, SourceError, ConfigError or RunError for what the user can mend, and
+    SystemExit in other processes than the first.
     """
     reporter = reporter or Reporter()
     config = config or TrainingConfig()
     out, report = Path(out), Path(report)
-    if config.is_compared and test is None:
-        raise ConfigError("--compare needs a test set: give --test")
-    check_can_write_folder(out, force)
-    if config.export:
-        exporting.check_can_export()
+    _check_options(out, config, force, has_test=test is not None)
     if config.runtime.run_dir is None:
         beside = out.with_name(f"{out.name}.run")
         config = replace(config, runtime=replace(config.runtime, run_dir=beside))
@@ -229,18 +228,27 @@ def check_input(
     *,
     out: Path,
     images: Path | None,
+    has_test: bool,
     decisions: Path | None,
     config: TrainingConfig,
     force: bool,
     reporter: Reporter,
 ) -> None:
-    """What train_classifier would refuse of its report, before processes are started for it.
+    """What train_classifier would refuse of its input, before processes are started for it.
 
     Leaves the decoded images in the cache. Raises ReportError, SourceError or ConfigError.
     """
-    check_can_write_folder(out, force)
+    _check_options(out, config, force, has_test=has_test)
     device = runtime.choose_device(config.runtime.device)
     read_training(report, images, decisions, config, device, reporter)
+
+
+def _check_options(out: Path, config: TrainingConfig, force: bool, *, has_test: bool) -> None:
+    if config.is_compared and not has_test:
+        raise ConfigError("--compare needs a test set: give --test")
+    check_can_write_folder(out, force)
+    if config.export:
+        exporting.check_can_export()
 
 
 def read_training(

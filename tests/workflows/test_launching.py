@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,12 +15,13 @@ from typer.testing import CliRunner
 
 import labelclean
 from labelclean.cli import app
-from labelclean.errors import RunError
+from labelclean.errors import ConfigError, RunError
 from labelclean.report.table import Report
 from labelclean.workflows import launching
 from labelclean.workflows.launching import launch
 
 QUICK = ("--device", "cpu", "--precision", "float32", "--epochs", "3", "--batch-size", "16")
+FILTER = ("filter", "images", "labels.csv")
 
 
 @pytest.fixture
@@ -59,12 +63,54 @@ def test_two_processes_write_one_report_and_one_model(
     assert not (world / "model.run").exists()
 
 
+@pytest.fixture
+def second(world: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has the second process alone run a line of Python as it starts, in the folder of world."""
+    monkeypatch.chdir(world)
+    monkeypatch.setenv("PYTHONPATH", f"{world}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+    def run(line: str) -> None:
+        code = f"import os\nif os.environ.get('RANK') == '1':\n    {line}\n"
+        (world / "sitecustomize.py").write_text(code)  # which every Python runs
+
+    return run
+
+
+IN_STEPS = """import sys, threading, time
+    def in_steps(action):
+        def watch():
+            name = "labelclean.learning.trainer"
+            while not hasattr(sys.modules.get(name), "epochs_within"):  # its last function
+                time.sleep(0.01)
+            sys.modules[name]._optimise = lambda *_: action()
+        threading.Thread(target=watch, daemon=True).start()
+    """
+
+
+def test_a_frozen_backbone_finds_the_same_in_two_processes(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(world)
+    words = (*FILTER, *QUICK, "--freeze-backbone")
+    assert launch(2, [*words, "--out", "two.csv"]) == 0
+    assert CliRunner().invoke(app, [*words, "--out", "one.csv"]).exit_code == 0
+    one, two = (Report.read(world / name).frame for name in ("one.csv", "two.csv"))
+    assert two["label_score"].to_numpy() == pytest.approx(one["label_score"].to_numpy(), abs=1e-3)
+    assert (two["suggested_label"] == one["suggested_label"]).mean() > 0.95
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (("filter", "nowhere"), "labelclean: nowhere: "),
+        ((*FILTER, "--from-model", "nowhere"), "labelclean: nowhere: "),
+        ((*FILTER, "--run-dir", ".", "--resume"), "labelclean: checkpoint.pt: not a checkpoint"),
         (
-            ("filter", "images", "labels.csv", *QUICK[:-1], "3"),
+            (*FILTER, *QUICK[:-1], "3"),
+            "labelclean: 2 processes are too many for 3 images a step; give a larger --batch-size",
+        ),
+        (
+            (*FILTER, "--batch-size", "3", "--minutes", "1"),
             "labelclean: 2 processes are too many for 3 images a step; give a larger --batch-size",
         ),
     ],
@@ -77,10 +123,40 @@ def test_what_a_user_can_mend_is_one_line_of_all_processes(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.chdir(world)
+    (world / "checkpoint.pt").write_text("of something else")
     assert launch(2, words) == 2
-    lines = capfd.readouterr().err.splitlines()
+    lines = _errors(capfd)
     assert len(lines) == 1 and lines[0].startswith(line)
     assert not (world / "report.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("os.chdir('/')", "labelclean: images: "),  # as on a machine that lacks the images
+        (
+            f"import torch, {IN_STEPS.removeprefix('import ')}"
+            "def fail(): raise torch.OutOfMemoryError('of this process')\n    in_steps(fail)",
+            "labelclean: out of memory on cpu with 8 images in each process; give a smaller",
+        ),
+    ],
+)
+def test_what_one_process_alone_meets_is_its_line_and_no_other(
+    world: Path,
+    second: Callable[[str], None],
+    what: str,
+    line: str,
+    capfd: pytest.CaptureFixture[str],
+):
+    second(what)
+    assert launch(2, [*FILTER, *QUICK]) == 2
+    lines = _errors(capfd)
+    assert len(lines) == 1 and lines[0].startswith(line), lines
+
+
+def _errors(capfd: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines of stderr but for those of progress."""
+    return [line for line in capfd.readouterr().err.splitlines() if line.startswith("labelclean:")]
 
 
 @pytest.mark.parametrize("command", [("filter", "images"), ("train", "--report", "report.csv")])
@@ -113,11 +189,57 @@ def test_gpus_checks_the_input_once_and_then_starts_that_many_processes(
     assert invoke("train", "--report", "report.csv") == 2
 
 
-def test_a_process_that_is_killed_is_told(world: Path, monkeypatch: pytest.MonkeyPatch):
-    (world / "sitecustomize.py").write_text(  # which every Python runs as it starts
-        "import os, signal, sys\n"
-        "if os.environ.get('RANK') == '1': os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{world}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+@pytest.mark.parametrize(
+    "when", ["os.kill(os.getpid(), 9)", f"{IN_STEPS}in_steps(lambda: os.kill(os.getpid(), 9))"]
+)
+def test_a_process_that_is_killed_is_told(second: Callable[[str], None], when: str):
+    second(when)
     with pytest.raises(RunError, match="process 1 of 2 was killed .SIGKILL.*--resume goes on"):
-        launch(2, ["filter", str(world / "images"), str(world / "labels.csv"), *QUICK])
+        launch(2, [*FILTER, *QUICK])
+
+
+PROGRAM = """
+import sys
+from labelclean import cli
+from labelclean.learning.methods import METHODS
+from labelclean.workflows import launching
+
+METHODS["mine"] = METHODS["ce"]
+launching.check_gpus = lambda count, device: None  # as if there were two
+if __name__ == "__main__":
+    cli.main()
+"""
+
+
+def test_a_method_of_a_script_is_known_in_all_processes_that_it_starts(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(world)
+    (world / "mine.py").write_text(PROGRAM)
+    words = [sys.executable, "mine.py", *FILTER, *QUICK, "--method", "mine", "--gpus=2"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "2 processes" in Report.read(world / "report.csv").meta.device
+
+
+def test_who_is_asked_to_end_ends_all_processes_and_says_so(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(world)
+    (world / "mine.py").write_text(PROGRAM)
+    words = [sys.executable, "mine.py", *FILTER, *QUICK, "--epochs", "100000", "--gpus", "2"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert any("training" in line for line in running.stderr)  # it waits for that line
+        running.send_signal(signal.SIGTERM)
+        lines = running.stderr.read().splitlines()
+    assert running.returncode == 130
+    assert [line for line in lines if line.startswith("labelclean:")] == [
+        "labelclean: interrupted; the same command with --resume goes on from the last checkpoint"
+    ]
+
+
+def test_gpus_within_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(launching.team, "is_launched", lambda: True)
+    with pytest.raises(ConfigError, match="--gpus starts the processes itself"):
+        launching.check_gpus(2, "auto")
