@@ -18,7 +18,7 @@ from labelclean.benchmark import processes
 from labelclean.benchmark.dataset import Dataset, Noise, Origin, noisy_labels, read_dataset
 from labelclean.benchmark.rendering import write_pages
 from labelclean.benchmark.results import Key, Row, Setting, read_results, write_results
-from labelclean.benchmark.runs import RUNS, UNCLASSIFIED, Task, machine_words
+from labelclean.benchmark.runs import RUNS, UNCLASSIFIED, Task, lacks_classifier, machine_words
 from labelclean.config import RuntimeConfig, TrainConfig
 from labelclean.data.sources import SourceOptions
 from labelclean.errors import ConfigError, printable
@@ -92,18 +92,24 @@ class GridResults:
 
     rows     all of results.csv, those of earlier commands too
     asked    the runs of this command, of which `done_now` were not there before
+    is_classified  each was to train a classifier too
     """
 
     folder: Path
     rows: tuple[Row, ...]
     asked: tuple[Key, ...]
     done_now: int
+    is_classified: bool
 
     @property
     def failed(self) -> tuple[Row, ...]:
-        """Of those asked for."""
+        """Of those asked for: without figures, or without a classifier that may still come."""
         asked = set(self.asked)
-        return tuple(row for row in self.rows if row.error and row.key in asked)
+        return tuple(
+            row
+            for row in self.rows
+            if row.key in asked and (row.error or (self.is_classified and lacks_classifier(row)))
+        )
 
 
 def run_grid(
@@ -199,6 +205,7 @@ def _do(tasks: list[Task], grid: GridConfig, out: Path, reporter: Reporter) -> G
         rows=found_rows,
         asked=tuple(task.key for task in tasks),
         done_now=len(left),
+        is_classified=any(task.classify for task in tasks),
     )
 
 

@@ -40,7 +40,7 @@ def heading(comparison: Comparison) -> str:
 
 
 def failure(row: Row) -> str:
-    return printable(f"{row.key.words()}: {row.error}")
+    return printable(f"{row.key.words()}: {row.error or row.notes}")
 
 
 def as_text(comparisons: Sequence[Comparison]) -> str:

@@ -89,15 +89,19 @@ class Task:
         return self.folder / f"{self.run}.npz"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Listener(Reporter):
-    """Keeps the notes of a run, and passes on how far its training is."""
+    """Keeps the notes of a run, and passes on how far its training is.
 
+    run_dir  whose path no note is to tell: they are published with the results
+    """
+
+    run_dir: Path
     on_share: Callable[[float], None] = lambda share: None
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        self.notes.append(text)
+        self.notes.append(text.replace(f"{self.run_dir}{os.sep}", ""))
 
     @contextmanager
     def _shown(self, name: str) -> Iterator[Advance]:
@@ -132,8 +136,14 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
         row = _classified(
             row, task, task.classify, dataset, lambda share: on_share(filter_share + rest * share)
         )
-    shutil.rmtree(task.run_dir, ignore_errors=True)  # nothing is left to resume
+    if not lacks_classifier(row):
+        shutil.rmtree(task.run_dir, ignore_errors=True)  # nothing is left to resume
     return row
+
+
+def lacks_classifier(row: Row) -> bool:
+    """Whether one was to be trained, could not, and may be with more memory or room."""
+    return UNCLASSIFIED in row.notes and row.classifier_epochs == 0
 
 
 def known(task: Task) -> Row | None:
@@ -149,7 +159,7 @@ def known(task: Task) -> Row | None:
 
 def _filtered(task: Task, dataset: Dataset, on_share: Callable[[float], None]) -> Row:
     samples = replace(dataset.samples, table=dataset.table.with_labels(task.labels))
-    reporter = _Listener(on_share=on_share)
+    reporter = _Listener(run_dir=task.run_dir, on_share=on_share)
     is_resumed = (task.run_dir / CHECKPOINT).is_file()
     runtime = replace(task.origin.runtime, run_dir=task.run_dir, resume=is_resumed)
     config = FilterConfig(train=task.train, runtime=runtime)
@@ -182,7 +192,7 @@ def _classified(
     row: Row, task: Task, train: TrainConfig, dataset: Dataset, on_share: Callable[[float], None]
 ) -> Row:
     """With the accuracy of a classifier, or a note that says why there is none."""
-    reporter = _Listener(on_share=on_share)
+    reporter = _Listener(run_dir=task.run_dir, on_share=on_share)
     runtime = task.origin.runtime
     is_resumed = (task.run_dir / f"{DEFAULT}.pt").is_file()
     device = torch.device(runtime.device)

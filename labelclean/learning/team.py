@@ -2,7 +2,7 @@
 
 Each process passes its share of the images through the network; then all of them know all logits,
 so that loss, method, scores and counts are computed on the whole batch everywhere, and nothing but
-logits, gradients and statistics is exchanged. A process alone is a team of one.
+logits, features, gradients and statistics is exchanged. A process alone is a team of one.
 """
 
 from __future__ import annotations

@@ -91,6 +91,10 @@ def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> Tr
             count = min(int(val * among.sum()), len(free), max(0, int(among.sum()) - 1))
             taken.append(generator.choice(free, count, replace=False))
     val_rows = np.sort(np.concatenate(taken))
+    left = usable.copy()
+    left[val_rows] = False
+    # a class that is only suggested may have few rows: they stay
+    val_rows = val_rows[np.isin(beliefs.best[val_rows], beliefs.best[left])]
     usable[val_rows] = False
     return TrainingSet(
         samples=samples, beliefs=beliefs, rows=np.flatnonzero(usable), val_rows=val_rows

@@ -14,6 +14,7 @@ import torch
 
 from labelclean import __version__
 from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
+from labelclean.data.rows import first_three
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import exporting, model_folder, runtime, team, trainer
@@ -275,8 +276,10 @@ def read_training(
         reporter=reporter,
     )
     data = choose_rows(samples, beliefs, config.val, config.train.seed)
-    for name in check_classes(data, config.scheme):
-        reporter.note(f"no label '{printable(name)}' is believed: learned from suggestions alone")
+    suggested_only = check_classes(data, config.scheme)
+    if suggested_only:
+        names = first_three(suggested_only, len(suggested_only))
+        reporter.note(f"no label of {names} is believed: learned from suggestions alone")
     return TrainingSource(report=found, data=data, decided=len(made))
 
 

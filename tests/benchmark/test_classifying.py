@@ -115,7 +115,8 @@ def test_a_classifier_that_fails_is_tried_again(
         row = runs.do_run(tasks.pop())
     assert "no classifier: no memory" in row.notes and np.isnan(row.classified_accuracy)
     write_results([row], tmp_path)
-    run_grid(config_of(squares), tmp_path)
+    assert [bad.key for bad in run_grid(config_of(squares), tmp_path).failed] == [row.key]
+    assert run_grid(config_of(squares, filter_only=True), tmp_path).failed == ()
     anew = runs.do_run(tasks.pop())
     assert 0 <= anew.classified_accuracy <= 1 and anew.notes == "" and anew.seconds == row.seconds
 
