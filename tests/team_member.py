@@ -12,11 +12,12 @@ from torch import nn
 
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batches
-from labelclean.learning import features, runtime, team, trainer
+from labelclean.learning import features, runtime, schemes, team, trainer
 from labelclean.learning.methods import METHODS
 from labelclean.learning.models import Classifier, SideBySide
 from labelclean.learning.predicting import predict
 from labelclean.learning.run import Run
+from labelclean.learning.soft_labels import SoftLabels
 
 CPU = torch.device("cpu")
 COUNT = 47  # no multiple of anything: some shares are one image larger
@@ -36,7 +37,7 @@ class Pixels:
         return self.all[index]
 
 
-def batches_of(pixels: Pixels) -> Batches:
+def batches_of(pixels: Pixels, *, distorts: bool = False) -> Batches:
     return Batches(
         pixels,
         np.arange(COUNT, dtype=np.int64) // 2 % 3,
@@ -49,6 +50,7 @@ def batches_of(pixels: Pixels) -> Batches:
         seed=0,
         resident_bytes=0,
         own=team.own,
+        distorts=distorts,
     )
 
 
@@ -94,6 +96,17 @@ def outcome(run: Run) -> dict[str, Any]:
     }
 
 
+def consistent_run() -> Run:
+    """Of train's default scheme, which asks about each image twice."""
+    torch.manual_seed(team.rank())
+    model = network()
+    team.copy_first(model)
+    batches = batches_of(Pixels(is_streamed=False), distorts=True)
+    method = schemes.consistent(SoftLabels.certain(batches.labels.numpy()))
+    config = TrainConfig(epochs=3)
+    return Run(model, batches, config, num_classes=3, dtype=torch.float32, method=method)
+
+
 class Stopped(Exception):
     pass
 
@@ -127,6 +140,9 @@ def main(path: Path) -> None:
         run = run_of(method)
         trainer.fit(run, identity={})
         found[method] = outcome(run)
+    consistent = consistent_run()
+    trainer.fit(consistent, identity={})
+    found["consistent"] = outcome(consistent)
     streamed = run_of("jnpl", is_streamed=True)
     trainer.fit(streamed, identity={})
     found["streamed"] = outcome(streamed)

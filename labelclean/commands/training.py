@@ -53,7 +53,10 @@ def train_command(
         typer.Option(help="Decisions of a person; default: those beside the report."),
     ] = None,
     scheme: Annotated[
-        str, typer.Option(help="default, two-stage (the paper's), ce-clean, ce-noisy.")
+        str,
+        typer.Option(
+            help="default, soft (half the time), two-stage (the paper's), ce-clean, ce-noisy."
+        ),
     ] = "default",
     compare: Annotated[
         bool, typer.Option("--compare", help="Also train by ce-noisy, to tell the gain.")

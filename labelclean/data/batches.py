@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from labelclean.data.distorting import distort
+
 STATISTICS_SAMPLE = 5_000  # images that mean and deviation of the colours are taken from
 AHEAD = 2  # batches read before they are asked for
 
@@ -33,14 +35,16 @@ class PixelRows(Protocol):
 class Batch:
     """A step's images, labels and rows; where processes share a step, only a share of the images.
 
-    images  (b, 3, h, w) normalised
-    labels  (b,) int64
-    index   (b,) int64: row of the source
+    images     (b, 3, h, w) normalised
+    labels     (b,) int64
+    index      (b,) int64: row of the source
+    distorted  (b, 3, h, w) the same images seen otherwise, where that is asked for
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
+    distorted: Tensor | None = None
 
 
 class Batches:
@@ -60,6 +64,7 @@ class Batches:
         seed: int,
         resident_bytes: int,
         own: Callable[[int], slice] = slice,
+        distorts: bool = False,
     ) -> None:
         """Places the pixels on the device if they take at most resident_bytes there.
 
@@ -68,13 +73,14 @@ class Batches:
         shift             px of the random translation
         flip              whether half of the images are mirrored
         own               of so many images of a step those that this process gets; all
+        distorts          whether an epoch gives a second, distorted view of each image
         """
         self.labels = torch.from_numpy(labels).to(device)
         self.train_rows = train_rows
         self.batch_size = batch_size
         self._pixels = pixels
         self._device, self._dtype = device, dtype
-        self.flip, self.own = flip, own
+        self.flip, self.own, self._distorts = flip, own, distorts
         self._shift, self._seed = shift, seed
         self._resident: Tensor | None = None
         stored = pixels.pixels
@@ -105,8 +111,13 @@ class Batches:
         """Shuffled, augmented batches; every training row once an epoch."""
         parts = self.shuffled(epoch)[first_step:]
         for step, (index, images) in enumerate(self._read(parts), start=first_step):
-            moved = self._augment(images, len(index), self.generator(epoch, step))
-            yield Batch(self._normalise(moved), self.labels[index], index)
+            count, generator = len(index), self.generator(epoch, step)
+            moved = self._normalise(self._augment(images, count, generator))
+            distorted = None
+            if self._distorts:
+                again = self._normalise(self._augment(images, count, generator))
+                distorted = distort(again, count, self.own(count), generator)
+            yield Batch(moved, self.labels[index], index, distorted)
 
     def in_order(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
         """The given rows as they are, in their order, in batches four times as large."""

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from labelclean.learning.methods import Method, Moment, Outputs, StepResult
-from labelclean.learning.methods.base import Memory
+from labelclean.learning.methods.base import Memory, risen
 from labelclean.learning.soft_labels import SoftLabels
 
 LAST = 10  # epochs whose outputs the authors average into the targets of the second stage,
 LAST_SHARE = 0.25  # of 480; of a short stage no more than this share: its first outputs know little
+OWN = 0.6  # weight in the end of what labels and network say together, beside the labels alone;
+OWN_START, OWN_RAMP = 0.3, 0.2  # shares of the run: before it the network's opinion is poor
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -50,6 +52,29 @@ def on_labels(labels: SoftLabels, weights: Tensor | None = None) -> Method:
         return known.rows(index, classes)
 
     return _on({**vars(labels), "weights": weights}, targets_of)
+
+
+def consistent(labels: SoftLabels) -> Method:
+    """Cross-entropy of each image, and of it distorted, on what its label and the network say.
+
+    The target is (1 - a) t + a t q / Σ_k t_k q_k with the soft label t, the network's
+    probabilities q for the image as it is, and a that rises to OWN: Bayes' rule, if the two were
+    independent. To say of the distorted image what it says of the plain one teaches a network
+    also where the label is doubted (FixMatch, Sohn et al. 2020, with arg-max labels and a
+    threshold, for which the soft labels stand here). A label that is certain stays so.
+    """
+    fixed = on_labels(labels)
+
+    def step(batch: Outputs, moment: Moment) -> StepResult:
+        plain, distorted = batch.each
+        known = SoftLabels(**{name: moment.memory[name] for name in vars(labels)})
+        soft = known.rows(batch.index, plain.shape[1])
+        together = (soft.log() + plain.detach().log_softmax(dim=1)).softmax(dim=1)
+        targets = soft.lerp(together, OWN * risen(moment.progress, OWN_START, OWN_RAMP))
+        loss = soft_cross_entropy(plain, targets) + soft_cross_entropy(distorted, targets)
+        return StepResult(loss.mean() / 2)
+
+    return Method(step=step, views=2, memory=fixed.memory)
 
 
 def _on(start: Memory, targets_of: Callable[[Memory, Tensor, int], Tensor]) -> Method:

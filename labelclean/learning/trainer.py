@@ -150,16 +150,17 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
     moment = run.moment()
     run.optimizer.zero_grad(set_to_none=True)
     seen = []
-    for images, labels, index in zip(
-        batch.images.tensor_split(run.parts),
+    views = [batch.images] if batch.distorted is None else [batch.images, batch.distorted]
+    for labels, index, *images in zip(
         batch.labels.tensor_split(run.parts),
         batch.index.tensor_split(run.parts),
+        *(view.tensor_split(run.parts) for view in views),
         strict=True,
     ):
         with torch.autocast(run.device.type, run.dtype, enabled=run.dtype != torch.float32):
-            logits = run.model(images)
+            logits = run.model(torch.cat(images) if len(images) > 1 else images[0])
         logits = logits.float()
-        each = logits.unbind() if run.method.networks > 1 else (logits,)
+        each = logits.unbind() if run.method.networks > 1 else logits.chunk(len(images))
         each = tuple(team.whole(part, len(labels)) for part in each)
         result = run.method.step(Outputs(each=each, labels=labels, index=index), moment)
         (result.loss * (len(labels) / len(batch.labels))).backward()
@@ -169,7 +170,7 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
         run.bad_step = torch.where(is_bad, run.step, run.bad_step)
         if result.taken is not None:
             run.taken += result.taken * len(labels)
-        seen.append(joined(each).detach())
+        seen.append(joined(each[: run.method.networks]).detach())
     team.add_up(run.model)
     run.optimizer.step()
     return torch.cat(seen)

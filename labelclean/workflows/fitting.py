@@ -24,10 +24,11 @@ from labelclean.workflows.beliefs import Beliefs
 from labelclean.workflows.learning import set_up
 from labelclean.workflows.preparing import Samples
 
-DEFAULT, TWO_STAGE, CE_CLEAN, CE_NOISY = "default", "two-stage", "ce-clean", "ce-noisy"
-SCHEMES = (DEFAULT, TWO_STAGE, CE_CLEAN, CE_NOISY)
+DEFAULT, SOFT, TWO_STAGE = "default", "soft", "two-stage"
+CE_CLEAN, CE_NOISY = "ce-clean", "ce-noisy"
+SCHEMES = (DEFAULT, SOFT, TWO_STAGE, CE_CLEAN, CE_NOISY)
 FIRST, SECOND = f"{TWO_STAGE}-1", f"{TWO_STAGE}-2"
-STAGES = (DEFAULT, FIRST, SECOND, CE_CLEAN, CE_NOISY)  # each has a checkpoint of its own
+STAGES = (DEFAULT, SOFT, FIRST, SECOND, CE_CLEAN, CE_NOISY)  # each has a checkpoint of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +103,9 @@ def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> Tr
 
 
 def check_classes(data: TrainingSet, scheme: str) -> list[str]:
-    """The classes none of whose labels is believed, which the default scheme can still learn.
+    """The classes none of whose labels is believed, which soft labels can still teach.
 
-    It learns them from rows that are suggested to be of them; the others have only the labels.
+    They are learned from rows that are suggested to be of them; the others have only the labels.
 
     Raises SourceError if no label is believed, or a class that had some cannot be learned.
     """
@@ -122,7 +123,8 @@ def check_classes(data: TrainingSet, scheme: str) -> list[str]:
     if len(there) < 2:
         raise SourceError("only one class is left to train on; two are needed")
     gone = np.setdiff1d(there, beliefs.given[kept])
-    lost = np.setdiff1d(gone, beliefs.best[rows]) if scheme == DEFAULT else gone
+    is_suggested = scheme in (DEFAULT, SOFT)
+    lost = np.setdiff1d(gone, beliefs.best[rows]) if is_suggested else gone
     if len(lost):
         name = printable(beliefs.class_names[lost[0]])
         more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
@@ -152,11 +154,10 @@ def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surrou
         return _fitted(_stage(data, scheme, method, beliefs.given, kept, train, where))
     if scheme == TWO_STAGE:
         return _two_stages(data, train, where)
-    if scheme != DEFAULT:
+    if scheme not in (DEFAULT, SOFT):
         raise ConfigError(f"--scheme is {scheme}, must be one of {', '.join(SCHEMES)}")
-    # Not refined by the net's own opinion on the way, and no cutout or mixup: none of these was
-    # more accurate in the few epochs of a quick run.
-    method = schemes.on_labels(beliefs.soft)
+    learn_from = schemes.consistent if scheme == DEFAULT else schemes.on_labels
+    method = learn_from(beliefs.soft)
     return _fitted(_stage(data, scheme, method, beliefs.best, rows, train, where))
 
 
@@ -211,7 +212,7 @@ def _stage(
         train_rows=rows,
         table=replace(data.samples.table, class_names=data.beliefs.class_names),
     )
-    model, batches = set_up(samples, labels, train, where.device, where.dtype)
+    model, batches = set_up(samples, labels, train, where.device, where.dtype, method.views)
     if where.runtime.compile:
         model.compile()
     num_classes = samples.table.num_classes

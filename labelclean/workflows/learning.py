@@ -176,8 +176,12 @@ def set_up(
     train: TrainConfig,
     device: torch.device,
     dtype: torch.dtype,
+    views: int = 1,
 ) -> tuple[models.Classifier | models.SideBySide, Batches]:
-    """A network drawn from the seed, or those of its method, and the batches to learn from."""
+    """A network drawn from the seed, or those of its method, and the batches to learn from.
+
+    views  of each image, see Method
+    """
     torch.manual_seed(train.seed)
     torch.backends.cudnn.deterministic = True  # same seed, same report
     networks = [
@@ -198,6 +202,7 @@ def set_up(
         seed=train.seed,
         resident_bytes=runtime.free_bytes(device),
         own=team.own,
+        distorts=views > 1,
     )
     models.whiten(model, batches.sample(WHITENED), train.weights)
     team.copy_first(model)

@@ -71,6 +71,20 @@ def test_an_epoch_that_begins_in_the_middle_gives_the_same_batches(streams: bool
         assert torch.equal(first.index, second.index)
 
 
+def test_a_distorted_view_is_of_the_same_images_and_changes_nothing_of_the_plain_one():
+    pixels = _pixels(size=16)
+    for streams in (False, True):
+        batches = _batches(pixels, streams, distorts=True)
+        for plain, both in zip(_batches(pixels).epoch(1), batches.epoch(1), strict=True):
+            assert plain.distorted is None and both.distorted is not None
+            assert torch.equal(plain.images, both.images)
+            assert both.distorted.shape == both.images.shape
+            assert not torch.equal(both.distorted, both.images)
+    again = list(batches.epoch(1, first_step=2))
+    assert torch.equal(again[-1].distorted, both.distorted)
+    assert all(batch.distorted is None for batch in batches.in_order(np.arange(5)))
+
+
 def test_images_in_order_are_normalised_and_not_augmented():
     pixels = _pixels()
     train = pixels[0::2].reshape(-1, 3).astype(np.float64)

@@ -124,6 +124,46 @@ def test_on_soft_labels_is_on_the_targets_that_they_spell_out():
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize(
+    ("progress", "own"),
+    [(0.0, 0.0), (0.29, 0.0), (0.4, schemes.OWN / 2), (0.5, schemes.OWN), (0.9, schemes.OWN)],
+)
+def test_both_views_learn_what_the_label_and_the_network_say_of_the_plain_image(
+    progress: float, own: float
+):
+    labels = SoftLabels(
+        first=torch.tensor([0, 1, 2]),
+        p_first=torch.tensor([0.7, 0.2, 1.0]),  # of the last one a person has said so
+        second=torch.tensor([2, 3, -1]),
+        p_second=torch.tensor([0.2, 0.5, 0.0]),
+    )
+    generator = torch.Generator().manual_seed(5)
+    plain, distorted = (3 * torch.randn(3, C, generator=generator) for _ in range(2))
+    plain[2, 0] = 200.0  # it is sure of another class
+    expected = 0.0
+    for row in range(3):
+        t = labels.rows(torch.tensor([row]), C)[0].tolist()
+        q = plain[row].double().softmax(dim=0).tolist()
+        both = [t[k] * q[k] for k in range(C)]
+        total = sum(both)
+        target = [(1 - own) * t[k] + own * (both[k] / total if total else t[k]) for k in range(C)]
+        for logits in (plain, distorted):
+            p = logits[row].double().log_softmax(dim=0).tolist()
+            expected -= sum(target[k] * p[k] for k in range(C)) / 6
+    method = schemes.consistent(labels)
+    assert method.views == 2
+    batch = Outputs(
+        each=(plain.requires_grad_(), distorted.requires_grad_()),
+        labels=torch.zeros(3, dtype=torch.int64),
+        index=torch.arange(3),
+    )
+    loss = method.step(batch, _moment(method, method.memory(3, C), progress)).loss
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
+    loss.backward()
+    # the targets are no way for the gradient: of cross-entropy it sums to 0 over the classes
+    torch.testing.assert_close(plain.grad.sum(dim=1), torch.zeros(3), atol=1e-6, rtol=0)
+
+
 def test_soft_labels_take_memory_for_the_rows_and_not_for_the_classes():
     method = schemes.on_labels(SoftLabels.certain(np.zeros(N, dtype=np.int64)))
     assert {tensor.shape for tensor in method.memory(N, 1000).values()} == {(N,)}

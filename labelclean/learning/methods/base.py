@@ -17,7 +17,7 @@ Memory = dict[str, Tensor]
 class Outputs:
     """What the networks say of a batch.
 
-    each    one (b, c) float32 of logits for every network
+    each    one (b, c) float32 of logits for every network, or for every view of the images
     labels  (b,) int64: the given labels
     index   (b,) int64: rows of the source
     """
@@ -28,7 +28,7 @@ class Outputs:
 
     @property
     def logits(self) -> Tensor:
-        """Those of the only network."""
+        """Those of the only network and view."""
         (logits,) = self.each
         return logits
 
@@ -74,6 +74,8 @@ class Method:
     step              one training step, from what the networks say to a loss
     networks          how many learn side by side; what they say together is the mean of their
                       probabilities
+    views             1, or 2 for one network that is asked about each image and then about the
+                      image distorted
     needs_noise_rate  the step reads config.noise_rate
     has_start         the step begins with cross-entropy until config.start, so that a longer
                       start can save a collapsed run
@@ -83,6 +85,7 @@ class Method:
 
     step: Callable[[Outputs, Moment], StepResult]
     networks: int = 1
+    views: int = 1
     needs_noise_rate: bool = False
     has_start: bool = False
     memory: Callable[[int, int], Memory] = lambda rows, classes: {}

@@ -1,0 +1,63 @@
+"""distort: strong augmentation: what a network is to call by the same name as the plain image.
+
+On the device and for a whole batch, each image by its own draw, from the step's generator: the
+transforms of torchvision draw once a batch, from a generator that no resumed run or team shares.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TURN = math.radians(20)  # at most, either way; a 6 stays a 6
+ZOOM = 0.2  # by a factor of up to e ** ZOOM
+SLANT = 0.2  # of a column over the image's height, as a share of its width
+BRIGHTNESS = 0.4  # deviations of the colours
+CONTRAST = 0.4  # factors from 1 - CONTRAST to 1 + CONTRAST
+SATURATION = 0.8
+HIDDEN = 0.5  # side of the square that is hidden, as a share of the image's
+
+
+def distort(images: Tensor, of: int, own: slice, generator: torch.Generator) -> Tensor:
+    """Turns, zooms, slants and recolours each image, and hides a square of it (cutout).
+
+    Hues stay: a class may be a colour. Nothing is mirrored or moved: Batches does that.
+
+    images   (b, 3, h, w) normalised, the share `own` of the step's `of` images
+    returns  (b, 3, h, w) of the same type, channels last
+    """
+
+    def draw(low: float, high: float) -> Tensor:
+        """(b, 1, 1, 1), drawn for all images of the step: an image gets the same whoever has it."""
+        drawn = torch.rand((of, 1, 1, 1), device=images.device, generator=generator)
+        return low + (high - low) * drawn[own]
+
+    found = _warped(images.float(), draw(-TURN, TURN), draw(-ZOOM, ZOOM).exp(), draw(-SLANT, SLANT))
+    found = found + draw(-BRIGHTNESS, BRIGHTNESS)
+    grey = found.mean(dim=(1, 2, 3), keepdim=True)
+    found = grey + (found - grey) * draw(1 - CONTRAST, 1 + CONTRAST)
+    grey = found.mean(dim=1, keepdim=True)
+    found = grey + (found - grey) * draw(1 - SATURATION, 1 + SATURATION)
+    found = found.masked_fill(_square(images.shape[2:], draw(0, 1), draw(0, 1)), 0.0)
+    return found.to(images.dtype).contiguous(memory_format=torch.channels_last)
+
+
+def _warped(images: Tensor, turn: Tensor, zoom: Tensor, slant: Tensor) -> Tensor:
+    """Each image (b, 3, h, w) through its own affine map; beyond the border it is mirrored."""
+    cos, sin = turn.cos() * zoom, turn.sin() * zoom
+    zero = torch.zeros_like(cos)
+    rows = [torch.cat([cos, slant - sin, zero], dim=3), torch.cat([sin, cos, zero], dim=3)]
+    grid = F.affine_grid(torch.cat(rows, dim=2)[:, 0], list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def _square(size: torch.Size, down: Tensor, across: Tensor) -> Tensor:
+    """(b, 1, h, w) bool: a square about a point that lies at those shares of height and width."""
+    height, width = size
+    rows = (torch.arange(height, device=down.device) + 0.5)[:, None] / height
+    columns = (torch.arange(width, device=down.device) + 0.5) / width
+    half = HIDDEN / 2
+    return ((rows - down).abs() < half) & ((columns - across).abs() < half)
