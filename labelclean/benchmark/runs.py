@@ -36,7 +36,7 @@ from labelclean.workflows.learning import CHECKPOINT, Learned, learn
 RUNS = "runs"  # folder beside results.csv
 CURVE_ROWS = 1_000  # test rows whose accuracy is measured after each epoch
 TRAINING_SHARE = 0.95  # of a run's time; the rest predicts and judges
-FILTER_SHARE = 0.5  # of a run that also trains a classifier
+FILTER_SHARE = 1 / 3  # of a run that also trains a classifier, which looks twice at each image
 UNCLASSIFIED = "no classifier: "  # begins the note that says why
 
 

@@ -55,7 +55,8 @@ def benchmark_command(
         int | None, typer.Option(help="Of each run; default: the cores divided among the jobs.")
     ] = None,
     filter_only: Annotated[
-        bool, typer.Option(help="Train no classifier on what the verdicts leave: half the time.")
+        bool,
+        typer.Option(help="Train no classifier on what the verdicts leave: a third of the time."),
     ] = False,
     device: DeviceOption = "auto",
     root: RootOption = None,

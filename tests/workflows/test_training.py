@@ -275,7 +275,7 @@ def _changed(**columns: list[object]):
             {"scheme": "two-stage"},
             "no label 'red' is believed to be right",
         ),
-        (None, {"scheme": "best"}, "--scheme is best, must be one of default, two-stage"),
+        (None, {"scheme": "best"}, "--scheme is best, must be one of default, soft, two-stage"),
         (None, {"val": 0.9}, "--val is 0.9, must be in [0, 0.5]"),
         (None, {"export": "tflite"}, "--export is tflite, must be onnx"),
         (None, {"is_compared": True}, "--compare needs a test set: give --test"),
