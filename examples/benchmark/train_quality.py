@@ -1,12 +1,14 @@
 """Is `train` worth it? Its schemes beside training on the noisy and on the true labels.
 
-    python examples/benchmark/train_quality.py --cifar FOLDER [--flowers FOLDER] --out DIR
+    python examples/benchmark/train_quality.py --cifar FOLDER [--human FILE] [--flowers FOLDER]
+        --out DIR
 
 FOLDER of --cifar holds cifar-10-batches-bin/. The first 10,000 training images get known wrong
-labels, `filter` judges them once for each noise and seed, and each scheme trains on the same
-report: the same network, the same number of epochs in all, as many images held out; tested on the
-10,000 test images. FOLDER of --flowers holds a folder of photos for each class, of which every
-fifth is for the test, unless it is also among the others.
+labels, or those that FILE holds, a class number for each training image. `filter` judges them once
+for each noise and seed, and each scheme trains on the same report: the same network, the same
+number of epochs in all, as many images held out; tested on the 10,000 test images. FOLDER of
+--flowers holds a folder of photos for each class, of which every fifth is for the test, unless it
+is also among the others.
 Reports and figures are kept in DIR, so the script goes on where it was stopped. --jobs runs at a
 time, one thread each. DIR/train_quality.csv has a row for each run; the table is printed last.
 
@@ -44,6 +46,7 @@ from numpy.typing import NDArray
 
 THREE_SEEDS, ONE_SEED = (0, 1, 2), (0,)
 CIFAR, FLOWERS = "cifar10", "flowers"
+HUMAN = "human"  # labels as one person gave them
 NOISES = {
     CIFAR: {
         "symm 0.2": ONE_SEED,
@@ -51,6 +54,7 @@ NOISES = {
         "symm 0.6": ONE_SEED,
         "symm 0.8": ONE_SEED,
         "asymm 0.4": ONE_SEED,
+        HUMAN: ONE_SEED,
     },
     FLOWERS: {"symm 0.2": ONE_SEED, "symm 0.4": ONE_SEED},
 }
@@ -144,13 +148,15 @@ def labelclean(*words: object) -> str:
     return done.stdout
 
 
-def write_labels(path: Path, job: Job, images: Images) -> None:
+def write_labels(path: Path, job: Job, images: Images, human: Path | None) -> None:
     """A table of the images with their noisy labels."""
     from labelclean.data import noise as kinds
 
     kind, _, rate = job.noise.partition(" ")
     generator = np.random.Generator(np.random.PCG64(job.seed))
-    if kind == "symm":
+    if human is not None and job.noise == HUMAN:
+        given = np.loadtxt(human, dtype=np.int64)[: len(images.truth)]
+    elif kind == "symm":
         given = kinds.symmetric(images.truth, len(images.class_names), float(rate), generator)
     else:
         given = kinds.by_matrix(images.truth, kinds.cifar10_asymmetric(float(rate)), generator)
@@ -168,7 +174,7 @@ def prepare(job: Job, options: argparse.Namespace) -> None:
         return
     images = images_of(job.data, options)
     labels = options.out / f"{job.report}.labels.csv"
-    write_labels(labels, job, images)
+    write_labels(labels, job, images, options.human)
     if not report.exists():
         words = ("--seed", job.seed, "--device", options.device, "--quiet")
         labelclean("filter", *images.source, labels, "--out", report, *images.options, *words)
@@ -308,6 +314,7 @@ def print_rescored(found: pd.DataFrame) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cifar", type=Path, help="holds cifar-10-batches-bin")
+    parser.add_argument("--human", type=Path, help="class numbers by one annotator, one a line")
     parser.add_argument("--flowers", type=Path, help="holds a folder of photos for each class")
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--count", type=int, default=10_000, help="images: the first ones")
@@ -330,10 +337,13 @@ def main() -> None:
         if folder is not None
         for noise, seeds in NOISES[data].items()
         if options.noises is None or noise in options.noises.split(",")
+        if noise != HUMAN or options.human is not None
         for seed in seeds
         if options.seeds is None or str(seed) in options.seeds.split(",")
         for scheme in schemes
     ]
+    if not jobs:
+        parser.error("nothing to run: see --noises, --seeds, --schemes and --human")
     jobs.sort(key=lambda job: job.seed)  # one seed of everything first
     missing = [job for job in jobs if not (options.out / f"{job.name}.json").exists()]
     if not options.table:
