@@ -102,7 +102,13 @@ def consistent_run() -> Run:
     model = network()
     team.copy_first(model)
     batches = batches_of(Pixels(is_streamed=False), distorts=True)
-    method = schemes.consistent(SoftLabels.certain(batches.labels.numpy()))
+    labels = SoftLabels(
+        first=batches.labels,
+        p_first=torch.full((COUNT,), 0.6),
+        second=(batches.labels + 1) % 3,
+        p_second=torch.full((COUNT,), 0.3),
+    )
+    method = schemes.consistent(labels)
     config = TrainConfig(epochs=3)
     return Run(model, batches, config, num_classes=3, dtype=torch.float32, method=method)
 

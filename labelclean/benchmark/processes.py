@@ -14,7 +14,7 @@ import loky
 import numpy as np
 
 from labelclean.benchmark.results import Row, write
-from labelclean.benchmark.runs import UNCLASSIFIED, Task, do_run, known, with_notes
+from labelclean.benchmark.runs import UNCLASSIFIED, Task, do_run, known, with_notes, without_folder
 from labelclean.data.workers import begin_process
 from labelclean.errors import LabelcleanError, printable
 
@@ -109,7 +109,7 @@ def _failed(task: Task, error: BaseException) -> Row:
     Where the labels were judged before, it was the classifier that failed: the figures stay.
     """
     if isinstance(error, LabelcleanError):
-        words = str(error)
+        words = without_folder(str(error), task.run_dir)
     elif isinstance(error, BrokenExecutor):
         words = "its process died; where memory was short, give fewer --jobs or a smaller --count"
     else:

@@ -36,7 +36,7 @@ from labelclean.workflows.learning import CHECKPOINT, Learned, learn
 RUNS = "runs"  # folder beside results.csv
 CURVE_ROWS = 1_000  # test rows whose accuracy is measured after each epoch
 TRAINING_SHARE = 0.95  # of a run's time; the rest predicts and judges
-FILTER_SHARE = 1 / 3  # of a run that also trains a classifier, which looks twice at each image
+VIEWS = 2  # of each image, in an epoch of the classifier
 UNCLASSIFIED = "no classifier: "  # begins the note that says why
 
 
@@ -91,17 +91,14 @@ class Task:
 
 @dataclass(kw_only=True)
 class _Listener(Reporter):
-    """Keeps the notes of a run, and passes on how far its training is.
-
-    run_dir  whose path no note is to tell: they are published with the results
-    """
+    """Keeps the notes of a run, and passes on how far its training is."""
 
     run_dir: Path
     on_share: Callable[[float], None] = lambda share: None
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        self.notes.append(text.replace(f"{self.run_dir}{os.sep}", ""))
+        self.notes.append(without_folder(text, self.run_dir))
 
     @contextmanager
     def _shown(self, name: str) -> Iterator[Advance]:
@@ -127,7 +124,9 @@ def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -
     METHODS.setdefault(task.key.method, task.method)  # one from outside of the package
     torch.set_num_threads(task.threads)
     dataset = _dataset(task.origin)
-    filter_share = FILTER_SHARE if task.classify else 1.0
+    filter_share = 1.0
+    if task.classify and task.classify.epochs and task.train.epochs:
+        filter_share /= 1 + VIEWS * task.classify.epochs / task.train.epochs
     row = known(task)  # by an earlier command, or before an interruption
     if row is None:
         row = _filtered(task, dataset, lambda share: on_share(filter_share * share))
@@ -211,8 +210,15 @@ def _classified(
         reporter.note(f"{UNCLASSIFIED}{error}")
         if not isinstance(error, SourceError):  # that is of the labels, which stay as they are
             epochs = 0
+            if is_resumed:  # perhaps a checkpoint that cannot be gone on from: next time afresh
+                shutil.rmtree(task.run_dir, ignore_errors=True)
     row = replace(row, classified_accuracy=found, classifier_epochs=epochs)
     return with_notes(row, reporter.notes)
+
+
+def without_folder(text: str, folder: Path) -> str:
+    """What is published with the results tells no path of the machine."""
+    return text.replace(f"{folder}{os.sep}", "")
 
 
 def with_notes(row: Row, notes: Sequence[str]) -> Row:

@@ -56,7 +56,9 @@ def benchmark_command(
     ] = None,
     filter_only: Annotated[
         bool,
-        typer.Option(help="Train no classifier on what the verdicts leave: a third of the time."),
+        typer.Option(
+            help="Train no classifier on what the verdicts leave: a third of the time or less."
+        ),
     ] = False,
     device: DeviceOption = "auto",
     root: RootOption = None,

@@ -55,7 +55,8 @@ def train_command(
     scheme: Annotated[
         str,
         typer.Option(
-            help="default, soft (half the time), two-stage (the paper's), ce-clean, ce-noisy."
+            help="default, soft (no distorted view, half the time), two-stage (the paper's), "
+            "ce-clean, ce-noisy."
         ),
     ] = "default",
     compare: Annotated[

@@ -115,8 +115,9 @@ class Batches:
             moved = self._normalise(self._augment(images, count, generator))
             distorted = None
             if self._distorts:
-                again = self._normalise(self._augment(images, count, generator))
-                distorted = distort(again, count, self.own(count), generator)
+                again = self._augment(images, count, generator)
+                again = distort(again, self._mean, count, self.own(count), generator)
+                distorted = self._normalise(again)
             yield Batch(moved, self.labels[index], index, distorted)
 
     def in_order(self, rows: NDArray[np.int64]) -> Iterator[Batch]:

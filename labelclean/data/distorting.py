@@ -13,21 +13,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TURN = math.radians(20)  # at most, either way; a 6 stays a 6
-ZOOM = 0.2  # by a factor of up to e ** ZOOM
+ZOOM = 0.2  # by a factor of up to e ** ZOOM, either way
 SLANT = 0.2  # of a column over the image's height, as a share of its width
-BRIGHTNESS = 0.4  # deviations of the colours
+BRIGHTNESS = 25.0  # of 255 levels, either way
 CONTRAST = 0.4  # factors from 1 - CONTRAST to 1 + CONTRAST
 SATURATION = 0.8
 HIDDEN = 0.5  # side of the square that is hidden, as a share of the image's
 
 
-def distort(images: Tensor, of: int, own: slice, generator: torch.Generator) -> Tensor:
+def distort(
+    images: Tensor, hidden: Tensor, of: int, own: slice, generator: torch.Generator
+) -> Tensor:
     """Turns, zooms, slants and recolours each image, and hides a square of it (cutout).
 
     Hues stay: a class may be a colour. Nothing is mirrored or moved: Batches does that.
 
-    images   (b, 3, h, w) normalised, the share `own` of the step's `of` images
-    returns  (b, 3, h, w) of the same type, channels last
+    images   (b, h, w, 3) uint8, the share `own` of the step's `of` images
+    hidden   (3,) the colour, 0 to 255, of what is hidden
+    returns  (b, h, w, 3) float32, which may lie somewhat outside of 0 to 255
     """
 
     def draw(low: float, high: float) -> Tensor:
@@ -35,14 +38,16 @@ def distort(images: Tensor, of: int, own: slice, generator: torch.Generator) -> 
         drawn = torch.rand((of, 1, 1, 1), device=images.device, generator=generator)
         return low + (high - low) * drawn[own]
 
-    found = _warped(images.float(), draw(-TURN, TURN), draw(-ZOOM, ZOOM).exp(), draw(-SLANT, SLANT))
-    found = found + draw(-BRIGHTNESS, BRIGHTNESS)
+    found = images.float().permute(0, 3, 1, 2)
+    found = _warped(found, draw(-TURN, TURN), draw(-ZOOM, ZOOM).exp(), draw(-SLANT, SLANT))
+    # the same for the three colours: what differs between them is what a hue is
     grey = found.mean(dim=(1, 2, 3), keepdim=True)
-    found = grey + (found - grey) * draw(1 - CONTRAST, 1 + CONTRAST)
+    found = (found - grey) * draw(1 - CONTRAST, 1 + CONTRAST) + grey + draw(-BRIGHTNESS, BRIGHTNESS)
     grey = found.mean(dim=1, keepdim=True)
-    found = grey + (found - grey) * draw(1 - SATURATION, 1 + SATURATION)
-    found = found.masked_fill(_square(images.shape[2:], draw(0, 1), draw(0, 1)), 0.0)
-    return found.to(images.dtype).contiguous(memory_format=torch.channels_last)
+    found = (found - grey) * draw(1 - SATURATION, 1 + SATURATION) + grey
+    is_hidden = _square(found.shape[2:], draw(0, 1), draw(0, 1))
+    found = torch.where(is_hidden, hidden.float()[:, None, None], found)
+    return found.permute(0, 2, 3, 1).contiguous()
 
 
 def _warped(images: Tensor, turn: Tensor, zoom: Tensor, slant: Tensor) -> Tensor:

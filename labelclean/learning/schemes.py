@@ -63,7 +63,6 @@ def consistent(labels: SoftLabels) -> Method:
     also where the label is doubted (FixMatch, Sohn et al. 2020, with arg-max labels and a
     threshold, for which the soft labels stand here). A label that is certain stays so.
     """
-    fixed = on_labels(labels)
 
     def step(batch: Outputs, moment: Moment) -> StepResult:
         plain, distorted = batch.each
@@ -74,7 +73,10 @@ def consistent(labels: SoftLabels) -> Method:
         loss = soft_cross_entropy(plain, targets) + soft_cross_entropy(distorted, targets)
         return StepResult(loss.mean() / 2)
 
-    return Method(step=step, views=2, memory=fixed.memory)
+    def memory(rows: int, classes: int) -> Memory:
+        return {name: tensor.clone() for name, tensor in vars(labels).items()}
+
+    return Method(step=step, views=2, memory=memory)
 
 
 def _on(start: Memory, targets_of: Callable[[Memory, Tensor, int], Tensor]) -> Method:

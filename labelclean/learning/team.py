@@ -24,6 +24,7 @@ from labelclean.errors import ConfigError, LabelcleanError, RunError
 PATIENCE = timedelta(days=3)  # decoding millions of images takes one process hours, others wait
 
 CORES = "LOKY_MAX_CPU_COUNT"  # the most that decoding takes, by loky's own variable
+BY = "LABELCLEAN_LAUNCHED"  # in the environment of processes that labelclean itself started
 SAID = "said"  # key of the team's store: how many lines of error were told
 
 Found = TypeVar("Found")
@@ -63,7 +64,8 @@ def begin(device: torch.device) -> None:
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 
-    _store, place, count = next(rendezvous("env://"))
+    _store, place, count = next(rendezvous("env://", timeout=PATIENCE))
+    _store.set_timeout(PATIENCE)
     dist.init_process_group(backend, store=_store, rank=place, world_size=count, timeout=PATIENCE)
 
 
@@ -82,8 +84,8 @@ def is_teller(error: Exception) -> bool:
     if _store is None:  # all of a machine see the same until they join
         return _number("LOCAL_RANK", 0) == 0
     try:
-        if isinstance(error, TeamLost) and _store.add(SAID, 0):
-            return False  # the one that ended has told why
+        if isinstance(error, TeamLost) and (BY in os.environ or _store.add(SAID, 0)):
+            return False  # the one that ended has told why, or launch will
         _store.add(SAID, 1)
         return bool(_store.add(f"{SAID} {error}", 1) == 1)
     except RuntimeError:  # the store is gone with the process that kept it
@@ -126,7 +128,8 @@ def copy_first(model: nn.Module) -> None:
     if size() > 1:
         for value in model.state_dict().values():
             copy = value.contiguous()  # channels last is not, and NCCL wants it
-            dist.broadcast(copy, src=0)
+            with _together():
+                dist.broadcast(copy, src=0)
             value.copy_(copy)
 
 
@@ -191,7 +194,7 @@ def _share_cores() -> None:
 
 
 def dismiss() -> None:
-    """Ends the other processes here: what follows is for the first alone, with all cores.
+    """Ends the other processes here: what follows is for the first alone, decoding on all cores.
 
     Raises SystemExit in the others.
     """

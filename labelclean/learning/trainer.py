@@ -17,7 +17,7 @@ from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
 from labelclean.errors import ConfigError, RunError
 from labelclean.learning import runtime, team
-from labelclean.learning.methods import Outputs
+from labelclean.learning.methods import Method, Outputs
 from labelclean.learning.models import joined
 from labelclean.learning.run import BatchSource, Run, learning_rate
 
@@ -129,8 +129,8 @@ def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:
                 raise
             if team.size() > 1:  # the others wait for what this one did not get to
                 raise RunError(
-                    f"out of memory on {run.device} with {len(batch.images):,} images in each "
-                    "process; give a smaller --batch-size, --image-size or --arch"
+                    f"out of memory on {run.device} with {len(batch.index):,} images a step in "
+                    f"{team.size()} processes; give a smaller --batch-size, --image-size or --arch"
                 ) from None
             if size < 2:
                 raise RunError(
@@ -150,6 +150,7 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
     moment = run.moment()
     run.optimizer.zero_grad(set_to_none=True)
     seen = []
+    # both views in one pass: batch norm sees the mixture, and its statistics are of both
     views = [batch.images] if batch.distorted is None else [batch.images, batch.distorted]
     for labels, index, *images in zip(
         batch.labels.tensor_split(run.parts),
@@ -224,29 +225,33 @@ def _recover(run: Run, good: dict[str, Any], on_progress: OnProgress) -> None:
     on_progress(replace(_progress(run, 0.0), note=note))
 
 
-def epochs_within(
-    seconds: float,
+def epoch_seconds(
     model: nn.Module,
     batches: BatchSource,
     config: TrainConfig,
     *,
     num_classes: int,
     dtype: torch.dtype,
-) -> int:
-    """How many epochs take that long, judged by the first steps of a copy of the network.
+    method: Method | None = None,
+) -> float:
+    """How long an epoch takes, judged by the first steps of a copy of the network.
 
     Raises ConfigError for more processes than a step's images can be shared by.
     """
     _check_shares(batches)
     once = replace(config, epochs=1)
-    trial = Run(copy.deepcopy(model), batches, once, num_classes=num_classes, dtype=dtype)
+    trial = Run(
+        copy.deepcopy(model), batches, once, num_classes=num_classes, dtype=dtype, method=method
+    )
     times: list[float] = []
+    started = time.monotonic()
     for batch in batches.epoch(0):
-        started = time.monotonic()
         _optimise(trial, batch).sum().item()  # sync point: the device has done the step
         trial.average.update_parameters(trial.model)
-        times.append(time.monotonic() - started)
+        now = time.monotonic()
+        times.append(now - started)
+        started = now
         if len(times) == TRIAL_STEPS:
             break
     step_seconds = float(np.median(times[len(times) // 4 :]))  # the first ones warm up
-    return team.agreed(lambda: max(1, int(seconds / (step_seconds * batches.steps_per_epoch))))
+    return team.agreed(lambda: step_seconds * batches.steps_per_epoch)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labelclean.data.samples import NO_LABEL, SampleTable
 from labelclean.errors import ReportError, printable
 from labelclean.learning.soft_labels import SoftLabels
-from labelclean.report.table import Report
+from labelclean.report.table import Report, ReportMeta
 from labelclean.review.decisions import LABELLING, Decision
 
 
@@ -104,6 +104,26 @@ def soft_labels(
         second=torch.from_numpy(other),
         p_second=torch.from_numpy(np.where(other == NO_LABEL, 0, share).astype(np.float32)),
     )
+
+
+def label_likelihood(
+    meta: ReportMeta, beliefs: Beliefs, rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """How probable the given label of each row (b,) is if its class is k: (b, c).
+
+    By the report's transition matrix; a label that a person gave is that of its class alone. Other
+    than the soft labels it does not hold what a network said of the image.
+    """
+    known, count = len(meta.class_names), len(beliefs.class_names)
+    matrix = np.eye(count, dtype=np.float32)  # of classes that a person added
+    if meta.transition_matrix is not None:
+        matrix[:known, :known] = meta.transition_matrix
+    else:
+        matrix[:known, :known] *= 1 - meta.noise_rate
+        matrix[:known, :known] += meta.noise_rate / known
+    certain = np.eye(count, dtype=np.float32)
+    given = beliefs.given[rows]
+    return np.where(beliefs.is_certain[rows][:, None], certain[given], matrix.T[given])
 
 
 def _overridden(beliefs: Beliefs, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:

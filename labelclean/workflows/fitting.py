@@ -141,24 +141,43 @@ def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surrou
     """
     if train.epochs is None:
         raise ValueError("the number of epochs is not decided")
+    if scheme not in SCHEMES:
+        raise ConfigError(f"--scheme is {scheme}, must be one of {', '.join(SCHEMES)}")
+    check_classes(data, scheme)
+    if scheme == TWO_STAGE:
+        return _two_stages(data, train, where)
+    return _fitted(_stage(data, scheme, *_one_stage(data, scheme), train, where))
+
+
+def epoch_seconds(data: TrainingSet, scheme: str, train: TrainConfig, where: Surroundings) -> float:
+    """How long an epoch of the scheme takes, by its first steps."""
+    # an epoch of the two stages looks at as much as one of soft labels
+    method, labels, rows = _one_stage(data, SOFT if scheme == TWO_STAGE else scheme)
+    _, model, batches = _set_up(data, method, labels, rows, train, where)
+    return trainer.epoch_seconds(
+        model,
+        batches,
+        train,
+        num_classes=len(data.beliefs.class_names),
+        dtype=where.dtype,
+        method=method,
+    )
+
+
+def _one_stage(
+    data: TrainingSet, scheme: str
+) -> tuple[Method, NDArray[np.int64], NDArray[np.int64]]:
+    """The method, the labels (n,) that stand for its targets, and the rows to train on."""
     beliefs, rows = data.beliefs, data.rows
     if scheme == CE_NOISY:
         given = data.samples.table.labels
         labelled = rows[given[rows] != NO_LABEL]
-        method = schemes.on_labels(SoftLabels.certain(given))
-        return _fitted(_stage(data, scheme, method, given, labelled, train, where))
-    check_classes(data, scheme)
+        return schemes.on_labels(SoftLabels.certain(given)), given, labelled
     if scheme == CE_CLEAN:
         kept = rows[beliefs.is_kept[rows]]
-        method = schemes.on_labels(SoftLabels.certain(beliefs.given))
-        return _fitted(_stage(data, scheme, method, beliefs.given, kept, train, where))
-    if scheme == TWO_STAGE:
-        return _two_stages(data, train, where)
-    if scheme not in (DEFAULT, SOFT):
-        raise ConfigError(f"--scheme is {scheme}, must be one of {', '.join(SCHEMES)}")
-    learn_from = schemes.consistent if scheme == DEFAULT else schemes.on_labels
-    method = learn_from(beliefs.soft)
-    return _fitted(_stage(data, scheme, method, beliefs.best, rows, train, where))
+        return schemes.on_labels(SoftLabels.certain(beliefs.given)), beliefs.given, kept
+    learn_from = schemes.on_labels if scheme == SOFT else schemes.consistent
+    return learn_from(beliefs.soft), beliefs.best, rows
 
 
 def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> Fitted:
@@ -207,12 +226,7 @@ def _stage(
     """One run of the trainer over the rows, with checkpoints of its own."""
     if len(np.unique(labels[rows])) < 2:
         raise SourceError("fewer than two classes are left to train on")
-    samples = replace(
-        data.samples,
-        train_rows=rows,
-        table=replace(data.samples.table, class_names=data.beliefs.class_names),
-    )
-    model, batches = set_up(samples, labels, train, where.device, where.dtype, method.views)
+    samples, model, batches = _set_up(data, method, labels, rows, train, where)
     if where.runtime.compile:
         model.compile()
     num_classes = samples.table.num_classes
@@ -233,6 +247,20 @@ def _stage(
     return run, batches
 
 
+def _set_up(
+    data: TrainingSet,
+    method: Method,
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    train: TrainConfig,
+    where: Surroundings,
+) -> tuple[Samples, nn.Module, Batches]:
+    table = replace(data.samples.table, class_names=data.beliefs.class_names)
+    samples = replace(data.samples, train_rows=rows, table=table)
+    model, batches = set_up(samples, labels, train, where.device, where.dtype, method.views)
+    return samples, model, batches
+
+
 def _fitted(stage: tuple[Run, Batches], before: tuple[Mapping[str, float], ...] = ()) -> Fitted:
     run, batches = stage
     mean, std = batches.colours
@@ -249,7 +277,7 @@ def _identity(samples: Samples, labels: NDArray[np.int64], run: Run, stage: str)
     # before the first step the memory holds what the scheme starts from
     start = [run.memory[name].cpu().numpy() for name in sorted(run.memory)]
     return {
-        "options": repr((stage, sorted(asdict(run.config).items()))),
+        "options": repr((stage, run.method.views, sorted(asdict(run.config).items()))),
         "images, labels or decisions": resuming.digest(
             samples, [labels, samples.train_rows, *start]
         ),

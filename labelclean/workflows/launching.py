@@ -55,6 +55,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("torch.distributed.elastic"):  # we say in a line what goes wrong
             logging.getLogger(name).setLevel(logging.CRITICAL)
+    os.environ[team.BY] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, loky.cpu_count() // processes)))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as errors:
         config = LaunchConfig(
@@ -87,7 +88,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
 
 
 def _program() -> list[str]:
-    """The script that this process is, which may know methods of its own, or labelclean."""
+    """The script that this process is, which may know methods of its own; else labelclean."""
     main = sys.modules["__main__"]
     script = getattr(main, "__file__", None) or ""
     is_script = main.__spec__ is None and script.endswith(".py")

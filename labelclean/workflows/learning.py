@@ -226,14 +226,10 @@ def _start(
     if saved:
         epochs = saved["epochs"]
     elif config.runtime.minutes is not None:
-        epochs = trainer.epochs_within(
-            60 * config.runtime.minutes,
-            learner,
-            source,
-            train,
-            num_classes=num_classes,
-            dtype=dtype,
+        seconds = trainer.epoch_seconds(
+            learner, source, train, num_classes=num_classes, dtype=dtype
         )
+        epochs = max(1, int(60 * config.runtime.minutes / seconds))
         reporter.note(f"{epochs} epochs fit into {config.runtime.minutes:g} minutes")
     else:
         epochs = train.epochs or filter_epochs(len(samples.train_rows))

@@ -17,7 +17,7 @@ from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
 from labelclean.data.rows import first_three
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, printable
-from labelclean.learning import exporting, model_folder, runtime, team, trainer
+from labelclean.learning import exporting, model_folder, runtime, team
 from labelclean.learning.applying import logits_of_rows
 from labelclean.learning.calibration import FEWEST, fit_temperature
 from labelclean.learning.model_folder import ModelConfig, TrainedModel
@@ -27,7 +27,7 @@ from labelclean.report.confusion_plot import confusion_png
 from labelclean.report.table import Report
 from labelclean.review.decisions import decisions_path, read_decisions
 from labelclean.workflows import testing
-from labelclean.workflows.beliefs import believe
+from labelclean.workflows.beliefs import believe, label_likelihood
 from labelclean.workflows.fitting import (
     CE_NOISY,
     DEFAULT,
@@ -39,9 +39,9 @@ from labelclean.workflows.fitting import (
     TrainingSet,
     check_classes,
     choose_rows,
+    epoch_seconds,
     fit_scheme,
 )
-from labelclean.workflows.learning import set_up
 from labelclean.workflows.model_card import model_card
 from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
@@ -194,7 +194,7 @@ def train_classifier(
     other = fit_scheme(data, CE_NOISY, train, where) if config.is_compared else None
     team.dismiss()
     transform = Transform(spec=samples.spec, mean=fitted.mean, std=fitted.std)
-    temperature = _temperature(fitted, transform, data, where)
+    temperature = _temperature(fitted, transform, source, where)
     figures = None
     if tested is not None:
         logits = testing.apply_to(fitted.network, transform, tested, device, reporter)
@@ -284,20 +284,13 @@ def read_training(
 
 
 def _with_epochs(config: TrainingConfig, data: TrainingSet, where: Surroundings) -> TrainConfig:
-    """The settings with the number of epochs decided: that of all schemes alike."""
+    """The settings with the number of epochs decided: that of all that is trained."""
     train, minutes = config.train, config.runtime.minutes
     if minutes is None:
         return replace(train, epochs=train.epochs or train_epochs(len(data.rows), train.batch_size))
-    samples = replace(data.samples, train_rows=data.rows)
-    model, batches = set_up(samples, data.beliefs.best, train, where.device, where.dtype)
-    epochs = trainer.epochs_within(
-        60 * minutes,
-        model,
-        batches,
-        train,
-        num_classes=len(data.beliefs.class_names),
-        dtype=where.dtype,
-    )
+    trained = (config.scheme, CE_NOISY) if config.is_compared else (config.scheme,)
+    seconds = sum(epoch_seconds(data, scheme, train, where) for scheme in trained)
+    epochs = max(1, int(60 * minutes / seconds))
     if config.scheme == TWO_STAGE:
         epochs = max(2, epochs)
     where.reporter.note(f"{epochs} epochs fit into {minutes:g} minutes")
@@ -305,8 +298,9 @@ def _with_epochs(config: TrainingConfig, data: TrainingSet, where: Surroundings)
 
 
 def _temperature(
-    fitted: Fitted, transform: Transform, data: TrainingSet, where: Surroundings
+    fitted: Fitted, transform: Transform, source: TrainingSource, where: Surroundings
 ) -> float:
+    data = source.data
     if len(data.val_rows) < FEWEST:
         where.reporter.note(
             f"{len(data.val_rows)} images are held out (--val), {FEWEST} are needed to calibrate "
@@ -317,9 +311,8 @@ def _temperature(
         logits = logits_of_rows(
             fitted.network, transform, data.samples.pixels, data.val_rows, where.device
         )
-        held_out = torch.from_numpy(data.val_rows)
-        targets = data.beliefs.soft.rows(held_out, len(data.beliefs.class_names))
-        return fit_temperature(logits, targets.numpy())
+        likelihood = label_likelihood(source.report.meta, data.beliefs, data.val_rows)
+        return fit_temperature(logits, likelihood)
 
 
 def _summary(path: Path, source: TrainingSource, scheme: str, train: TrainConfig) -> dict[str, Any]:

@@ -107,18 +107,36 @@ def test_a_classifier_that_fails_is_tried_again(
 ):
     run_grid(config_of(squares), tmp_path)
 
+    (task,) = tasks
+    checkpoint = task.run_dir / "default.pt"
+
     def fails(*_: Any) -> Any:
+        checkpoint.parent.mkdir(exist_ok=True)
+        checkpoint.write_text("half of a training")
         raise RunError("no memory")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "classify_tests", fails)
         row = runs.do_run(tasks.pop())
+    assert checkpoint.exists()  # to go on from
     assert "no classifier: no memory" in row.notes and np.isnan(row.classified_accuracy)
     write_results([row], tmp_path)
     assert [bad.key for bad in run_grid(config_of(squares), tmp_path).failed] == [row.key]
     assert run_grid(config_of(squares, filter_only=True), tmp_path).failed == ()
-    anew = runs.do_run(tasks.pop())
+    again = tasks.pop()
+    assert "not a checkpoint" in runs.do_run(again).notes  # which is then not tried again
+    anew = runs.do_run(again)
+    assert not task.run_dir.exists()
     assert 0 <= anew.classified_accuracy <= 1 and anew.notes == "" and anew.seconds == row.seconds
+
+
+def test_what_is_published_of_a_failure_names_no_folder_of_the_machine(
+    squares: Path, tmp_path: Path, tasks: list[Task]
+):
+    run_grid(config_of(squares), tmp_path)
+    error = RunError(f"{tasks[0].run_dir / 'checkpoint.pt'}: cannot be written")
+    row = processes._failed(tasks[0], error)
+    assert row.error == "checkpoint.pt: cannot be written"
 
 
 def test_a_crash_of_a_classifier_leaves_the_figures_of_the_filter_and_is_told(

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from labelclean.learning.calibration import FEWEST, cross_entropy, fit_temperature
+from labelclean.learning.calibration import (
+    FEWEST,
+    fit_temperature,
+    negative_log_likelihood,
+)
 
 
 def _drawn(temperature: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -24,20 +28,45 @@ def test_the_temperature_that_the_labels_were_drawn_with_is_found(temperature: f
     assert fit_temperature(*_drawn(temperature)) == pytest.approx(temperature, rel=0.05)
 
 
-@pytest.mark.parametrize("temperature", [0.5, 2.5])
-def test_probabilities_in_place_of_labels_tell_it_exactly(temperature: float):
-    logits, _ = _drawn(temperature, FEWEST)
-    targets = (torch.from_numpy(logits) / temperature).softmax(dim=1).numpy()
-    assert fit_temperature(logits, targets) == pytest.approx(temperature, rel=1e-3)
-
-
-def test_the_cross_entropy_is_that_of_torch():
-    logits, targets = _drawn(1.0, 50)
-    targets = 0.7 * targets + 0.3 / 4
-    expected = torch.nn.functional.cross_entropy(
-        torch.from_numpy(logits).double() / 1.7, torch.from_numpy(targets).double()
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_noisy_labels_tell_it_where_their_transition_matrix_is_known(temperature: float):
+    matrix = np.array(
+        [[0.6, 0.4, 0, 0], [0, 0.7, 0.3, 0], [0.2, 0.2, 0.5, 0.1], [0, 0, 0, 1]], np.float32
     )
-    assert cross_entropy(logits, targets, 1.7) == pytest.approx(float(expected))
+    logits, labels = _drawn(temperature)
+    rng = np.random.default_rng(1)
+    given = np.array([rng.choice(4, p=row / row.sum()) for row in labels @ matrix])
+    found = fit_temperature(logits, matrix.T[given])
+    assert found == pytest.approx(temperature, rel=0.1)
+    taken_as_true = fit_temperature(logits, np.eye(4, dtype=np.float32)[given])
+    assert abs(np.log(taken_as_true / temperature)) > 3 * abs(np.log(found / temperature))
+
+
+def test_the_likelihood_of_true_labels_is_the_cross_entropy_of_torch():
+    logits, labels = _drawn(1.0, 50)
+    expected = torch.nn.functional.cross_entropy(
+        torch.from_numpy(logits).double() / 1.7,
+        torch.from_numpy(labels).double(),
+        reduction="sum",
+    )
+    assert negative_log_likelihood(logits, labels, 1.7) == pytest.approx(float(expected))
+
+
+def test_the_likelihood_sums_over_the_classes_that_a_label_may_stand_for():
+    logits, _ = _drawn(1.0, 5)
+    likelihood = np.random.default_rng(2).random((5, 4)).astype(np.float32)
+    expected = 0.0
+    for row, known in zip(logits.astype(float), likelihood, strict=True):
+        p = np.exp(row / 0.8) / np.exp(row / 0.8).sum()
+        expected -= np.log(sum(p[k] * known[k] for k in range(4)))
+    assert negative_log_likelihood(logits, likelihood, 0.8) == pytest.approx(expected, rel=1e-5)
+
+
+def test_labels_that_tell_nothing_leave_the_probabilities_as_they_are():
+    logits, _ = _drawn(1.0, 100)
+    assert fit_temperature(logits, np.full((100, 4), 0.25, np.float32)) == pytest.approx(
+        1, abs=0.01
+    )
 
 
 def test_few_images_change_nothing():

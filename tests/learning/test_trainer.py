@@ -285,13 +285,13 @@ def test_the_paper_divides_the_learning_rate_by_ten_at_epoch_800_of_1000():
     assert rates == pytest.approx([0.01, 0.01, 0.001, 0.001])
 
 
-def test_minutes_become_epochs_by_timing_steps(monkeypatch):
+def test_the_seconds_of_an_epoch_are_those_of_its_first_steps(monkeypatch):
     ticks = iter(np.arange(0, 1000, 0.5))  # every look at the clock is half a second later
     monkeypatch.setattr(trainer.time, "monotonic", lambda: next(ticks))
-    epochs = trainer.epochs_within(
-        60.0, _network(), _batches(), TrainConfig(epochs=None), num_classes=3, dtype=torch.float32
+    seconds = trainer.epoch_seconds(
+        _network(), _batches(), TrainConfig(epochs=None), num_classes=3, dtype=torch.float32
     )
-    assert epochs == 40  # three steps of half a second each
+    assert seconds == 1.5  # three steps of half a second each
 
 
 def test_a_run_without_a_number_of_epochs_is_a_bug():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from labelclean.data.samples import NO_LABEL, OK, UNLABELLED, SampleTable
 from labelclean.errors import ReportError
 from labelclean.report.table import Report
 from labelclean.review.decisions import Decision
-from labelclean.workflows.beliefs import Beliefs, believe, soft_labels
+from labelclean.workflows.beliefs import Beliefs, believe, label_likelihood, soft_labels
 
 NAMES = ("a", "b", "c", "d")
 ROWS = [
@@ -139,3 +141,26 @@ def test_decisions_about_other_images_are_refused():
     report = _report()
     with pytest.raises(ReportError, match="about other.png, which the report does not have"):
         believe(report, _table(report), _said("other.png", "exclude", None))
+
+
+def test_a_given_label_is_as_probable_as_its_column_of_the_transition_matrix_says():
+    report = _report()
+    matrix = ((0.7, 0.1, 0.1, 0.1), (0, 0.9, 0.1, 0), (0.2, 0, 0.8, 0), (0, 0, 0.5, 0.5))
+    meta = replace(report.meta, transition_matrix=matrix)
+    decided = {**_said("wrong", "other", "c"), **_said("kept", "other", "new")}
+    beliefs = believe(report, _table(report), decided)
+    found = label_likelihood(meta, beliefs, np.array([0, 1, 2, 4]))
+    expected = [
+        [0, 0, 0, 0, 1],  # a person's word: of a class that the report does not know
+        [0, 0, 1, 0, 0],
+        [0.1, 0.9, 0, 0, 0],  # b: as often as each class is called so
+        [0.1, 0, 0, 0.5, 0],
+    ]
+    assert found == pytest.approx(np.array(expected))
+
+
+def test_without_a_transition_matrix_wrong_labels_are_taken_to_be_spread_evenly():
+    report = _report()
+    meta = replace(report.meta, transition_matrix=None, noise_rate=0.4)
+    found = label_likelihood(meta, believe(report, _table(report), {}), np.array([2]))
+    assert found == pytest.approx(np.array([[0.1, 0.7, 0.1, 0.1]]))

@@ -80,7 +80,7 @@ IN_STEPS = """import sys, threading, time
     def in_steps(action):
         def watch():
             name = "labelclean.learning.trainer"
-            while not hasattr(sys.modules.get(name), "epochs_within"):  # its last function
+            while not hasattr(sys.modules.get(name), "epoch_seconds"):  # its last function
                 time.sleep(0.01)
             sys.modules[name]._optimise = lambda *_: action()
         threading.Thread(target=watch, daemon=True).start()
@@ -135,9 +135,16 @@ def test_what_a_user_can_mend_is_one_line_of_all_processes(
     [
         ("os.chdir('/')", "labelclean: images: "),  # as on a machine that lacks the images
         (
+            "from labelclean.learning import models\n"
+            "    from labelclean.errors import RunError\n"
+            "    def fail(*_): raise RunError('these weights are not here')\n"
+            "    models.build = fail",
+            "labelclean: these weights are not here",
+        ),
+        (
             f"import torch, {IN_STEPS.removeprefix('import ')}"
             "def fail(): raise torch.OutOfMemoryError('of this process')\n    in_steps(fail)",
-            "labelclean: out of memory on cpu with 8 images in each process; give a smaller",
+            "labelclean: out of memory on cpu with 15 images a step in 2 processes; give a smaller",
         ),
     ],
 )
@@ -155,8 +162,10 @@ def test_what_one_process_alone_meets_is_its_line_and_no_other(
 
 
 def _errors(capfd: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines of stderr but for those of progress."""
-    return [line for line in capfd.readouterr().err.splitlines() if line.startswith("labelclean:")]
+    """The lines of error; there is no traceback among the others."""
+    told = capfd.readouterr().err
+    assert "Traceback" not in told
+    return [line for line in told.splitlines() if line.startswith("labelclean:")]
 
 
 @pytest.mark.parametrize("command", [("filter", "images"), ("train", "--report", "report.csv")])
@@ -192,10 +201,13 @@ def test_gpus_checks_the_input_once_and_then_starts_that_many_processes(
 @pytest.mark.parametrize(
     "when", ["os.kill(os.getpid(), 9)", f"{IN_STEPS}in_steps(lambda: os.kill(os.getpid(), 9))"]
 )
-def test_a_process_that_is_killed_is_told(second: Callable[[str], None], when: str):
+def test_a_process_that_is_killed_is_told_once(
+    second: Callable[[str], None], when: str, capfd: pytest.CaptureFixture[str]
+):
     second(when)
     with pytest.raises(RunError, match="process 1 of 2 was killed .SIGKILL.*--resume goes on"):
         launch(2, [*FILTER, *QUICK])
+    assert _errors(capfd) == []  # that is for the caller to print
 
 
 PROGRAM = """

@@ -21,12 +21,18 @@ from labelclean.config import RuntimeConfig
 from labelclean.data.sources import SourceOptions
 from labelclean.errors import LabelcleanError
 from labelclean.learning import trainer
+from labelclean.learning.methods import Method
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
 from labelclean.review.decisions import Decision, write_decisions_csv
 from labelclean.workflows.fitting import SCHEMES
 from labelclean.workflows.testing import HoldoutSource
-from labelclean.workflows.training import TrainingConfig, train_classifier, train_preset
+from labelclean.workflows.training import (
+    TrainingConfig,
+    read_training,
+    train_classifier,
+    train_preset,
+)
 
 WRONG = {k: ("green", "blue", "red")[k % 3] for k in range(0, 90, 4)}
 
@@ -89,6 +95,50 @@ def test_every_scheme_learns_the_three_colours(world: Path, scheme: str):
         "model.safetensors",
     ]
     assert not (world / "model.run").exists()
+
+
+def test_the_second_view_teaches_something_else(world: Path):
+    weights = [
+        torch.cat([value.flatten() for value in _weights(_train(world, scheme, scheme=scheme))])
+        for scheme in ("default", "soft")
+    ]
+    assert float((weights[0] - weights[1]).abs().max()) > 0.01
+
+
+def _weights(trained: Any) -> list[torch.Tensor]:
+    model = labelclean.load_model(trained.folder)
+    return [value for value in model.state_dict().values() if value.is_floating_point()]
+
+
+@pytest.mark.parametrize(
+    ("given", "epochs"), [({}, 6), ({"scheme": "soft"}, 12), ({"is_compared": True}, 4)]
+)
+def test_minutes_are_those_of_all_that_is_trained(
+    world: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], epochs: int
+):
+    def seconds(*_: Any, method: Method, **__: Any) -> float:
+        return 5.0 * method.views
+
+    monkeypatch.setattr(trainer, "epoch_seconds", seconds)
+    config = _config(world, **given)
+    config = replace(config, runtime=replace(config.runtime, minutes=1.0))
+    trained = _train(world, config=config, test=_test(world))
+    assert trained.config.training["epochs"] == epochs
+
+
+def test_an_epoch_of_two_views_is_timed_as_one(world: Path, monkeypatch: pytest.MonkeyPatch):
+    config = _config(world)
+    config = replace(config, runtime=replace(config.runtime, minutes=0.02))
+    timed: list[Any] = []
+    plain = trainer.epoch_seconds
+
+    def looked_at(model: Any, batches: Any, *args: Any, **given: Any) -> float:
+        timed.extend(batch.distorted is not None for batch in batches.epoch(0))
+        return plain(model, batches, *args, **given)
+
+    monkeypatch.setattr(trainer, "epoch_seconds", looked_at)
+    assert _train(world, config=config).config.training["epochs"] >= 1
+    assert timed and all(timed)
 
 
 def test_a_loaded_model_says_what_was_tested(world: Path):
@@ -314,10 +364,17 @@ def test_a_class_without_a_believed_label_is_learned_from_suggestions(world: Pat
 def test_the_only_suggestion_of_a_class_is_not_held_out(world: Path, handmade):
     truth = [("red", "green")[k % 2] for k in range(90)]
     truth[4] = "blue"
-    handmade.report(world / "report.csv", world / "images", truth, {4: "red"})
-    for seed in range(5):  # 22 of 44 labels are held out: one seed might have spared it
-        trained = _train(world, epochs=1, seed=seed, val=0.5, force=True)
-        assert trained.config.training["judged_wrong"] == 1
+    wrong = {4: "red", 7: "red"}
+    handmade.report(world / "report.csv", world / "images", truth, wrong)
+    held_out = []
+    for seed in range(6):  # one of the two red labels that are doubted is held out
+        config = _config(world, seed=seed, val=0.5)
+        source = read_training(
+            world / "report.csv", None, None, config, torch.device("cpu"), Reporter()
+        )
+        assert 4 in source.data.rows
+        held_out.append(7 in source.data.val_rows)
+    assert any(held_out) and not all(held_out)
 
 
 def test_a_moved_folder_is_found_by_images(world: Path):
