@@ -65,7 +65,7 @@ def test_train_quality_compares_the_schemes_on_any_photos(colour_folder: Path):
     noisy, default, true = found["accuracy"]
     gap = found.set_index("scheme")["gap"]["default"]
     expected = (default - noisy) / (true - noisy) if true > noisy else np.nan
-    assert gap == pytest.approx(expected, nan_ok=True)
+    assert gap == pytest.approx(expected, rel=1e-2, nan_ok=True)
     assert "filter, and filter --from-model with the model of default" in done.stdout
     again = _run(colour_folder, *words, script="benchmark/train_quality.py")
     assert again.returncode == 0 and again.stdout == done.stdout

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import loky
 import pytest
 import team_member
 import torch
@@ -26,7 +27,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         words, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert (folder / "alone").read_text() == "0 of 1"  # the second process has ended before
+    # the second process has ended before
+    assert (folder / "alone").read_text() == "0 of 1, cores all"
     return [torch.load(folder / name, weights_only=True) for name in ("one0", "two0", "two1")]
 
 
@@ -60,6 +62,11 @@ def test_each_process_reads_its_share_of_the_images(found: list[dict[str, Any]])
     shares = [int(each["asked"]) - statistics for each in (first, second)]
     assert sum(shares) == int(one["asked"]) - statistics
     assert abs(shares[0] - shares[1]) <= 6  # one image in each step
+
+
+def test_the_processes_of_a_machine_share_its_cores_for_decoding(found: list[dict[str, Any]]):
+    half = max(1, loky.cpu_count() // 2)
+    assert [int(each["shapes"]["cores"]) for each in found] == [0, half, half]
 
 
 def test_all_take_what_the_first_one_measured(found: list[dict[str, Any]]):
