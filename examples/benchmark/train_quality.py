@@ -187,7 +187,8 @@ def prepare(job: Job, options: argparse.Namespace) -> None:
     frame = found.to_frame()
     frame["given_label"] = frame["suggested_label"] = right
     frame["is_label_issue"], frame["issue_probability"] = False, 0.0
-    Report(frame=frame, meta=replace(found.meta, noise_rate=0.0)).write(true, force=True)
+    meta = replace(found.meta, noise_rate=0.0, transition_matrix=None)
+    Report(frame=frame, meta=meta).write(true, force=True)
 
 
 def run(job: Job, options: argparse.Namespace) -> None:
@@ -294,8 +295,8 @@ def print_table(found: pd.DataFrame) -> None:
         cells = []
         for name in FIGURES:
             digits = {"accuracy": 2, "gap": 2, "calibration": 3, "seconds": 0}[name]
-            text = f"{runs[name].mean():.{digits}f}"
-            spread = "" if len(runs) == 1 else f" ± {runs[name].std():.{digits}f}"
+            text = "-" if runs[name].isna().any() else f"{runs[name].mean():.{digits}f}"
+            spread = "" if len(runs) == 1 or text == "-" else f" ± {runs[name].std():.{digits}f}"
             cells.append(text + spread)
         print(f"{noise:10} {scheme:10} {len(runs):5} " + " ".join(f"{c:>13}" for c in cells))
 
