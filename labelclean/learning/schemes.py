@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -47,11 +48,7 @@ def on_labels(labels: SoftLabels, weights: Tensor | None = None) -> Method:
     """
     weights = torch.ones(len(labels)) if weights is None else weights
 
-    def targets_of(memory: Memory, index: Tensor, classes: int) -> Tensor:
-        known = SoftLabels(**{name: memory[name] for name in vars(labels)})
-        return known.rows(index, classes)
-
-    return _on({**vars(labels), "weights": weights}, targets_of)
+    return _on({**vars(labels), "weights": weights}, _soft_rows)
 
 
 def consistent(labels: SoftLabels) -> Method:
@@ -66,17 +63,13 @@ def consistent(labels: SoftLabels) -> Method:
 
     def step(batch: Outputs, moment: Moment) -> StepResult:
         plain, distorted = batch.each
-        known = SoftLabels(**{name: moment.memory[name] for name in vars(labels)})
-        soft = known.rows(batch.index, plain.shape[1])
+        soft = _soft_rows(moment.memory, batch.index, plain.shape[1])
         together = (soft.log() + plain.detach().log_softmax(dim=1)).softmax(dim=1)
         targets = soft.lerp(together, OWN * risen(moment.progress, OWN_START, OWN_RAMP))
         loss = soft_cross_entropy(plain, targets) + soft_cross_entropy(distorted, targets)
         return StepResult(loss.mean() / 2)
 
-    def memory(rows: int, classes: int) -> Memory:
-        return {name: tensor.clone() for name, tensor in vars(labels).items()}
-
-    return Method(step=step, views=2, memory=memory)
+    return Method(step=step, views=2, memory=_copies(vars(labels)))
 
 
 def _on(start: Memory, targets_of: Callable[[Memory, Tensor, int], Tensor]) -> Method:
@@ -88,10 +81,18 @@ def _on(start: Memory, targets_of: Callable[[Memory, Tensor, int], Tensor]) -> M
         loss = soft_cross_entropy(batch.logits, targets)
         return StepResult(weighted_mean(loss, memory["weights"][batch.index]))
 
-    def memory(rows: int, classes: int) -> Memory:
-        return {name: tensor.clone() for name, tensor in start.items()}
+    return Method(step=step, memory=_copies(start))
 
-    return Method(step=step, memory=memory)
+
+def _soft_rows(memory: Memory, index: Tensor, classes: int) -> Tensor:
+    """The targets (b, c) of the soft labels that the memory holds."""
+    known = SoftLabels(**{each.name: memory[each.name] for each in fields(SoftLabels)})
+    return known.rows(index, classes)
+
+
+def _copies(start: Memory) -> Callable[[int, int], Memory]:
+    """A memory that begins with these tensors, which stay as they are for the next fit."""
+    return lambda rows, classes: {name: tensor.clone() for name, tensor in start.items()}
 
 
 def collecting(labels: SoftLabels, weights: Tensor, *, first: float) -> Method:

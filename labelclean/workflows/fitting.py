@@ -146,38 +146,46 @@ def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surrou
     check_classes(data, scheme)
     if scheme == TWO_STAGE:
         return _two_stages(data, train, where)
-    return _fitted(_stage(data, scheme, *_one_stage(data, scheme), train, where))
+    return _fitted(_stage(data, scheme, _lesson(data, scheme), train, where))
 
 
 def epoch_seconds(data: TrainingSet, scheme: str, train: TrainConfig, where: Surroundings) -> float:
     """How long an epoch of the scheme takes, by its first steps."""
     # an epoch of the two stages looks at as much as one of soft labels
-    method, labels, rows = _one_stage(data, SOFT if scheme == TWO_STAGE else scheme)
-    _, model, batches = _set_up(data, method, labels, rows, train, where)
+    lesson = _lesson(data, SOFT if scheme == TWO_STAGE else scheme)
+    _, model, batches = _set_up(data, lesson, train, where)
     return trainer.epoch_seconds(
         model,
         batches,
         train,
         num_classes=len(data.beliefs.class_names),
         dtype=where.dtype,
-        method=method,
+        method=lesson.method,
     )
 
 
-def _one_stage(
-    data: TrainingSet, scheme: str
-) -> tuple[Method, NDArray[np.int64], NDArray[np.int64]]:
-    """The method, the labels (n,) that stand for its targets, and the rows to train on."""
+@dataclass(frozen=True)
+class _Lesson:
+    """What a stage learns: the method, the labels (n,) that stand for its targets, the rows."""
+
+    method: Method
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+def _lesson(data: TrainingSet, scheme: str) -> _Lesson:
+    """That of a scheme of one stage."""
     beliefs, rows = data.beliefs, data.rows
     if scheme == CE_NOISY:
         given = data.samples.table.labels
         labelled = rows[given[rows] != NO_LABEL]
-        return schemes.on_labels(SoftLabels.certain(given)), given, labelled
+        return _Lesson(schemes.on_labels(SoftLabels.certain(given)), given, labelled)
     if scheme == CE_CLEAN:
         kept = rows[beliefs.is_kept[rows]]
-        return schemes.on_labels(SoftLabels.certain(beliefs.given)), beliefs.given, kept
+        certain = SoftLabels.certain(beliefs.given)
+        return _Lesson(schemes.on_labels(certain), beliefs.given, kept)
     learn_from = schemes.on_labels if scheme == SOFT else schemes.consistent
-    return learn_from(beliefs.soft), beliefs.best, rows
+    return _Lesson(learn_from(beliefs.soft), beliefs.best, rows)
 
 
 def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> Fitted:
@@ -193,7 +201,8 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
         torch.from_numpy(beliefs.is_kept.astype(np.float32)),
         first=(first - last) / first,
     )
-    run, _ = _stage(data, FIRST, method, beliefs.best, rows, replace(train, epochs=first), where)
+    lesson = _Lesson(method, beliefs.best, rows)
+    run, _ = _stage(data, FIRST, lesson, replace(train, epochs=first), where)
     said = run.memory["said"].cpu()
     targets = said / said.sum(dim=1, keepdim=True).clamp(min=1e-12)
     is_used = torch.zeros(len(targets), dtype=torch.bool)
@@ -202,36 +211,25 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
     labels = torch.from_numpy(beliefs.given)[certain]
     targets[certain] = torch.nn.functional.one_hot(labels, targets.shape[1]).float()
     method = schemes.on_targets(targets, schemes.inverse_frequency(targets, is_used))
-    second = _stage(
-        data,
-        SECOND,
-        method,
-        targets.argmax(dim=1).numpy(),
-        rows,
-        replace(train, epochs=epochs - first),
-        where,
-    )
+    lesson = _Lesson(method, targets.argmax(dim=1).numpy(), rows)
+    second = _stage(data, SECOND, lesson, replace(train, epochs=epochs - first), where)
     return _fitted(second, before=tuple(run.history))
 
 
 def _stage(
-    data: TrainingSet,
-    name: str,
-    method: Method,
-    labels: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    train: TrainConfig,
-    where: Surroundings,
+    data: TrainingSet, name: str, lesson: _Lesson, train: TrainConfig, where: Surroundings
 ) -> tuple[Run, Batches]:
     """One run of the trainer over the rows, with checkpoints of its own."""
-    if len(np.unique(labels[rows])) < 2:
+    if len(np.unique(lesson.labels[lesson.rows])) < 2:
         raise SourceError("fewer than two classes are left to train on")
-    samples, model, batches = _set_up(data, method, labels, rows, train, where)
+    samples, model, batches = _set_up(data, lesson, train, where)
     if where.runtime.compile:
         model.compile()
     num_classes = samples.table.num_classes
-    run = Run(model, batches, train, num_classes=num_classes, dtype=where.dtype, method=method)
-    identity = _identity(samples, labels, run, name)
+    run = Run(
+        model, batches, train, num_classes=num_classes, dtype=where.dtype, method=lesson.method
+    )
+    identity = _identity(samples, lesson.labels, run, name)
     checkpoint = resuming.in_run_dir(where.runtime, f"{name}.pt")
     saved = resuming.saved_state(checkpoint, identity, where.runtime, where.reporter)
     if saved is not None:
@@ -248,16 +246,12 @@ def _stage(
 
 
 def _set_up(
-    data: TrainingSet,
-    method: Method,
-    labels: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    train: TrainConfig,
-    where: Surroundings,
+    data: TrainingSet, lesson: _Lesson, train: TrainConfig, where: Surroundings
 ) -> tuple[Samples, nn.Module, Batches]:
     table = replace(data.samples.table, class_names=data.beliefs.class_names)
-    samples = replace(data.samples, train_rows=rows, table=table)
-    model, batches = set_up(samples, labels, train, where.device, where.dtype, method.views)
+    samples = replace(data.samples, train_rows=lesson.rows, table=table)
+    views = lesson.method.views
+    model, batches = set_up(samples, lesson.labels, train, where.device, where.dtype, views)
     return samples, model, batches
 
 
