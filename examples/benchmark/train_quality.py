@@ -18,6 +18,7 @@ time, one thread each. DIR/train_quality.csv has a row for each run; the table i
     soft       soft targets of the filter for all
     default    `labelclean train` as it is: two views of each image, so at twice the cost an epoch
     right      cross-entropy on those of the given labels that are right: a filter without mistakes
+    of-right   the default by the verdicts of that filter
     true       cross-entropy on the true labels: what there is to gain
 
 gap: the share of the way from ce-noisy to true that a scheme goes.
@@ -59,8 +60,13 @@ NOISES = {
     FLOWERS: {"symm 0.2": ONE_SEED, "symm 0.4": ONE_SEED},
 }
 TEST_EVERY = 5  # photo of a flower
-SCHEMES = ("ce-noisy", "ce-clean", "two-stage", "soft", "default", "right", "true")
-SCHEME_OF = {"right": "ce-clean", "true": "ce-noisy"}  # by which a report of the truth is learned
+SCHEMES = ("ce-noisy", "ce-clean", "two-stage", "soft", "default", "right", "of-right", "true")
+# what a report of the truth is learned by, and the end of its name
+OF_TRUTH = {
+    "right": ("ce-clean", "-right"),
+    "of-right": ("default", "-right"),
+    "true": ("ce-noisy", "-true"),
+}
 FIGURES = ("accuracy", "gap", "calibration", "seconds")
 
 
@@ -193,13 +199,13 @@ def prepare(job: Job, options: argparse.Namespace) -> None:
 
 def run(job: Job, options: argparse.Namespace) -> None:
     """Trains one job and keeps what it prints, with the command and the machine."""
-    is_of_truth = job.scheme in SCHEME_OF
-    report = options.out / f"{job.report}{f'-{job.scheme}' if is_of_truth else ''}.csv"
+    scheme, end = OF_TRUTH.get(job.scheme, (job.scheme, ""))
+    report = options.out / f"{job.report}{end}.csv"
     images = images_of(job.data, options)
     words: tuple[object, ...] = (
         "train",
         *("--report", report),
-        *("--scheme", SCHEME_OF.get(job.scheme, job.scheme)),
+        *("--scheme", scheme),
         *("--out", options.out / f"{job.name}.model"),
         *images.test,
         *("--seed", job.seed, "--device", options.device),
