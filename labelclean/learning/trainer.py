@@ -99,7 +99,7 @@ def _train_epoch(run: Run, on_progress: OnProgress) -> Iterator[Progress]:
     """The steps of one epoch; yields about once a second, at a point where all is consistent."""
     run.model.train()
     looked, images = time.monotonic(), 0
-    for batch in run.batches.epoch(run.epoch, run.step):
+    for batch in _batches_left(run):
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(run.progress, run.config)
         logits = _fitting_step(run, batch, on_progress)
@@ -116,6 +116,19 @@ def _train_epoch(run: Run, on_progress: OnProgress) -> Iterator[Progress]:
             _stop_if_not_finite(run)  # sync point
             yield _progress(run, images / max(elapsed, 1e-9))
             looked, images = time.monotonic(), 0
+
+
+def _batches_left(run: Run) -> Iterator[Batch]:
+    """Those of the epoch from where the run stands."""
+    try:
+        yield from run.batches.epoch(run.epoch, run.step)
+    except RuntimeError as error:
+        if not runtime.is_out_of_memory(error):
+            raise
+        raise RunError(
+            f"out of memory on {run.device} before a step, while its images are augmented; give a "
+            "smaller --batch-size or --image-size, or --device cpu"
+        ) from None
 
 
 def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:

@@ -209,6 +209,13 @@ def set_up(
     return model, batches
 
 
+def epochs_within(minutes: float, seconds: float, reporter: Reporter, fewest: int = 1) -> int:
+    """How many epochs of so many seconds fit into the minutes; tells it."""
+    epochs = max(fewest, int(60 * minutes / seconds))
+    reporter.note(f"{epochs} epochs fit into {minutes:g} minutes")
+    return epochs
+
+
 def _start(
     learner: torch.nn.Module,
     source: BatchSource,
@@ -229,8 +236,7 @@ def _start(
         seconds = trainer.epoch_seconds(
             learner, source, train, num_classes=num_classes, dtype=dtype
         )
-        epochs = max(1, int(60 * config.runtime.minutes / seconds))
-        reporter.note(f"{epochs} epochs fit into {config.runtime.minutes:g} minutes")
+        epochs = epochs_within(config.runtime.minutes, seconds, reporter)
     else:
         epochs = train.epochs or filter_epochs(len(samples.train_rows))
     config = replace(config, train=replace(train, epochs=epochs))

@@ -42,6 +42,7 @@ from labelclean.workflows.fitting import (
     epoch_seconds,
     fit_scheme,
 )
+from labelclean.workflows.learning import epochs_within
 from labelclean.workflows.model_card import model_card
 from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
@@ -290,11 +291,8 @@ def _with_epochs(config: TrainingConfig, data: TrainingSet, where: Surroundings)
         return replace(train, epochs=train.epochs or train_epochs(len(data.rows), train.batch_size))
     trained = (config.scheme, CE_NOISY) if config.is_compared else (config.scheme,)
     seconds = sum(epoch_seconds(data, scheme, train, where) for scheme in trained)
-    epochs = max(1, int(60 * minutes / seconds))
-    if config.scheme == TWO_STAGE:
-        epochs = max(2, epochs)
-    where.reporter.note(f"{epochs} epochs fit into {minutes:g} minutes")
-    return replace(train, epochs=epochs)
+    fewest = 2 if config.scheme == TWO_STAGE else 1
+    return replace(train, epochs=epochs_within(minutes, seconds, where.reporter, fewest))
 
 
 def _temperature(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from labelclean.config import PRESETS, TrainConfig
-from labelclean.data.batches import Batches
+from labelclean.data.batches import Batch, Batches
 from labelclean.errors import RunError
 from labelclean.learning import runtime, team, trainer
 from labelclean.learning.predicting import predict
@@ -244,6 +245,18 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on():
 def test_out_of_memory_with_two_images_is_one_line():
     with pytest.raises(RunError, match="out of memory on cpu with two images a step"):
         trainer.fit(_run(_Hungry(1)), identity=IDENTITY)
+
+
+def test_out_of_memory_while_images_are_augmented_is_one_line():
+    run = _run(_network())
+
+    def epoch(epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+        yield
+
+    run.batches.epoch = epoch  # type: ignore[method-assign]
+    with pytest.raises(RunError, match="out of memory on cpu before a step, while its images"):
+        trainer.fit(run, identity=IDENTITY)
 
 
 def test_pieces_of_a_batch_add_up_to_its_gradient():
