@@ -146,5 +146,5 @@ def test_review_serves_its_page_until_it_is_interrupted(tmp_path: Path, filtered
 @pytest.mark.slow
 def test_the_python_code_runs(tmp_path: Path):
     (code,) = CODE
-    demo.write_demo(tmp_path / "demo")
+    demo.write_demo(tmp_path / "clothes")
     _run(f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}", tmp_path)

@@ -6,7 +6,8 @@
 FOLDER holds cifar-10-batches-bin/, or one folder of images a class; FILE has one annotator's class
 number a line. What each run's network says is kept in DIR/said and not trained again, so the script
 goes on where it was stopped. Two runs at a time, one thread each. DIR/filter_quality.csv has a row
-for each run; the table is printed last. All methods have the same network and number of epochs:
+for each run; the table is printed last. All methods have the same network, and all but `jnpl short`
+the same number of epochs:
 
     jnpl         `labelclean filter` as it is
     jnpl short   the same in five eighths of the epochs: a third of what cleanlab takes

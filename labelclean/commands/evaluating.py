@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from labelclean.commands.options import ForceOption, JsonOption, QuietOption, SeedOption
+from labelclean.commands.options import ForceOption, JsonOption, QuietOption
 
 
 def evaluate_command(
@@ -24,9 +24,12 @@ def evaluate_command(
     label_col: Annotated[str | None, typer.Option(help="Column of the true labels in it.")] = None,
     plots: Annotated[
         Path | None,
-        typer.Option(help="Folder for plots: precision and recall, reliability, scores."),
+        typer.Option(
+            help="Folder for plots: precision and recall, reliability, scores; of labels that "
+            "predict wrote the confusion matrix."
+        ),
     ] = None,
-    seed: SeedOption = 0,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap intervals of a report.")] = 0,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -63,7 +63,8 @@ def filter_command(
         str | None,
         typer.Option(
             help="Splits to use, e.g. train,extra, or all. Default: train on all rows but those "
-            "of a test or validation split, and report on every row."
+            "of a test or validation split, and report on every row; of CIFAR by name the training "
+            "split alone."
         ),
     ] = None,
     root: RootOption = None,
@@ -89,9 +90,12 @@ def filter_command(
     batch_size: BatchSizeOption = None,
     lr: LrOption = None,
     schedule: ScheduleOption = None,
-    warmup: Annotated[float | None, typer.Option(help="Share of the run that lr rises.")] = None,
+    warmup: Annotated[
+        float | None, typer.Option(help="Share of the run that lr rises (one-cycle).")
+    ] = None,
     lr_drops: Annotated[
-        str | None, typer.Option(help="Shares of the run where lr falls tenfold: 0.5,0.75.")
+        str | None,
+        typer.Option(help="Shares of the run where lr falls tenfold (steps): 0.5,0.75."),
     ] = None,
     momentum: MomentumOption = None,
     nesterov: NesterovOption = None,
@@ -100,18 +104,25 @@ def filter_command(
     flip: FlipOption = None,
     complementary: Annotated[
         str | None,
-        typer.Option(help="Complementary labels an image: all, paper, or a number to draw."),
+        typer.Option(
+            help="Complementary labels an image: all, paper, or a number to draw (jnpl, nl, "
+            "nl-plus, nlnl)."
+        ),
     ] = None,
     start: Annotated[
-        float | None, typer.Option(help="Share of the run that cross-entropy trains alone.")
+        float | None,
+        typer.Option(
+            help="Share of the run that cross-entropy trains alone (jnpl, nl-plus, forward)."
+        ),
     ] = None,
     ramp: Annotated[
-        float | None, typer.Option(help="Share of the run over which it yields to NL+.")
+        float | None,
+        typer.Option(help="Share of the run over which it yields to NL+ (jnpl, nl-plus)."),
     ] = None,
     nl_scale: Annotated[float | None, typer.Option(help="Factor of NL and NL+.")] = None,
     pl_weight: Annotated[float | None, typer.Option(help="Factor of PL+, the paper's λ.")] = None,
     pl_start: Annotated[
-        float | None, typer.Option(help="Share of the run after which PL+ begins.")
+        float | None, typer.Option(help="Share of the run after which PL+ begins (jnpl).")
     ] = None,
     class_weights: Annotated[
         bool | None, typer.Option(help="Weight rare given labels up, as NLNL.")
@@ -156,7 +167,11 @@ def filter_command(
     cache_dir: CacheDirOption = None,
     cache_limit: CacheLimitOption = 50.0,
     run_dir: Annotated[
-        Path | None, typer.Option(help="Folder for checkpoints; default: beside the report.")
+        Path | None,
+        typer.Option(
+            help="Folder for checkpoints, weights and embeddings; default: beside the report, "
+            "where review finds them."
+        ),
     ] = None,
     resume: ResumeOption = False,
     seed: SeedOption = 0,

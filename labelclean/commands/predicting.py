@@ -41,7 +41,9 @@ def predict_command(
     ] = None,
     image_col: ImageColOption = None,
     split_col: SplitColOption = None,
-    split: Annotated[str | None, typer.Option(help="Splits to use; default: all.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Splits to use; default: all, of CIFAR test.")
+    ] = None,
     root: RootOption = None,
     batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 256,
     device: DeviceOption = "auto",

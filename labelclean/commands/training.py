@@ -29,7 +29,6 @@ from labelclean.commands.options import (
     PresetOption,
     QuietOption,
     ResumeOption,
-    RootOption,
     ScheduleOption,
     SeedOption,
     ShiftOption,
@@ -75,7 +74,9 @@ def train_command(
     image_col: Annotated[str | None, typer.Option(help="Column of its paths.")] = None,
     label_col: Annotated[str | None, typer.Option(help="Column of its labels.")] = None,
     split_col: Annotated[str | None, typer.Option(help="Column of its split.")] = None,
-    root: RootOption = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the CIFAR of --test.")
+    ] = None,
     allow_overlap: Annotated[
         bool,
         typer.Option("--allow-overlap", help="Test also on images that are trained on."),
@@ -95,9 +96,12 @@ def train_command(
     batch_size: BatchSizeOption = None,
     lr: LrOption = None,
     schedule: ScheduleOption = None,
-    warmup: Annotated[float | None, typer.Option(help="Share of a stage that lr rises.")] = None,
+    warmup: Annotated[
+        float | None, typer.Option(help="Share of a stage that lr rises (one-cycle).")
+    ] = None,
     lr_drops: Annotated[
-        str | None, typer.Option(help="Shares of a stage where lr falls tenfold: 0.5,0.75.")
+        str | None,
+        typer.Option(help="Shares of a stage where lr falls tenfold (steps): 0.5,0.75."),
     ] = None,
     momentum: MomentumOption = None,
     nesterov: NesterovOption = None,
@@ -124,14 +128,19 @@ def train_command(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train a classifier on the labels that are right, by pseudo-labels for those that are not."""
+    """Train a classifier on a report: each label counts as much as it is believed."""
     from labelclean import config
     from labelclean.data.sources import SourceOptions
+    from labelclean.errors import ConfigError
     from labelclean.progress import TerminalReporter
     from labelclean.workflows import launching, testing, training  # torch: not for --help
     from labelclean.workflows.filtering import default_preset
 
     given = locals()
+    of_test = ("test_labels", "test_split", "image_col", "label_col", "split_col", "root")
+    idle = [name for name in (*of_test, "allow_overlap") if given[name]]
+    if idle and test is None:
+        raise ConfigError(f"--{idle[0].replace('_', '-')} is of a test set: give --test as well")
     numbers = fields_in(config.TrainConfig, given)
     if lr_drops is not None:
         numbers["lr_drops"] = shares("--lr-drops", lr_drops)

@@ -67,7 +67,7 @@ class ReportMeta:
     image_root         absolute folder of the images, None where they have none
     source             how the source was read: source, labels, root (absolute), image_col,
                        label_col, split_col, split
-    training           by epoch: epoch, disagreement, lr, images_per_second
+    training           by epoch: epoch, lr, loss, disagreement, taken
     seconds            by stage
     noise_rate         0 to 1, with (low, high)
     transition_matrix  (c, c) row: true class, column: given class, in the order of class_names

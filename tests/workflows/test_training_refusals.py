@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from training_data import WRONG, changed, holdout, move_images, train, write_world
+from typer.testing import CliRunner
 
 import labelclean
+from labelclean.cli import app
 from labelclean.errors import LabelcleanError, RunError
 
 
@@ -67,6 +69,21 @@ def test_a_test_image_that_is_trained_on_is_refused_unless_allowed(world: Path):
     assert not (world / "model").exists()
     trained = train(world, epochs=1, test=holdout(world, allow_overlap=True))
     assert trained.figures is not None and trained.figures.accuracy.count == 30
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--test-labels", "test.csv"], "--test-labels"),
+        (["--allow-overlap"], "--allow-overlap"),
+        (["--root", "images"], "--root"),
+    ],
+)
+def test_options_of_a_test_set_are_refused_without_one(world: Path, words: list[str], named: str):
+    command = ["train", "--report", str(world / "report.csv"), "--out", str(world / "model")]
+    done = CliRunner().invoke(app, [*command, *words])
+    assert done.exit_code == 2 and not (world / "model").exists()
+    assert done.stderr == f"labelclean: {named} is of a test set: give --test as well\n"
 
 
 def test_a_class_that_only_the_test_set_has_is_refused(world: Path):
