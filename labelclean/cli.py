@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +40,8 @@ class OneLineErrors(TyperGroup):
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             way_on = "; the same command with --resume goes on from the last checkpoint"
-            is_resumable = ctx.invoked_subcommand in ("filter", "train")
+            is_training = not any(word.startswith("--from-model") for word in sys.argv)
+            is_resumable = ctx.invoked_subcommand in ("filter", "train") and is_training
             if _is_first():
                 typer.echo(f"labelclean: interrupted{way_on if is_resumable else ''}", err=True)
             raise typer.Exit(130) from None

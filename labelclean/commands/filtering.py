@@ -44,6 +44,7 @@ from labelclean.commands.options import (
     WeightDecayOption,
     WeightsOption,
     WorkersOption,
+    check_used,
     fields_in,
     share,
     shares,
@@ -200,6 +201,7 @@ def filter_command(
         self_test=share("--self-test", self_test),
         from_model=from_model,
     )
+    check_used(given, settings.train.schedule)
     options = SourceOptions(**fields_in(SourceOptions, given))
     reporter = TerminalReporter(is_quiet=quiet)
     if gpus is not None:

@@ -100,3 +100,21 @@ def share(flag: str, text: str) -> float:
 
 def shares(flag: str, text: str) -> tuple[float, ...]:
     return tuple(share(flag, part.strip()) for part in text.split(",") if part.strip())
+
+
+def check_used(given: Mapping[str, Any], schedule: str) -> None:
+    """Raises ConfigError for an option of a training that others leave without effect.
+
+    given     a command's options (its locals)
+    schedule  of the learning rate, from the options and the preset
+    """
+    if given["minutes"] is not None and given["epochs"] is not None:
+        raise ConfigError("--minutes sets the number of epochs: leave --epochs or it out")
+    of_schedule = {"lr_drops": "steps", "warmup": "one-cycle"}
+    for name, needed in of_schedule.items():
+        if given[name] is not None and schedule != needed:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{flag} is of --schedule {needed}, and it is {schedule}: leave {flag} out, or "
+                f"give --schedule {needed}"
+            )

@@ -39,6 +39,9 @@ def predict_command(
     truth: Annotated[
         Path | None, typer.Option(help="Table of true labels, to tell the accuracy.")
     ] = None,
+    label_col: Annotated[
+        str | None, typer.Option(help="Column of the true labels in --truth.")
+    ] = None,
     image_col: ImageColOption = None,
     split_col: SplitColOption = None,
     split: Annotated[
@@ -65,6 +68,7 @@ def predict_command(
             labels=names, image_col=image_col, split_col=split_col, split=split, root=root
         ),
         truth=truth,
+        label_col=label_col,
         batch_size=batch_size,
         device=device,
         workers=workers,

@@ -35,6 +35,7 @@ from labelclean.commands.options import (
     WeightDecayOption,
     WeightsOption,
     WorkersOption,
+    check_used,
     fields_in,
     share,
     shares,
@@ -153,6 +154,7 @@ def train_command(
         export=export,
         license=license,
     )
+    check_used(given, settings.train.schedule)
     reporter = TerminalReporter(is_quiet=quiet)
     if gpus is not None:
         launching.check_gpus(gpus, device)

@@ -70,7 +70,7 @@ class Batches:
 
         labels      (n,)  int64, given labels of all rows of the source
         train_rows  (t,)  int64, the rows to train on
-        shift             px of the random translation
+        shift             px of the random translation, at most the image's side less one
         flip              whether half of the images are mirrored
         own               of so many images of a step those that this process gets; all
         distorts          whether an epoch gives a second, distorted view of each image
@@ -81,13 +81,15 @@ class Batches:
         self._pixels = pixels
         self._device, self._dtype = device, dtype
         self.flip, self.own, self._distorts = flip, own, distorts
-        self._shift, self._seed = shift, seed
+        self._seed = seed
         self._resident: Tensor | None = None
         stored = pixels.pixels
         if stored is not None and (device.type == "cpu" or stored.nbytes <= resident_bytes):
             self._resident = torch.from_numpy(stored).to(device)
         sample = train_rows[:: max(1, len(train_rows) // STATISTICS_SAMPLE)]
-        colours = pixels.rows(sample).reshape(-1, 3)
+        sampled = pixels.rows(sample)
+        self._shift = min(shift, sampled.shape[1] - 1)  # farther there is nothing to mirror
+        colours = sampled.reshape(-1, 3)
         # images of one grey level have no deviation: at least one level keeps it finite
         std = np.maximum(colours.std(axis=0), 1.0)
         self._mean = torch.tensor(colours.mean(axis=0), device=device, dtype=dtype)

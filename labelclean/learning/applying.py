@@ -11,6 +11,8 @@ from torch import nn
 
 from labelclean.data.batches import PixelRows
 from labelclean.data.transform import Transform
+from labelclean.errors import RunError
+from labelclean.learning import runtime
 
 AT_ONCE = 256  # images
 
@@ -19,10 +21,24 @@ AT_ONCE = 256  # images
 def logits_of(
     network: nn.Module, transform: Transform, pixels: NDArray[np.uint8], device: torch.device
 ) -> NDArray[np.float32]:
-    """pixels (b, s, s, 3) -> logits (b, c)."""
-    images = transform.normalised(torch.from_numpy(pixels).to(device))
-    found: NDArray[np.float32] = network(images).float().cpu().numpy()
-    return found
+    """pixels (b, s, s, 3) -> logits (b, c), in smaller parts where memory does not suffice.
+
+    Raises RunError if it does not suffice for one image.
+    """
+    try:
+        images = transform.normalised(torch.from_numpy(pixels).to(device))
+        found: NDArray[np.float32] = network(images).float().cpu().numpy()
+        return found
+    except RuntimeError as error:
+        if not runtime.is_out_of_memory(error):
+            raise
+    # outside of except: the error's traceback would keep the tensors alive
+    if len(pixels) == 1:
+        raise RunError(f"out of memory on {device} with one image; give --device cpu")
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    halves = np.array_split(pixels, 2)
+    return np.concatenate([logits_of(network, transform, half, device) for half in halves])
 
 
 def logits_of_rows(

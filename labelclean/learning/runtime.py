@@ -12,15 +12,23 @@ from typing import Any
 import torch
 from torch import nn
 
+from labelclean.config import DEVICES
 from labelclean.errors import ConfigError, RunError
 from labelclean.learning import team
 
 CHECKPOINT_VERSION = 1
+# what torch.load, and a look into what it gave, may raise
+_DAMAGES = (UnpicklingError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError)
 BF16_PAYS = 1.15  # times faster it must be; without the instructions it is several times slower
 
 
 def choose_device(requested: str) -> torch.device:
-    """cuda before mps before cpu for "auto". Raises ConfigError if the one asked for is absent."""
+    """cuda before mps before cpu for "auto".
+
+    Raises ConfigError for a name that is none of DEVICES, or a device that is absent.
+    """
+    if requested not in DEVICES:
+        raise ConfigError(f"--device is {requested}, must be one of {', '.join(DEVICES)}")
     present = {"cpu": True, "cuda": torch.cuda.is_available()}
     present["mps"] = torch.backends.mps.is_available()
     if requested == "auto":
@@ -102,6 +110,15 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str,
         ) from None
 
 
+def glance_at(path: Path) -> tuple[dict[str, str], int] | None:
+    """Identity and epochs of the run that is saved there; None where load_checkpoint tells why."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return dict(state["identity"]), int(state["epochs"])
+    except _DAMAGES:
+        return None
+
+
 def load_checkpoint(path: Path, identity: Mapping[str, str]) -> dict[str, Any]:
     """The state saved there; unpickles nothing but tensors and plain values.
 
@@ -110,7 +127,7 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version, saved = state["version"], state["identity"]
-    except (UnpicklingError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError):
+    except _DAMAGES:
         raise RunError(
             f"{path}: not a checkpoint of labelclean, or damaged; delete it and start again"
         ) from None

@@ -226,7 +226,7 @@ def _recover(run: Run, good: dict[str, Any], on_progress: OnProgress) -> None:
     if recoveries > RECOVERIES or not run.method.has_start:
         raise RunError(
             f"the network gives nearly all images the same class (epoch {at}, after "
-            f"{run.recoveries} longer starts); try a lower --lr or another --method"
+            f"{run.recoveries} longer starts); try a lower --lr, or another --method or --scheme"
         )
     run.load(copy.deepcopy(good if recoveries == 1 else run.initial))
     start = min(1.0, max(run.progress, run.config.start) + recoveries * LONGER_START)
@@ -259,7 +259,7 @@ def epoch_seconds(
     times: list[float] = []
     started = time.monotonic()
     for batch in batches.epoch(0):
-        _optimise(trial, batch).sum().item()  # sync point: the device has done the step
+        _fitting_step(trial, batch, lambda _: None).sum().item()  # sync point: the step is done
         trial.average.update_parameters(trial.model)
         now = time.monotonic()
         times.append(now - started)

@@ -121,23 +121,22 @@ class TableWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._path is None:
-            self._file.flush()
-            return
         try:
             if self._parquet is not None:
                 self._parquet.close()
             self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            if kind is None:
-                os.replace(self._beside, self._path)
+            if self._path is not None:
+                os.fsync(self._file.fileno())
+                self._file.close()
+                if kind is None:
+                    os.replace(self._beside, self._path)
         except OSError as problem:
             if kind is None:
                 raise self._unwritable(problem) from None
         finally:
-            self._file.close()
-            self._beside.unlink(missing_ok=True)
+            if self._path is not None:
+                self._file.close()
+                self._beside.unlink(missing_ok=True)
 
     def _unwritable(self, error: OSError) -> ReportError:
         name: Any = "standard output" if self._path is None else self._path

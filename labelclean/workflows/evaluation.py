@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from labelclean.data.rows import Rows, read_rows
-from labelclean.data.tables import read_table
-from labelclean.errors import ReportError, SourceError, printable
+from labelclean.errors import ReportError, printable
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, measure_predicted
 from labelclean.report.figure_folder import check_can_write_figures, write_figures
@@ -18,6 +15,7 @@ from labelclean.report.foreign import read_any, true_labels
 from labelclean.report.judged import JudgedRows, judged_rows
 from labelclean.report.prediction_files import PredictedLabels
 from labelclean.report.quality import Quality, evaluate
+from labelclean.workflows.truth import read_truth
 
 BOOTSTRAP = 200  # resamplings for the intervals
 CONFUSION = "confusion.png"
@@ -51,9 +49,9 @@ def evaluate_report(
 
         check_can_write_figures(Path(plots), NAMES, force)
     truth = Path(truth)
-    names, known = _read_truth(truth, image_col, label_col)
+    known = read_truth(truth, image_col, label_col)
     found = read_any(Path(report))
-    labels, how = true_labels(found, names, known)
+    labels, how = true_labels(found, known.names, known.labels)
     rows = judged_rows(found.frame, labels, found.class_names)
     _check_labels(rows, found.path, truth)
     with reporter.stage("evaluate") as advance:
@@ -65,7 +63,7 @@ def evaluate_report(
             seed=seed,
             advance=advance,
         )
-    absent = len(set(names) - set(found.images or names))
+    absent = len(set(known.names) - set(found.images or known.names))
     notes = [
         how,
         f"{absent:,} images of the truth are not in the report" if absent else "",
@@ -102,12 +100,12 @@ def evaluate_predictions(
     if plots is not None:
         check_can_write_figures(Path(plots), (CONFUSION,), force)
     truth = Path(truth)
-    names, labels = _read_truth(truth, image_col, label_col)
-    known = dict(zip(names, labels, strict=True))
+    told = read_truth(truth, image_col, label_col)
+    known, first = dict(zip(told.names, told.labels, strict=True)), told.names[0]
     images = [image.replace("\\", "/") for image in predicted.images]
     if not any(image in known for image in images):
         raise ReportError(
-            f"the truth names no image of {printable(path)}: its first is {printable(names[0])}, "
+            f"the truth names no image of {printable(path)}: its first is {printable(first)}, "
             f"the predictions' {printable(next(iter(images), 'none'))}; write the same names in "
             "both"
         )
@@ -143,29 +141,6 @@ def evaluate_predictions(
         write_figures(Path(plots), (CONFUSION,), {CONFUSION: confusion_png(figures)})
         reporter.note(f"plots: {printable(Path(plots) / CONFUSION)}")
     return figures
-
-
-def _read_truth(
-    truth: Path, image_col: str | None, label_col: str | None
-) -> tuple[list[str], Sequence[str | None]]:
-    """Images, forward slashes, and their true labels."""
-    if not truth.is_file():
-        raise SourceError(f"{printable(truth)}: no such file; give the table of the true labels")
-    rows = read_rows(read_table(truth), image_col=image_col, label_col=label_col, split_col=None)
-    return _names(rows), rows.labels
-
-
-def _names(truth: Rows) -> list[str]:
-    """The images, forward slashes. Raises SourceError if one has two true labels."""
-    names = [name.replace("\\", "/") for name in truth.names]
-    first: dict[str, str | None] = {}
-    for row, (name, label) in enumerate(zip(names, truth.labels, strict=True)):
-        if label != first.setdefault(name, label):
-            raise SourceError(
-                f"{printable(truth.where(row))}: {printable(name)} is '{printable(label)}' here "
-                f"and '{printable(first[name])}' before; keep one of them"
-            )
-    return names
 
 
 def _check_labels(rows: JudgedRows, report: Path, truth: Path) -> None:

@@ -97,9 +97,20 @@ def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> Tr
     # a class that is only suggested may have few rows: they stay
     val_rows = val_rows[np.isin(beliefs.best[val_rows], beliefs.best[left])]
     usable[val_rows] = False
+    if not usable.any():
+        raise SourceError(
+            "no image of the report is left to train on: all are excluded or held out"
+        )
     return TrainingSet(
         samples=samples, beliefs=beliefs, rows=np.flatnonzero(usable), val_rows=val_rows
     )
+
+
+def classes_without_rows(data: TrainingSet) -> list[str]:
+    """The classes that no row is given or best believed to be of."""
+    beliefs, rows = data.beliefs, data.rows
+    taught = np.union1d(beliefs.given[rows], beliefs.best[rows])
+    return [name for k, name in enumerate(beliefs.class_names) if k not in taught]
 
 
 def check_classes(data: TrainingSet, scheme: str) -> list[str]:
@@ -229,7 +240,7 @@ def _stage(
     run = Run(
         model, batches, train, num_classes=num_classes, dtype=where.dtype, method=lesson.method
     )
-    identity = _identity(samples, lesson.labels, run, name)
+    identity = _identity(samples, lesson.labels, run, name, where.runtime.minutes)
     checkpoint = resuming.in_run_dir(where.runtime, f"{name}.pt")
     saved = resuming.saved_state(checkpoint, identity, where.runtime, where.reporter)
     if saved is not None:
@@ -266,12 +277,14 @@ def _fitted(stage: tuple[Run, Batches], before: tuple[Mapping[str, float], ...] 
     )
 
 
-def _identity(samples: Samples, labels: NDArray[np.int64], run: Run, stage: str) -> dict[str, str]:
+def _identity(
+    samples: Samples, labels: NDArray[np.int64], run: Run, stage: str, minutes: float | None
+) -> dict[str, str]:
     """What a resumed run must share with the one that it goes on from."""
     # before the first step the memory holds what the scheme starts from
     start = [run.memory[name].cpu().numpy() for name in sorted(run.memory)]
     return {
-        "options": repr((stage, run.method.views, sorted(asdict(run.config).items()))),
+        "options": repr((stage, run.method.views, minutes, sorted(asdict(run.config).items()))),
         "images, labels or decisions": resuming.digest(
             samples, [labels, samples.train_rows, *start]
         ),

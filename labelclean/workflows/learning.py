@@ -70,7 +70,10 @@ def learn(
     Raises ConfigError or RunError for what the user can mend.
     """
     find_method(config.train)
-    dtype = runtime.choose_precision(config.runtime.precision, device)
+    # of a frozen backbone the checkpoint holds the head's precision, not that of the features
+    is_whole = not config.train.freeze_backbone
+    before = resuming.begun(config.runtime, CHECKPOINT) if is_whole else None
+    dtype = resuming.precision(config.runtime, device, before)
     model, batches = set_up(samples, labels, config.train, device, dtype)
     if config.runtime.compile:
         model.compile()

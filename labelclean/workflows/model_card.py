@@ -45,7 +45,7 @@ def model_card(config: ModelConfig, folder: str, *, has_onnx: bool) -> str:
         "# Image classifier trained on checked labels",
         f"{config.architecture}, {len(config.class_names):,} classes: {classes}.",
         f"License: {text(config.license) if config.license else 'not stated'}.",
-        _USE.format(folder=folder),
+        _USE.format(folder=printable(folder)),
     ]
     if has_onnx:
         parts.append(

@@ -12,11 +12,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from labelclean.data.rows import read_rows
 from labelclean.data.samples import OK, SampleTable
 from labelclean.data.sources import SourceOptions
 from labelclean.data.streaming import Chunk, decoded
-from labelclean.data.tables import read_table
 from labelclean.data.unlabelled import read_images
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.learning import runtime
@@ -25,6 +23,7 @@ from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, figures_text, measure_predicted
 from labelclean.report.prediction_files import TableWriter
+from labelclean.workflows.truth import read_truth
 
 __all__ = ["Predicted", "load_model", "predict_images"]
 
@@ -73,6 +72,7 @@ def predict_images(
     out: str | Path,
     options: SourceOptions | None = None,
     truth: Path | None = None,
+    label_col: str | None = None,
     batch_size: int = BATCH,
     device: str = "auto",
     workers: int | None = None,
@@ -85,6 +85,7 @@ def predict_images(
     source  folder, table, Parquet file or CIFAR by name; labels in it are left aside
     out     table to write; "-": CSV on standard output
     truth   table of true labels, to tell the accuracy
+    label_col  of the truth
 
     Raises RunError, SourceError, ConfigError or ReportError for what the user can mend.
     """
@@ -97,7 +98,9 @@ def predict_images(
     with reporter.stage("reading"):
         trained = load_model(model).to(place)
         table = read_images(source, options or SourceOptions())
-        labels = None if truth is None else _true_labels(truth, table, trained.class_names)
+        labels = (
+            None if truth is None else _true_labels(truth, label_col, table, trained.class_names)
+        )
     for note in table.notes:
         reporter.note(note)
     best = np.full(len(table), -1, dtype=np.int32)
@@ -113,12 +116,15 @@ def predict_images(
     figures = None
     if labels is not None:
         known = np.flatnonzero((labels >= 0) & (best >= 0))
-        figures = measure_predicted(
-            best[known].astype(np.int64),
-            probability[known].astype(np.float64),
-            labels[known],
-            trained.class_names,
-        )
+        if len(known):
+            figures = measure_predicted(
+                best[known].astype(np.int64),
+                probability[known].astype(np.float64),
+                labels[known],
+                trained.class_names,
+            )
+        else:
+            reporter.note("no accuracy: none of the images with a true label can be read")
     count = np.bincount(best[best >= 0], minlength=len(trained.class_names))
     return Predicted(
         out=str(out),
@@ -168,12 +174,10 @@ def _frame(
 
 
 def _true_labels(
-    truth: Path, table: SampleTable, class_names: tuple[str, ...]
+    truth: Path, label_col: str | None, table: SampleTable, class_names: tuple[str, ...]
 ) -> NDArray[np.int64]:
     """The true class of each row, -1 where it is not told."""
-    if not truth.is_file():
-        raise SourceError(f"--truth {truth}: no such file; give the table of the true labels")
-    rows = read_rows(read_table(truth), image_col=None, label_col=None, split_col=None)
+    rows = read_truth(truth, label_col=label_col)
     numbers = {name: k for k, name in enumerate(class_names)}
     told: dict[str, int] = {}
     for row, (name, label) in enumerate(zip(rows.names, rows.labels, strict=True)):
@@ -182,11 +186,11 @@ def _true_labels(
                 f"{rows.where(row)}: the model does not know the class '{printable(label)}'; "
                 "correct it or remove the row"
             )
-        told[name.replace("\\", "/")] = -1 if label is None else numbers[label]
-    labels = np.array([told.get(name, -1) for name in table.paths], dtype=np.int64)
-    if not (labels >= 0).any():
+        told[name] = -1 if label is None else numbers[label]
+    found = np.array([told.get(name, -1) for name in table.paths], dtype=np.int64)
+    if not (found >= 0).any():
         raise SourceError(
-            f"--truth {truth}: names none of the images: its first is {printable(rows.names[0])}, "
-            f"theirs is {printable(table.paths[0])}"
+            f"--truth {printable(truth)}: names none of the images: its first is "
+            f"{printable(rows.names[0])}, theirs is {printable(table.paths[0])}"
         )
-    return labels
+    return found

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelclean.data import sources
+from labelclean.data.cifar import ArrayImages
 from labelclean.data.folders import Listing
+from labelclean.data.parquet import ParquetImages
 from labelclean.data.rows import Rows, locate
-from labelclean.data.samples import MISSING, NO_LABEL, ImageSource, SampleTable
+from labelclean.data.samples import MISSING, NO_LABEL, OK, UNREADABLE, ImageSource, SampleTable
+from labelclean.data.unlabelled import read_images
 from labelclean.errors import SourceError, printable
 from labelclean.report.table import HELD_OUT, Report
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChosenImages:
-    """Row k is row places[k] of another source."""
-
-    source: ImageSource
-    places: NDArray[np.int64]
-
-    def read(self, row: int) -> bytes | NDArray[np.uint8]:
-        return self.source.read(int(self.places[row]))
-
-    def fingerprint(self, row: int) -> str:
-        return self.source.fingerprint(int(self.places[row]))
 
 
 def read_source(report: Report, images: Path | None = None) -> SampleTable:
@@ -53,6 +42,7 @@ def read_source(report: Report, images: Path | None = None) -> SampleTable:
     classes = {name: k for k, name in enumerate(report.meta.class_names)}
     given = report.frame["given_label"].tolist()
     status = report.frame["status"].to_numpy(dtype=object).copy()
+    status[np.isin(status.astype(str), (MISSING, UNREADABLE))] = OK  # or it may be by now
     status[~is_there] = MISSING
     return SampleTable(
         images=source,
@@ -89,23 +79,27 @@ def _from_folder(names: list[str], root: Path) -> tuple[ImageSource, NDArray[np.
 def _from_archive(
     report: Report, names: list[str], images: Path | None
 ) -> tuple[ImageSource, NDArray[np.bool_]]:
-    """Of Parquet and CIFAR, whose images are no files: read again, with its own labels."""
+    """Of Parquet and CIFAR, whose images are no files: read again."""
     how = report.meta.source
     source = how.get("source") or report.meta.image_root_given
     is_path = Path(source).exists() or "/" in source.replace("\\", "/")
     own_columns = how.get("labels") is None  # otherwise they are those of the labels' table
     options = sources.SourceOptions(
         image_col=how.get("image_col") if own_columns else None,
-        label_col=how.get("label_col") if own_columns else None,
         split_col=how.get("split_col") if own_columns else None,
         split="all",
-        is_to_train=False,
         root=images if images and not is_path else _path(how.get("root")),
     )
-    table = sources.read(images if images and is_path else source, options)
+    table = read_images(images if images and is_path else source, options)
     index = {name: k for k, name in enumerate(table.paths)}
     places = np.array([index.get(name, -1) for name in names], dtype=np.int64)
-    return ChosenImages(source=table.images, places=places), places >= 0
+    found = table.images
+    if not isinstance(found, ArrayImages | ParquetImages):
+        raise SourceError(
+            f"{printable(images or source)}: is not what the report was made from, which holds the "
+            "images itself; give that by --images"
+        )
+    return replace(found, rows=found.rows[places]), places >= 0
 
 
 def _path(text: str | None) -> Path | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from labelclean.config import RuntimeConfig
@@ -41,6 +43,35 @@ def saved_state(
         return saved
 
     return team.agreed(load)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How a run began that is to go on: what it measured then is not to be measured again."""
+
+    identity: Mapping[str, str]
+    epochs: int
+
+
+def begun(where: RuntimeConfig, checkpoint: str) -> Begun | None:
+    """The run of that file in the run folder, if --resume asks for it; the same in a team."""
+    path = in_run_dir(where, checkpoint)
+
+    def look() -> Begun | None:
+        found = None if path is None or not where.resume else runtime.glance_at(path)
+        return None if found is None else Begun(*found)
+
+    return team.agreed(look)
+
+
+def precision(where: RuntimeConfig, device: torch.device, before: Begun | None) -> torch.dtype:
+    """That of the run before; else the one asked for, or the faster one."""
+    known = {str(dtype): dtype for dtype in (torch.float32, torch.bfloat16)}
+    if where.precision == "auto" and before is not None:
+        name = before.identity.get("precision", "")
+        if name in known:
+            return known[name]
+    return runtime.choose_precision(where.precision, device)
 
 
 def in_run_dir(where: RuntimeConfig, name: str) -> Path | None:

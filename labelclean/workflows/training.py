@@ -15,6 +15,7 @@ import torch
 from labelclean import __version__
 from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
 from labelclean.data.rows import first_three
+from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import exporting, model_folder, runtime, team
@@ -25,12 +26,13 @@ from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, compare, figures_text, measure
 from labelclean.report.confusion_plot import confusion_png
 from labelclean.report.table import Report
-from labelclean.review.decisions import decisions_path, read_decisions
-from labelclean.workflows import testing
+from labelclean.review.decisions import decisions_path, digest_of, read_decisions
+from labelclean.workflows import resuming, testing
 from labelclean.workflows.beliefs import believe, label_likelihood
 from labelclean.workflows.fitting import (
     CE_NOISY,
     DEFAULT,
+    FIRST,
     SCHEMES,
     STAGES,
     TWO_STAGE,
@@ -39,6 +41,7 @@ from labelclean.workflows.fitting import (
     TrainingSet,
     check_classes,
     choose_rows,
+    classes_without_rows,
     epoch_seconds,
     fit_scheme,
 )
@@ -48,6 +51,7 @@ from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
 from labelclean.workflows.whole_folder import check_can_write_folder, write_folder
 
+CALIBRATED = 20_000  # images at most that the temperature is fitted to: (m, c) arrays of them
 # Paper Sec. 6.1, pseudo-labelling: two trainings of 480 epochs (CIFAR) or 15 (Clothing1M), so
 # schemes of one stage take both; lr falls at 192 and 288, or at 10. The rest is that of filter.
 _OF_ONE_STAGE: dict[str, dict[str, Any]] = {
@@ -188,9 +192,11 @@ def train_classifier(
             where=config.runtime,
             reporter=reporter,
         )
-    dtype = runtime.choose_precision(config.runtime.precision, device)
+    stage = FIRST if config.scheme == TWO_STAGE else config.scheme
+    before = resuming.begun(config.runtime, f"{stage}.pt")
+    dtype = resuming.precision(config.runtime, device, before)
     where = Surroundings(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
-    train = _with_epochs(config, data, where)
+    train = _with_epochs(config, data, where, before)
     fitted = fit_scheme(data, config.scheme, train, where)
     other = fit_scheme(data, CE_NOISY, train, where) if config.is_compared else None
     team.dismiss()
@@ -266,7 +272,11 @@ def read_training(
         found = Report.read(report)
         table = read_source(found, images)
         path = decisions or decisions_path(report)
-        made = read_decisions(path) if decisions or path.exists() else {}
+        made = (
+            read_decisions(path, report_digest=digest_of(found))
+            if decisions or path.exists()
+            else {}
+        )
         beliefs = believe(found, table, made)
     if made:
         reporter.note(f"{len(made):,} decisions of {printable(path)} override the report")
@@ -276,7 +286,12 @@ def read_training(
         device_is_cpu=device.type == "cpu",
         reporter=reporter,
     )
+    _tell_what_is_gone(found, table, reporter)
     data = choose_rows(samples, beliefs, config.val, config.train.seed)
+    untaught = classes_without_rows(data)
+    if untaught:
+        names = first_three(untaught, len(untaught))
+        reporter.note(f"no image of {names} is left to train on: the model will hardly name it")
     suggested_only = check_classes(data, config.scheme)
     if suggested_only:
         names = first_three(suggested_only, len(suggested_only))
@@ -284,15 +299,30 @@ def read_training(
     return TrainingSource(report=found, data=data, decided=len(made))
 
 
-def _with_epochs(config: TrainingConfig, data: TrainingSet, where: Surroundings) -> TrainConfig:
+def _tell_what_is_gone(report: Report, table: SampleTable, reporter: Reporter) -> None:
+    was_there = ~np.isin(report.frame["status"].to_numpy(dtype=str), (MISSING, UNREADABLE))
+    gone = np.flatnonzero((table.status == MISSING) & was_there)
+    if len(gone):
+        reporter.note(
+            f"{len(gone):,} of the report's {len(table):,} images are no longer there, the first "
+            f"is {printable(table.paths[gone[0]])}: left out"
+        )
+
+
+def _with_epochs(
+    config: TrainingConfig, data: TrainingSet, where: Surroundings, before: resuming.Begun | None
+) -> TrainConfig:
     """The settings with the number of epochs decided: that of all that is trained."""
+    stages = 2 if config.scheme == TWO_STAGE else 1
     train, minutes = config.train, config.runtime.minutes
     if minutes is None:
         return replace(train, epochs=train.epochs or train_epochs(len(data.rows), train.batch_size))
+    if before is not None:
+        return replace(train, epochs=stages * before.epochs)
     trained = (config.scheme, CE_NOISY) if config.is_compared else (config.scheme,)
     seconds = sum(epoch_seconds(data, scheme, train, where) for scheme in trained)
-    fewest = 2 if config.scheme == TWO_STAGE else 1
-    return replace(train, epochs=epochs_within(minutes, seconds, where.reporter, fewest))
+    epochs = epochs_within(minutes, seconds, where.reporter, fewest=stages)
+    return replace(train, epochs=epochs - epochs % stages)  # so that one stage tells that of both
 
 
 def _temperature(
@@ -305,11 +335,12 @@ def _temperature(
             "the probabilities: they stay as the network gives them"
         )
         return 1.0
+    rows = data.val_rows
+    if len(rows) > CALIBRATED:
+        rows = np.sort(np.random.default_rng(0).choice(rows, CALIBRATED, replace=False))
     with where.reporter.stage("calibrating"):
-        logits = logits_of_rows(
-            fitted.network, transform, data.samples.pixels, data.val_rows, where.device
-        )
-        likelihood = label_likelihood(source.report.meta, data.beliefs, data.val_rows)
+        logits = logits_of_rows(fitted.network, transform, data.samples.pixels, rows, where.device)
+        likelihood = label_likelihood(source.report.meta, data.beliefs, rows)
         return fit_temperature(logits, likelihood)
 
 

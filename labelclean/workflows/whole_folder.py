@@ -19,6 +19,8 @@ def check_can_write_folder(folder: Path, force: bool) -> None:
     Raises RunError if something is there that may not be replaced, or nothing can be made there.
     """
     shown = printable(folder)
+    if folder.name in ("", ".."):
+        raise RunError(f"--out {shown}: is no name for a new folder; choose one")
     try:
         if os.path.lexists(folder):
             if not (folder / model_folder.CONFIG).is_file() and not _is_empty(folder):
@@ -64,4 +66,6 @@ def write_folder(folder: Path, contents: Mapping[str, bytes], force: bool) -> No
         shutil.rmtree(beside, ignore_errors=True)
         if os.path.lexists(old) and not os.path.lexists(folder):
             os.replace(old, folder)  # interrupted between the two moves
+        if old.is_symlink():
+            old.unlink()  # to a model that stays where it is
         shutil.rmtree(old, ignore_errors=True)

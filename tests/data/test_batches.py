@@ -130,6 +130,20 @@ def test_augmentation_is_a_mirrored_translation_and_half_of_the_images_flip():
     assert 70 < sum(flip for _, _, flip in found) < 130
 
 
+@pytest.mark.parametrize("shift", [7, 8, 32])
+def test_small_images_are_moved_by_no_more_than_can_be_mirrored(shift: int):
+    pixels = _pixels(40)[:, :8, :8]
+    there = {tuple(pixel) for pixel in pixels.reshape(-1, 3).tolist()}
+    batches = _batches(pixels, shift=shift)
+    for batch in batches.epoch(0):
+        images = batch.images.permute(0, 2, 3, 1).numpy() * batches._scale.numpy() ** -1
+        moved = np.rint(images + batches._mean.numpy()).astype(np.uint8)
+        for image, row in zip(moved, batch.index.tolist(), strict=True):
+            own = {tuple(pixel) for pixel in pixels[row].reshape(-1, 3).tolist()}
+            assert {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()} <= own
+    assert len(there) > 1000
+
+
 def test_without_flips_no_image_is_mirrored():
     pixels = _pixels()
     batches = _batches(pixels, flip=False, shift=0)

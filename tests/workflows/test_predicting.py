@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -212,9 +215,70 @@ def test_no_more_than_two_chunks_of_pixels_are_in_memory(world: Path, monkeypatc
     assert most <= 3  # one in use, one ready, one being taken over
 
 
+def test_a_truth_of_broken_images_alone_gives_no_figures_but_a_note(world: Path):
+    (world / "truth.csv").write_text("image,label\n005.png,red\n")
+    words = ["predict", str(world / "model"), str(world / "images"), "--device", "cpu"]
+    words += ["--out", str(world / "out.csv"), "--truth", str(world / "truth.csv"), "--json"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0 and json.loads(done.stdout)["test"] is None
+    assert "no accuracy: none of the images with a true label can be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("image,label\n,\n", "truth.csv: names no image"),
+        ("image,label\n0.png,red\n0.png,blue\n", "0.png is 'blue' here and 'red' before"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_truth_that_says_nothing_or_two_things_is_refused(
+    world: Path, command: str, rows: str, message: str
+):
+    (world / "truth.csv").write_text(rows)
+    (world / "said.csv").write_text("image,label,probability,status\n0.png,red,0.5,ok\n")
+    words = {
+        "predict": [str(world / "model"), str(world / "images"), "--out", str(world / "o.csv")],
+        "evaluate": [str(world / "said.csv")],
+    }
+    done = CliRunner().invoke(app, [command, *words[command], "--truth", str(world / "truth.csv")])
+    assert done.exit_code == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_column_of_the_true_labels_can_be_named(world: Path):
+    (world / "truth.csv").write_text("image,one,other\n000.png,blue,red\n")
+    done = predict_images(
+        world / "model",
+        world / "images",
+        out=world / "out.csv",
+        truth=world / "truth.csv",
+        label_col="other",
+        device="cpu",
+    )
+    assert done.figures is not None and done.figures.accuracy.count == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_standard_output_is_one_line(world: Path):
+    words = [sys.executable, "-m", "labelclean", "predict", "model", "images", "--out", "-"]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*words, "--device", "cpu", "--quiet"],
+            cwd=world,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.stderr.startswith("labelclean: --out standard output: cannot be written: No space")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["model", "images", "--device", "gpu"], "--device is gpu, must be one of auto, cpu"),
         (["nowhere", "images"], "nowhere: no such folder; give the one that train wrote"),
         (["images", "images"], "config.json: No such file or directory"),
         (["model", "nowhere"], "nowhere: no such file or folder"),
@@ -222,7 +286,10 @@ def test_no_more_than_two_chunks_of_pixels_are_in_memory(world: Path, monkeypatc
         (["model", "images", "--out", "there.csv"], "already exists; --force replaces it"),
         (["model", "images", "--out", "no/x.csv"], "cannot be written: No such file"),
         (["model", "images", "--batch-size", "0"], "--batch-size is 0, must be at least 1"),
-        (["model", "images", "--truth", "no.csv"], "--truth no.csv: no such file"),
+        (
+            ["model", "images", "--truth", "no.csv"],
+            "no.csv: no such file; give the table",
+        ),
         (["model", "images", "--truth", "violet.csv"], "violet.csv:2: the model does not know"),
     ],
 )
@@ -230,7 +297,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(world: Path, monkeypatch, words, 
     monkeypatch.chdir(world)
     Path("there.csv").write_text("mine")
     Path("violet.csv").write_text("image,label\n000.png,violet\n")
-    done = CliRunner().invoke(app, ["predict", *words, "--device", "cpu", "--quiet"])
+    device = [] if "--device" in words else ["--device", "cpu"]
+    done = CliRunner().invoke(app, ["predict", *words, *device, "--quiet"])
     assert done.exit_code == 2
     assert message in done.stderr and done.stderr.count("\n") == 1
     assert Path("there.csv").read_text() == "mine"

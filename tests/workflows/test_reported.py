@@ -12,8 +12,10 @@ import pytest
 from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig
 from labelclean.data.sources import SourceOptions
 from labelclean.errors import SourceError
+from labelclean.progress import Reporter
 from labelclean.report.table import Report
 from labelclean.workflows.filtering import filter_dataset
+from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
 
 
@@ -91,3 +93,33 @@ def test_held_out_rows_stay_held_out(colour_folder: Path):
     report = _filtered(colour_folder)
     assert (report.frame["flags"] == "held_out").sum() == 12
     assert np.flatnonzero(read_source(report).held_out).tolist() == list(range(0, 60, 5))
+
+
+def test_parquet_images_need_no_table_of_labels(colour_folder: Path):
+    names = sorted(path.name for path in (colour_folder / "images").iterdir())
+    cells = [
+        {"path": name, "bytes": (colour_folder / "images" / name).read_bytes()} for name in names
+    ]
+    pd.DataFrame({"image": cells}).to_parquet(colour_folder / "all.parquet")
+    report = _filtered(colour_folder, source="all.parquet")
+    (colour_folder / "labels.csv").unlink()
+    table = read_source(report)
+    assert table.paths == tuple(report.frame["image"])
+    assert table.images.read(5) == cells[5]["bytes"]
+
+
+def test_an_unreadable_image_is_tried_again_and_the_others_are_not(colour_folder: Path):
+    broken = colour_folder / "images" / "05.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    report = _filtered(colour_folder)
+    assert report.frame["status"][5] == "unreadable"
+    where = _config(colour_folder / "cache").runtime
+    stored = {path: path.stat().st_mtime_ns for path in (colour_folder / "cache").rglob("*.pixels")}
+    samples = prepare(read_source(report), where, device_is_cpu=True, reporter=Reporter())
+    assert 5 not in samples.rows and len(samples.rows) == 59
+    again = {path: path.stat().st_mtime_ns for path in (colour_folder / "cache").rglob("*.pixels")}
+    assert stored == again and len(stored) == 1
+    broken.write_bytes(whole)
+    samples = prepare(read_source(report), where, device_is_cpu=True, reporter=Reporter())
+    assert len(samples.rows) == 60

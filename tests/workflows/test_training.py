@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import labelclean
 from labelclean.cli import app
 from labelclean.errors import LabelcleanError
-from labelclean.learning import trainer
+from labelclean.learning import runtime, trainer
 from labelclean.learning.methods import Method
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
@@ -185,6 +185,30 @@ def test_a_killed_run_resumes_to_the_same_weights(world: Path, monkeypatch, sche
     assert whole.read_bytes() == killed.read_bytes()
 
 
+@pytest.mark.parametrize("scheme", ["default", "two-stage"])
+def test_a_resumed_run_measures_neither_speed_nor_precision_again(
+    world: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+):
+    monkeypatch.setattr(trainer, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    config = config_of(world, scheme=scheme)
+    where = replace(config.runtime, minutes=1.0, precision="auto")
+    config = replace(config, runtime=where)
+    machine = {"seconds": 12.0, "dtype": torch.float32}
+    monkeypatch.setattr(trainer, "epoch_seconds", lambda *_, **__: machine["seconds"])
+    monkeypatch.setattr(runtime, "_faster_on_cpu", lambda: machine["dtype"])
+    whole = train(world, "whole", config=config)
+    assert whole.config.training["epochs"] == (4 if scheme == "two-stage" else 5)
+    with pytest.raises(_Killed):
+        stage = "two-stage-1" if scheme == "two-stage" else scheme
+        train(world, "killed", config=config, reporter=_Dying(stage))
+    machine.update(seconds=3.0, dtype=torch.bfloat16)
+    resumed = train(world, "killed", config=replace(config, runtime=replace(where, resume=True)))
+    for one, other in zip(_weights(whole), _weights(resumed), strict=True):
+        assert torch.equal(one, other)
+    assert train(world, "new", config=config).config.training["epochs"] == 20
+
+
 def test_a_run_does_not_resume_with_other_decisions(world: Path, monkeypatch):
     monkeypatch.setattr(trainer, "REPORT_EVERY", 0.0)
     monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
@@ -277,6 +301,41 @@ def test_the_only_suggestion_of_a_class_is_not_held_out(world: Path, handmade):
         assert 4 in source.data.rows
         held_out.append(7 in source.data.val_rows)
     assert any(held_out) and not all(held_out)
+
+
+def test_what_is_gone_since_the_report_is_told(world: Path):
+    notes: list[str] = []
+
+    class Listener(Reporter):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    for row in range(0, 90, 3):  # all that is red or is taken for it
+        (world / "images" / f"{row:03d}.png").unlink()
+    report = Report.read(world / "report.csv")
+    rows = report.to_frame()["given_label"].replace("red", "green")
+    changed(given_label=rows.tolist())(world)
+    train(world, epochs=1, reporter=Listener())
+    assert (
+        "30 of the report's 90 images are no longer there, the first is 000.png: left out" in notes
+    )
+    assert "no image of red is left to train on: the model will hardly name it" in notes
+
+
+def test_few_of_the_held_out_images_calibrate(world: Path, monkeypatch: pytest.MonkeyPatch):
+    from labelclean.workflows import training
+
+    seen: list[int] = []
+    plain = training.fit_temperature
+
+    def fit(logits: np.ndarray, likelihood: np.ndarray) -> float:
+        seen.append(len(logits))
+        return plain(logits, likelihood)
+
+    monkeypatch.setattr(training, "fit_temperature", fit)
+    monkeypatch.setattr(training, "CALIBRATED", 25)
+    train(world, epochs=1, val=0.5)
+    assert seen == [25]
 
 
 def test_a_moved_folder_is_found_by_images(world: Path):

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 import labelclean
 from labelclean.cli import app
 from labelclean.errors import LabelcleanError, RunError
+from labelclean.report.table import Report
+from labelclean.review.decisions import Decision, DecisionStore, digest_of, write_decisions_csv
 
 
 @pytest.fixture
@@ -51,6 +53,7 @@ def _of_other_images(world: Path) -> None:
         (None, {"export": "tflite"}, "--export is tflite, must be onnx"),
         (None, {"is_compared": True}, "--compare needs a test set: give --test"),
         (None, {"scheme": "two-stage", "epochs": 1}, "--scheme two-stage needs at least 2"),
+        (None, {"out": ".."}, "..: is no name for a new folder; choose one"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_no_model(world: Path, spoil, given, words: str):
@@ -84,6 +87,30 @@ def test_options_of_a_test_set_are_refused_without_one(world: Path, words: list[
     done = CliRunner().invoke(app, [*command, *words])
     assert done.exit_code == 2 and not (world / "model").exists()
     assert done.stderr == f"labelclean: {named} is of a test set: give --test as well\n"
+
+
+def test_decisions_about_another_report_are_refused(world: Path):
+    path = world / "report.decisions.sqlite"
+    DecisionStore.open(path, report_digest="of another").close()
+    with pytest.raises(LabelcleanError, match="decisions.sqlite"):
+        train(world, epochs=1)
+    assert not (world / "model").exists()
+    path.unlink()
+    digest = digest_of(Report.read(world / "report.csv"))
+    DecisionStore.open(path, report_digest=digest).close()
+    train(world, epochs=1)
+
+
+@pytest.mark.parametrize("scheme", ["default", "ce-noisy"])
+def test_where_every_image_is_excluded_nothing_is_trained(world: Path, scheme: str):
+    at = "2026-01-01T00:00:00+00:00"
+    excluded = [
+        Decision(image=f"{k:03d}.png", action="exclude", label=None, before="", reviewer="", at=at)
+        for k in range(90)
+    ]
+    write_decisions_csv(world / "d.csv", excluded)
+    with pytest.raises(LabelcleanError, match="no image of the report is left to train on"):
+        train(world, scheme=scheme, decisions=world / "d.csv")
 
 
 def test_a_class_that_only_the_test_set_has_is_refused(world: Path):
