@@ -37,6 +37,7 @@ class OneLineErrors(TyperGroup):
         except LabelcleanError as error:
             if _is_teller(error):
                 typer.echo(f"labelclean: {printable(error)}", err=True)
+            _give_up_full_output()
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             way_on = "; the same command with --resume goes on from the last checkpoint"
@@ -45,6 +46,14 @@ class OneLineErrors(TyperGroup):
             if _is_first():
                 typer.echo(f"labelclean: interrupted{way_on if is_resumable else ''}", err=True)
             raise typer.Exit(130) from None
+
+
+def _give_up_full_output() -> None:
+    """What standard output could not take is dropped: Python would try again and exit with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_teller(error: LabelcleanError) -> bool:
