@@ -56,13 +56,13 @@ def test_train_quality_compares_the_schemes_on_any_photos(colour_folder: Path):
         photo.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(colour_folder / "images" / name, photo)
     words = ["--flowers", "photos", "--out", "out", "--noises", "symm 0.2", "--jobs", "1"]
-    words += ["--schemes", "ce-noisy,default,true", "--epochs", "2"]
+    words += ["--schemes", "ce-noisy,default,of-right,true", "--epochs", "2"]
     done = _run(colour_folder, *words, script="benchmark/train_quality.py")
     assert done.returncode == 0, done.stderr
     found = pd.read_csv(colour_folder / "out" / "train_quality.csv")
-    assert found["scheme"].tolist() == ["ce-noisy", "default", "true"]
+    assert found["scheme"].tolist() == ["ce-noisy", "default", "of-right", "true"]
     assert (found["n"] == 48).all() and found["accuracy"].between(0, 100).all()
-    noisy, default, true = found["accuracy"]
+    noisy, default, _, true = found["accuracy"]
     gap = found.set_index("scheme")["gap"]["default"]
     expected = (default - noisy) / (true - noisy) if true > noisy else np.nan
     assert gap == pytest.approx(expected, rel=1e-2, nan_ok=True)
