@@ -225,6 +225,7 @@ def test_columns_of_encoded_images_hold_no_names(tmp_path: Path):
 @pytest.mark.filterwarnings("ignore")  # cleanlab's own, of a pandas newer than it
 def test_frames_that_cleanlab_makes_are_read(tmp_path: Path):
     cleanlab = pytest.importorskip("cleanlab", reason="only for examples/benchmark")
+    pytest.importorskip("datasets", reason="without it cleanlab has no Datalab")
     from sklearn.metrics import average_precision_score
 
     from labelclean.report.judged import judged_rows
