@@ -33,7 +33,7 @@ from labelclean.report.table import (
 from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, find_method, learn
 from labelclean.workflows.preparing import Samples, prepare
-from labelclean.workflows.rescoring import ask_model
+from labelclean.workflows.rescoring import ask_model, check_classes
 from labelclean.workflows.resuming import in_run_dir
 
 NAMED = 5  # images in a note on conflicts
@@ -144,6 +144,7 @@ def read_samples(
         reporter.note(note)
     spec = None
     if model is not None:
+        check_classes(model, table.class_names)
         spec = model.transform.spec
         others = tuple(name for name in model.class_names if name not in table.class_names)
         table = replace(table, class_names=(*table.class_names, *others))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -50,18 +49,16 @@ class Fitted:
     """A trained network and what it must be fed.
 
     mean, std  of the colours, 0 to 255
-    history    of each epoch of each stage
     """
 
     network: nn.Module
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    history: tuple[Mapping[str, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """Where a scheme is fitted: what changes nothing of what is learned."""
+    """Where a scheme is fitted; but for dtype it changes nothing of what is learned."""
 
     runtime: RuntimeConfig
     device: torch.device
@@ -224,7 +221,7 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
     method = schemes.on_targets(targets, schemes.inverse_frequency(targets, is_used))
     lesson = _Lesson(method, targets.argmax(dim=1).numpy(), rows)
     second = _stage(data, SECOND, lesson, replace(train, epochs=epochs - first), where)
-    return _fitted(second, before=tuple(run.history))
+    return _fitted(second)
 
 
 def _stage(
@@ -266,14 +263,13 @@ def _set_up(
     return samples, model, batches
 
 
-def _fitted(stage: tuple[Run, Batches], before: tuple[Mapping[str, float], ...] = ()) -> Fitted:
+def _fitted(stage: tuple[Run, Batches]) -> Fitted:
     run, batches = stage
     mean, std = batches.colours
     return Fitted(
         network=run.trained.eval(),
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
-        history=(*before, *run.history),
     )
 
 

@@ -86,15 +86,9 @@ def ask_model(
 def with_classes(model: TrainedModel, class_names: tuple[str, ...]) -> nn.Module:
     """The model's network with outputs (b, c) in the order of class_names; others are left out.
 
-    Raises SourceError if it does not know one of them.
+    Raises SourceError as check_classes does.
     """
-    unknown = [name for name in class_names if name not in model.class_names]
-    if unknown:
-        more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
-        raise SourceError(
-            f"--from-model: the model does not know the class '{printable(unknown[0])}'{more}; "
-            "train it on a report of these labels, or leave --from-model out"
-        )
+    check_classes(model, class_names)
     places: NDArray[np.int64] = np.array([model.class_names.index(name) for name in class_names])
     network = copy.deepcopy(model.network)
     if not isinstance(network, Classifier):
@@ -105,3 +99,14 @@ def with_classes(model: TrainedModel, class_names: tuple[str, ...]) -> nn.Module
         head.bias.copy_(network.head.bias[places])
     network.head = head
     return network
+
+
+def check_classes(model: TrainedModel, class_names: tuple[str, ...]) -> None:
+    """Raises SourceError if the model does not know one of them."""
+    unknown = [name for name in class_names if name not in model.class_names]
+    if unknown:
+        more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
+        raise SourceError(
+            f"--from-model: the model does not know the class '{printable(unknown[0])}'{more}; "
+            "train it on a report of these labels, or leave --from-model out"
+        )
