@@ -49,11 +49,13 @@ class Fitted:
     """A trained network and what it must be fed.
 
     mean, std  of the colours, 0 to 255
+    images     how many it has learned from
     """
 
     network: nn.Module
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    images: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +272,7 @@ def _fitted(stage: tuple[Run, Batches]) -> Fitted:
         network=run.trained.eval(),
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
+        images=len(batches.train_rows),
     )
 
 

@@ -222,7 +222,7 @@ def train_classifier(
         temperature=temperature,
         license=config.license,
         versions=_versions(),
-        training=_summary(report, source, config.scheme, train),
+        training=_summary(report, source, config.scheme, train, fitted.images),
         test=None if figures is None else figures.to_json(),
     )
     contents = _contents(TrainedModel(fitted.network, about), figures, out.name, config.export)
@@ -344,13 +344,15 @@ def _temperature(
         return fit_temperature(logits, likelihood)
 
 
-def _summary(path: Path, source: TrainingSource, scheme: str, train: TrainConfig) -> dict[str, Any]:
+def _summary(
+    path: Path, source: TrainingSource, scheme: str, train: TrainConfig, images: int
+) -> dict[str, Any]:
     data, meta = source.data, source.report.meta
     beliefs, rows = data.beliefs, data.rows
     return {
         "report": path.name,
         "source": meta.image_root_given,
-        "images": len(rows),
+        "images": images,
         "kept": int(beliefs.is_kept[rows].sum()),
         "judged_wrong": int((~beliefs.is_kept[rows] & (beliefs.given[rows] >= 0)).sum()),
         "unlabelled": int((beliefs.given[rows] < 0).sum()),

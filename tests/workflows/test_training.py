@@ -47,7 +47,10 @@ def test_every_scheme_learns_the_three_colours(world: Path, scheme: str):
     trained = train(world, scheme=scheme, test=holdout(world), epochs=epochs)
     assert trained.figures is not None
     assert trained.figures.accuracy.value >= (0.7 if scheme == "ce-noisy" else 0.9)
-    assert trained.config.training["scheme"] == scheme
+    training = trained.config.training
+    assert training["scheme"] == scheme
+    left_out = training["judged_wrong"] if scheme == "ce-clean" else 0
+    assert training["images"] == 90 - training["held_out"] - left_out
     assert sorted(path.name for path in trained.folder.iterdir()) == [
         "README.md",
         "config.json",
