@@ -88,6 +88,7 @@ def _from_archive(
         image_col=how.get("image_col") if own_columns else None,
         split_col=how.get("split_col") if own_columns else None,
         split="all",
+        is_to_train=False,
         root=images if images and not is_path else _path(how.get("root")),
     )
     table = read_images(images if images and is_path else source, options)
