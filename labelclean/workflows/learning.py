@@ -212,9 +212,9 @@ def set_up(
     return model, batches
 
 
-def epochs_within(minutes: float, seconds: float, reporter: Reporter, fewest: int = 1) -> int:
-    """How many epochs of so many seconds fit into the minutes; tells it."""
-    epochs = max(fewest, int(60 * minutes / seconds))
+def epochs_within(minutes: float, seconds: float, reporter: Reporter, stages: int = 1) -> int:
+    """How many epochs of so many seconds fit into the minutes, as many in each stage; tells it."""
+    epochs = stages * max(1, int(60 * minutes / seconds) // stages)
     reporter.note(f"{epochs} epochs fit into {minutes:g} minutes")
     return epochs
 

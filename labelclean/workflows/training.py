@@ -321,8 +321,8 @@ def _with_epochs(
         return replace(train, epochs=stages * before.epochs)
     trained = (config.scheme, CE_NOISY) if config.is_compared else (config.scheme,)
     seconds = sum(epoch_seconds(data, scheme, train, where) for scheme in trained)
-    epochs = epochs_within(minutes, seconds, where.reporter, fewest=stages)
-    return replace(train, epochs=epochs - epochs % stages)  # so that one stage tells that of both
+    # as many in each stage, so that on resuming the checkpoint of one tells that of both
+    return replace(train, epochs=epochs_within(minutes, seconds, where.reporter, stages))
 
 
 def _temperature(

@@ -149,6 +149,17 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_ones(world: Path):
     assert files[0] == files[1] != files[2]
 
 
+class _Listener(Reporter):
+    """Keeps the notes."""
+
+    def __init__(self, notes: list[str]) -> None:
+        super().__init__()
+        self._notes = notes
+
+    def note(self, text: str) -> None:
+        self._notes.append(text)
+
+
 class _Killed(BaseException):
     pass
 
@@ -276,12 +287,7 @@ def test_a_class_without_a_believed_label_is_learned_from_suggestions(world: Pat
     wrong = {k: swapped[label] for k, label in enumerate(truth) if label in swapped}
     handmade.report(world / "report.csv", world / "images", truth, wrong)
     notes: list[str] = []
-
-    class Listener(Reporter):
-        def note(self, text: str) -> None:
-            notes.append(text)
-
-    trained = train(world, test=holdout(world), epochs=8, reporter=Listener())
+    trained = train(world, test=holdout(world), epochs=8, reporter=_Listener(notes))
     assert trained.figures is not None and trained.figures.accuracy.value >= 0.9
     assert [note for note in notes if "suggestions" in note] == [
         "no label of blue, red is believed: learned from suggestions alone"
@@ -308,17 +314,12 @@ def test_the_only_suggestion_of_a_class_is_not_held_out(world: Path, handmade):
 
 def test_what_is_gone_since_the_report_is_told(world: Path):
     notes: list[str] = []
-
-    class Listener(Reporter):
-        def note(self, text: str) -> None:
-            notes.append(text)
-
     for row in range(0, 90, 3):  # all that is red or is taken for it
         (world / "images" / f"{row:03d}.png").unlink()
     report = Report.read(world / "report.csv")
     rows = report.to_frame()["given_label"].replace("red", "green")
     changed(given_label=rows.tolist())(world)
-    train(world, epochs=1, reporter=Listener())
+    train(world, epochs=1, reporter=_Listener(notes))
     assert (
         "30 of the report's 90 images are no longer there, the first is 000.png: left out" in notes
     )
