@@ -18,9 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labelclean.data.images import UnreadableImage
+from labelclean.decisions.store import ACTIONS
 from labelclean.errors import ReportError, printable
 from labelclean.review import markup
-from labelclean.review.decisions import ACTIONS
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.pages import LONGEST_PAGE, Query, QueryError
 from labelclean.review.session import ReviewSession

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean.decisions.store import ACTIONS, Decision, DecisionStore
 from labelclean.errors import printable
-from labelclean.review.decisions import ACTIONS, Decision, DecisionStore
 from labelclean.review.pages import NO_LABEL, UNDECIDED, Query, QueryError, ReviewRows
 
 SETTLING = ("accept", "keep", "other", "exclude")  # after "unsure" the label may still be wrong

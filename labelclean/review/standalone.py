@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from labelclean.data.images import UnreadableImage
+from labelclean.decisions.store import ACTIONS
 from labelclean.report.files import neutralised
-from labelclean.review.decisions import ACTIONS
 from labelclean.review.markup import standalone_page
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.pages import Ints, ReviewRows

@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 
 from labelclean import __version__
-from labelclean.errors import ConfigError, printable
-from labelclean.progress import Reporter
-from labelclean.report.table import HELD_OUT, Report, meta_path
-from labelclean.review.applied import Applied
-from labelclean.review.applying import KEEP, Outcome, Policy, settle
-from labelclean.review.decisions import Decision, decisions_path, digest_of, read_decisions
-from labelclean.review.forms import Prepared, prepare
-from labelclean.review.origin import Origin, find_origin
-from labelclean.review.undoing import Undone, undo
-from labelclean.review.writing import (
+from labelclean.apply.applied import Applied
+from labelclean.apply.forms import Prepared, prepare
+from labelclean.apply.origin import Origin, find_origin
+from labelclean.apply.outcome import KEEP, Outcome, Policy, settle
+from labelclean.apply.undoing import Undone, undo
+from labelclean.apply.writing import (
     LOG_SCHEMA,
     Written,
     check_out,
     write_result,
 )
+from labelclean.decisions.store import Decision, decisions_path, digest_of, read_decisions
+from labelclean.errors import ConfigError, printable
+from labelclean.progress import Reporter
+from labelclean.report.table import HELD_OUT, Report, meta_path
 
 
 def apply_report(

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from labelclean.data.samples import NO_LABEL, SampleTable
+from labelclean.decisions.store import LABELLING, Decision
 from labelclean.errors import ReportError, printable
 from labelclean.learning.soft_labels import SoftLabels
 from labelclean.report.table import Report, ReportMeta
-from labelclean.review.decisions import LABELLING, Decision
 
 
 @dataclass(frozen=True, kw_only=True)

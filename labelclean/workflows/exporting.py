@@ -17,12 +17,12 @@ from labelclean.data.folders import FileImages, is_image_name
 from labelclean.data.images import DECODER_ERRORS, quiet
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.errors import ConfigError, ReportError, printable
+from labelclean.exports.folder import check_can_make, new_folder
+from labelclean.exports.matching import numbered
+from labelclean.exports.registry import format_of
+from labelclean.exports.rows import COPIES, Export, ExportRow, Format, finite
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
-from labelclean.review.exports.folder import check_can_make, new_folder
-from labelclean.review.exports.matching import numbered
-from labelclean.review.exports.registry import format_of
-from labelclean.review.exports.rows import COPIES, Export, ExportRow, Format, finite
 from labelclean.workflows.reported import read_source
 
 UNNAMEABLE = "names that the format cannot hold"

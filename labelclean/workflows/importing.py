@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from labelclean.decisions.store import Decision, DecisionStore, decisions_path, digest_of
 from labelclean.errors import ConfigError, ReportError, printable
+from labelclean.exports.matching import Names
+from labelclean.exports.registry import format_of
 from labelclean.report.table import Report
-from labelclean.review.decisions import Decision, DecisionStore, decisions_path, digest_of
-from labelclean.review.exports.matching import Names
-from labelclean.review.exports.registry import format_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from labelclean.decisions.store import decisions_path, digest_of, read_decisions
 from labelclean.errors import ConfigError
 from labelclean.report.planning import Plan, make_plan
 from labelclean.report.table import Report
-from labelclean.review.decisions import decisions_path, digest_of, read_decisions
 
 SETTLING = ("accept", "keep", "other", "exclude")
 

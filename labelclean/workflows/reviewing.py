@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.errors import ConfigError, ReportError, printable
-from labelclean.progress import Reporter
-from labelclean.report import files
-from labelclean.report.table import Report
-from labelclean.review import server, standalone
-from labelclean.review.decisions import (
+from labelclean.decisions.store import (
     DecisionStore,
     decisions_path,
     digest_of,
     read_decisions,
     write_decisions_csv,
 )
+from labelclean.errors import ConfigError, ReportError, printable
+from labelclean.progress import Reporter
+from labelclean.report import files
+from labelclean.report.table import Report
+from labelclean.review import server, standalone
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.pages import ReviewRows
 from labelclean.review.session import Counter, ReviewSession

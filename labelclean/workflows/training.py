@@ -17,6 +17,7 @@ from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
 from labelclean.data.rows import first_three
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.data.transform import Transform
+from labelclean.decisions.store import decisions_path, digest_of, read_decisions
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import exporting, model_folder, runtime, team
 from labelclean.learning.applying import logits_of_rows
@@ -26,7 +27,6 @@ from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, compare, figures_text, measure
 from labelclean.report.confusion_plot import confusion_png
 from labelclean.report.table import Report
-from labelclean.review.decisions import decisions_path, digest_of, read_decisions
 from labelclean.workflows import resuming, testing
 from labelclean.workflows.beliefs import believe, label_likelihood
 from labelclean.workflows.fitting import (

@@ -16,8 +16,8 @@ from report_data import meta_of
 from typer.testing import CliRunner
 
 from labelclean.cli import app
+from labelclean.decisions.store import Decision, DecisionStore, decisions_path, digest_of
 from labelclean.report.table import COLUMNS, Report
-from labelclean.review.decisions import Decision, DecisionStore, decisions_path, digest_of
 
 NAMES = ("red", "green", "blue")
 EVIL = '=cmd()"\u202e\n.png'

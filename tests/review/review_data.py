@@ -18,9 +18,9 @@ import report_data
 from PIL import Image
 from starlette.testclient import TestClient
 
+from labelclean.decisions.store import DecisionStore, decisions_path, digest_of, read_decisions
 from labelclean.report.table import Report
 from labelclean.review import server
-from labelclean.review.decisions import DecisionStore, decisions_path, digest_of, read_decisions
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.pages import ReviewRows
 from labelclean.review.session import ReviewSession

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from review_data import TOKEN, open_review, report_of, row, simple_review, write_images
 
-from labelclean.review.decisions import DecisionStore
+from labelclean.decisions.store import DecisionStore
 from labelclean.review.pages import ReviewRows
 from labelclean.review.session import ReviewSession
 from labelclean.review.thumbnails import Thumbnails

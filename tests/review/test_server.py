@@ -12,7 +12,7 @@ import httpx2 as httpx
 import pytest
 from review_data import HOST, PORT, TOKEN, open_review, served, simple_review
 
-from labelclean.review.decisions import (
+from labelclean.decisions.store import (
     decisions_path,
     read_decisions,
 )

@@ -15,7 +15,7 @@ from review_data import report_of, row, simple_review, write_images
 from typer.testing import CliRunner
 
 from labelclean.cli import app
-from labelclean.review.decisions import read_decisions
+from labelclean.decisions.store import read_decisions
 
 HOSTILE = [
     "<!--<script>.png",

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from labelclean.cli import app
 from labelclean.data import sources
+from labelclean.decisions.store import Decision, DecisionStore, decisions_path, digest_of
 from labelclean.report.table import COLUMNS, HELD_OUT, Report
-from labelclean.review.decisions import Decision, DecisionStore, decisions_path, digest_of
 from labelclean.workflows.filtering import _how
 
 NAMES = ("red", "green", "blue")

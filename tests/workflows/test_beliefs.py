@@ -10,9 +10,9 @@ import torch
 from report_data import meta_of
 
 from labelclean.data.samples import NO_LABEL, OK, UNLABELLED, SampleTable
+from labelclean.decisions.store import Decision
 from labelclean.errors import ReportError
 from labelclean.report.table import Report
-from labelclean.review.decisions import Decision
 from labelclean.workflows.beliefs import Beliefs, believe, label_likelihood, soft_labels
 
 NAMES = ("a", "b", "c", "d")

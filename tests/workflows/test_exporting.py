@@ -15,11 +15,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from labelclean.cli import app
+from labelclean.decisions.store import read_decisions
 from labelclean.errors import ConfigError, ReportError
+from labelclean.exports import cvat
+from labelclean.exports.registry import FORMATS
 from labelclean.report.table import Report
-from labelclean.review.decisions import read_decisions
-from labelclean.review.exports import cvat
-from labelclean.review.exports.registry import FORMATS
 from labelclean.workflows import exporting
 from labelclean.workflows.exporting import export_report
 from labelclean.workflows.importing import import_decisions

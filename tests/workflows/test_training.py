@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 import labelclean
 from labelclean.cli import app
+from labelclean.decisions.store import Decision, write_decisions_csv
 from labelclean.errors import LabelcleanError
 from labelclean.learning import runtime, trainer
 from labelclean.learning.methods import Method
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
-from labelclean.review.decisions import Decision, write_decisions_csv
 from labelclean.workflows.fitting import SCHEMES
 from labelclean.workflows.training import (
     read_training,

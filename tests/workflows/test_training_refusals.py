@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 import labelclean
 from labelclean.cli import app
+from labelclean.decisions.store import Decision, DecisionStore, digest_of, write_decisions_csv
 from labelclean.errors import LabelcleanError, RunError
 from labelclean.report.table import Report
-from labelclean.review.decisions import Decision, DecisionStore, digest_of, write_decisions_csv
 
 
 @pytest.fixture

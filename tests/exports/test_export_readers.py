@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from labelclean.review.exports import cleanlab as our_cleanlab
-from labelclean.review.exports import coco, cvat, fiftyone, huggingface, label_studio
-from labelclean.review.exports.rows import Export
+from labelclean.exports import cleanlab as our_cleanlab
+from labelclean.exports import coco, cvat, fiftyone, huggingface, label_studio
+from labelclean.exports.rows import Export
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of other packages are not ours
 

@@ -16,9 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_data import meta_of
 
-from labelclean.errors import ReportError
-from labelclean.report.table import COLUMNS, Report
-from labelclean.review.decisions import (
+from labelclean.decisions.store import (
     Decision,
     DecisionStore,
     decisions_path,
@@ -26,6 +24,8 @@ from labelclean.review.decisions import (
     read_decisions,
     write_decisions_csv,
 )
+from labelclean.errors import ReportError
+from labelclean.report.table import COLUMNS, Report
 
 HOSTILE = ["=cmd()", "'=1", "a,b\nc\r\nd", 'say "hi"', "\u202eabc", "<script>", "b\udcff.png", "😀"]
 LABEL = {"accept": "dog", "keep": "cat", "other": "fox"}
@@ -147,7 +147,7 @@ def test_threads_and_processes_lose_nothing(path: Path):
 
 def test_what_was_recorded_is_there_after_the_process_is_killed(path: Path):
     code = (
-        "import os, sys; from pathlib import Path; from labelclean.review.decisions import *\n"
+        "import os, sys; from pathlib import Path; from labelclean.decisions.store import *\n"
         "store = DecisionStore.open(Path(sys.argv[1]), report_digest='d')\n"
         "store.record([Decision(image='a', action='exclude', label=None, before='x', "
         "reviewer='', at='')]); os.kill(os.getpid(), 9)"

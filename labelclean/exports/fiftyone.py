@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelclean.report.files import encode_json
-from labelclean.review.exports import parsing
-from labelclean.review.exports.matching import numbered
-from labelclean.review.exports.rows import (
+from labelclean.exports import parsing
+from labelclean.exports.matching import numbered
+from labelclean.exports.rows import (
     COPIES,
     REVIEWED,
     Export,
@@ -21,6 +20,7 @@ from labelclean.review.exports.rows import (
     is_ticked,
     is_unicode,
 )
+from labelclean.report.files import encode_json
 
 TITLE = "FiftyOne"
 IMAGE = "labelclean_image"  # attribute of a label that keeps the report's name of the image

@@ -11,10 +11,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple
 from pathlib import Path
 
+from labelclean.decisions.decision import ACTIONS, FIELDS, LABELLING, Decision
+from labelclean.decisions.decision_csv import parse_decisions, write_decisions_csv
 from labelclean.errors import ReportError, printable
 from labelclean.report.table import Report
-from labelclean.review.decision import ACTIONS, FIELDS, LABELLING, Decision
-from labelclean.review.decision_csv import parse_decisions, write_decisions_csv
 
 __all__ = [
     "ACTIONS",

@@ -10,9 +10,8 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
 from labelclean.errors import ReportError, printable
-from labelclean.report.files import encode_json
-from labelclean.review.exports import parsing
-from labelclean.review.exports.rows import (
+from labelclean.exports import parsing
+from labelclean.exports.rows import (
     REVIEWED,
     Export,
     ExportRow,
@@ -23,6 +22,7 @@ from labelclean.review.exports.rows import (
     is_ticked,
     is_xml_text,
 )
+from labelclean.report.files import encode_json
 
 TITLE = "CVAT"
 XML = "annotations.xml"

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from labelclean.apply.origin import SHARDS, Origin
+from labelclean.apply.outcome import Outcome
+from labelclean.apply.relabelling import Edit
 from labelclean.data.columns import image_column, label_column
 from labelclean.data.folders import Listing
 from labelclean.data.parquet import join_shards, read_shard
 from labelclean.data.rows import Rows, clean_labels, locate
 from labelclean.data.tables import Table, Texts, read_table
 from labelclean.errors import SourceError, printable
-from labelclean.review.applying import Outcome
-from labelclean.review.origin import SHARDS, Origin
-from labelclean.review.relabelling import Edit
 
 
 @dataclass(frozen=True, kw_only=True)

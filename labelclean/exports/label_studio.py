@@ -8,9 +8,8 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from labelclean.report.files import encode_json
-from labelclean.review.exports import parsing
-from labelclean.review.exports.rows import (
+from labelclean.exports import parsing
+from labelclean.exports.rows import (
     MODEL,
     Export,
     ExportRow,
@@ -19,6 +18,7 @@ from labelclean.review.exports.rows import (
     Labelled,
     is_xml_text,
 )
+from labelclean.report.files import encode_json
 
 TITLE = "Label Studio"
 CONTROL = "label"  # name of the choices in labels.xml

@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labelclean.apply import writing
+from labelclean.apply.class_folders import place_in_classes
+from labelclean.apply.outcome import Outcome
+from labelclean.apply.parquet_labels import rewrite_parquet
+from labelclean.apply.relabelling import Edit, rewrite_text
+from labelclean.apply.undoing import undo
+from labelclean.apply.writing import check_out, link_files, write_bytes, write_result
 from labelclean.data.tables import read_table
 from labelclean.errors import ConfigError, ReportError, SourceError
-from labelclean.review import writing
-from labelclean.review.applying import Outcome
-from labelclean.review.class_folders import place_in_classes
-from labelclean.review.parquet_labels import rewrite_parquet
-from labelclean.review.relabelling import Edit, rewrite_text
-from labelclean.review.undoing import undo
-from labelclean.review.writing import check_out, link_files, write_bytes, write_result
 
 
 def edit_of(path: Path, data: bytes | None = None, image=0, label=1, **changes) -> Edit:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from labelclean.exports import tables
+from labelclean.exports.rows import COPIES, Export, Format, Found, is_unicode
 from labelclean.report.files import encode_json
-from labelclean.review.exports import tables
-from labelclean.review.exports.rows import COPIES, Export, Format, Found, is_unicode
 
 TITLE = "Hugging Face"
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")  # any may hold what was changed

@@ -8,11 +8,11 @@ import re
 import pytest
 from report_data import meta_of
 
+from labelclean.apply.applied import Applied
+from labelclean.apply.outcome import Policy, settle
+from labelclean.decisions.store import Decision
 from labelclean.errors import ConfigError, ReportError
 from labelclean.report.table import COLUMNS, Report
-from labelclean.review.applied import Applied
-from labelclean.review.applying import Policy, settle
-from labelclean.review.decisions import Decision
 
 NAN = math.nan
 

@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import pytest
 
 from labelclean.errors import ConfigError
-from labelclean.review.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
-from labelclean.review.exports.registry import FORMATS, format_of
-from labelclean.review.exports.rows import is_xml_text
-from labelclean.review.exports.tables import CORRECTED
+from labelclean.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
+from labelclean.exports.registry import FORMATS, format_of
+from labelclean.exports.rows import is_xml_text
+from labelclean.exports.tables import CORRECTED
 
 
 def test_label_studio_gets_the_suggestion_as_prediction_and_the_given_label_as_data(export):

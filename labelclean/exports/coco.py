@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelclean.report.files import encode_json
-from labelclean.review.exports import parsing
-from labelclean.review.exports.rows import (
+from labelclean.exports import parsing
+from labelclean.exports.rows import (
     REVIEWED,
     Export,
     ExportRow,
@@ -19,6 +18,7 @@ from labelclean.review.exports.rows import (
     is_ticked,
     is_unicode,
 )
+from labelclean.report.files import encode_json
 
 TITLE = "COCO"
 JSON = "annotations.json"

@@ -6,9 +6,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelclean.apply.outcome import MODEL, PERSON, Outcome
 from labelclean.data.rows import counted
 from labelclean.errors import printable
-from labelclean.review.applying import MODEL, PERSON, Outcome
 
 LISTED = 30  # class pairs in the text
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from labelclean.exports import tables
+from labelclean.exports.rows import Export, Format, Found, is_unicode
 from labelclean.report.files import encode_csv, restored
-from labelclean.review.exports import tables
-from labelclean.review.exports.rows import Export, Format, Found, is_unicode
 
 TITLE = "cleanlab"
 CSV = "label_issues.csv"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from labelclean.data.tables import Table, read_table
 from labelclean.errors import ReportError, SourceError, printable
-from labelclean.review.exports import parsing
-from labelclean.review.exports.rows import REVIEWED, Found, Labelled, grouped, is_ticked
+from labelclean.exports import parsing
+from labelclean.exports.rows import REVIEWED, Found, Labelled, grouped, is_ticked
 
 CORRECTED = "corrected_label"  # what a person fills in; empty: nothing was decided
 IMAGE = "labelclean_image"  # the report's name of the image, where the path is another

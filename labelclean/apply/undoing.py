@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelclean.data.disk import move_all
-from labelclean.data.rows import counted
-from labelclean.errors import ReportError, printable
-from labelclean.review.writing import (
+from labelclean.apply.writing import (
     LOG_SCHEMA,
     Advance,
     before_path,
@@ -20,6 +17,9 @@ from labelclean.review.writing import (
     remove,
     state_of,
 )
+from labelclean.data.disk import move_all
+from labelclean.data.rows import counted
+from labelclean.errors import ReportError, printable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,17 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labelclean.data.noisy_files import csv_bytes
-from labelclean.data.tables import PARQUET, SUFFIXES
-from labelclean.errors import ConfigError, ReportError, SourceError, printable
-from labelclean.report.files import encode_json
-from labelclean.review.applying import Outcome
-from labelclean.review.class_folders import Placing, place_as_they_are, place_in_classes
-from labelclean.review.editing import plan_edits
-from labelclean.review.origin import ARCHIVE, CLASS_FOLDERS, METADATA, SHARDS, TABLE, Origin
-from labelclean.review.parquet_labels import rewrite_parquet
-from labelclean.review.relabelling import Edit, rewrite_text
-from labelclean.review.writing import (
+from labelclean.apply.class_folders import Placing, place_as_they_are, place_in_classes
+from labelclean.apply.editing import plan_edits
+from labelclean.apply.origin import ARCHIVE, CLASS_FOLDERS, METADATA, SHARDS, TABLE, Origin
+from labelclean.apply.outcome import Outcome
+from labelclean.apply.parquet_labels import rewrite_parquet
+from labelclean.apply.relabelling import Edit, rewrite_text
+from labelclean.apply.writing import (
     LINKS,
     Advance,
     Written,
@@ -28,6 +24,10 @@ from labelclean.review.writing import (
     write_bytes,
     written_file,
 )
+from labelclean.data.noisy_files import csv_bytes
+from labelclean.data.tables import PARQUET, SUFFIXES
+from labelclean.errors import ConfigError, ReportError, SourceError, printable
+from labelclean.report.files import encode_json
 
 _NEW_TABLES = (".csv", ".jsonl", ".parquet")
 

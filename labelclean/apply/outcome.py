@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from labelclean.data.samples import MISSING, UNREADABLE
+from labelclean.decisions.store import LABELLING, Decision
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.report.table import NO_CLASS, Report
-from labelclean.review.decisions import LABELLING, Decision
 
 PERSON, MODEL = "person", "model"
 KEEP, EXCLUDE = "keep", "exclude"

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from labelclean.apply.relabelling import Edit, like
 from labelclean.errors import SourceError, printable
-from labelclean.review.relabelling import Edit, like
 
 Advance = Callable[[float, float, str], None]
 

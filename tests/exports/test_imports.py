@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from labelclean.errors import ReportError
-from labelclean.review.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
-from labelclean.review.exports.matching import Names
-from labelclean.review.exports.registry import FORMATS
-from labelclean.review.exports.rows import Found
+from labelclean.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
+from labelclean.exports.matching import Names
+from labelclean.exports.registry import FORMATS
+from labelclean.exports.rows import Found
 
 
 def told(found: Found) -> list[tuple[str, str, str | None, bool]]:

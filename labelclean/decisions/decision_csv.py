@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from labelclean.decisions.decision import FIELDS, Decision, problem_of
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
-from labelclean.review.decision import FIELDS, Decision, problem_of
 
 _NEEDED = ("image", "action", "label")
 

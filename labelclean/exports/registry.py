@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from labelclean.errors import ConfigError
-from labelclean.review.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
-from labelclean.review.exports.rows import Format
+from labelclean.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
+from labelclean.exports.rows import Format
 
 FORMATS = {
     "label-studio": label_studio.FORMAT,

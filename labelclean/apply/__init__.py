@@ -1,0 +1,1 @@
+"""Corrected labels from a report and decisions: written, logged, taken back."""
