@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from labelclean.data.samples import NO_LABEL, SampleTable
-from labelclean.data.sources import SourceOptions, read
 from labelclean.errors import SourceError
+from labelclean.sources.reading import SourceOptions, read
 
 
 def put(folder: Path, *paths: str) -> None:

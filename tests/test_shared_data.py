@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labelclean import sources
 from labelclean.config import RuntimeConfig
-from labelclean.data import sources
 from labelclean.data.duplicates import conflicting
 from labelclean.progress import Reporter
 from labelclean.workflows.preparing import prepare

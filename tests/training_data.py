@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from labelclean.config import RuntimeConfig
-from labelclean.data.sources import SourceOptions
 from labelclean.report.table import Report
+from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.testing import HoldoutSource
 from labelclean.workflows.training import TrainingConfig, train_classifier, train_preset
 

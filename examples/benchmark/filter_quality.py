@@ -85,8 +85,8 @@ def one(job: Job, options: argparse.Namespace) -> None:
     """Trains one job and keeps what the network says of every row, with the seconds it took."""
     import torch
 
+    from labelclean import sources
     from labelclean.config import PRESETS, FilterConfig, RuntimeConfig, filter_epochs
-    from labelclean.data import sources
     from labelclean.progress import Reporter
     from labelclean.workflows import learning, preparing
 

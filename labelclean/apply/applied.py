@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelclean.apply.outcome import MODEL, PERSON, Outcome
-from labelclean.data.rows import counted
 from labelclean.errors import printable
+from labelclean.sources.rows import counted
 
 LISTED = 30  # class pairs in the text
 

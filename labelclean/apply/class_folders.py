@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labelclean.apply.outcome import Outcome
-from labelclean.data.splits import is_split_word
 from labelclean.errors import ReportError, printable
+from labelclean.sources.splits import is_split_word
 
 _LONGEST = 255  # bytes of a name on the usual disks
 

@@ -12,12 +12,12 @@ import numpy as np
 from labelclean.apply.origin import SHARDS, Origin
 from labelclean.apply.outcome import Outcome
 from labelclean.apply.relabelling import Edit
-from labelclean.data.columns import image_column, label_column
-from labelclean.data.folders import Listing
-from labelclean.data.parquet import join_shards, read_shard
-from labelclean.data.rows import Rows, clean_labels, locate
-from labelclean.data.tables import Table, Texts, read_table
 from labelclean.errors import SourceError, printable
+from labelclean.sources.columns import image_column, label_column
+from labelclean.sources.folders import Listing
+from labelclean.sources.parquet import join_shards, read_shard
+from labelclean.sources.rows import Rows, clean_labels, locate
+from labelclean.sources.tables import Table, Texts, read_table
 
 
 @dataclass(frozen=True, kw_only=True)

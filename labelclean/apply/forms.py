@@ -25,9 +25,9 @@ from labelclean.apply.writing import (
     written_file,
 )
 from labelclean.data.noisy_files import csv_bytes
-from labelclean.data.tables import PARQUET, SUFFIXES
 from labelclean.errors import ConfigError, ReportError, SourceError, printable
 from labelclean.report.files import encode_json
+from labelclean.sources.tables import PARQUET, SUFFIXES
 
 _NEW_TABLES = (".csv", ".jsonl", ".parquet")
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labelclean.data.folders import Listing
-from labelclean.data.sources import is_metadata
-from labelclean.data.tables import PARQUET
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report.table import Report
+from labelclean.sources.folders import Listing
+from labelclean.sources.reading import is_metadata
+from labelclean.sources.tables import PARQUET
 
 TABLE = "table"  # of paths and labels
 METADATA = "metadata"  # Hugging Face's metadata.csv and its kin, inside the folder of the images

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from labelclean.data.tables import JSON_LINES, Table, decode_text
 from labelclean.errors import SourceError, printable
+from labelclean.sources.tables import JSON_LINES, Table, decode_text
 
 _DELIMITERS = ",;\t"
 _ENCODINGS = (

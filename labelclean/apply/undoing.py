@@ -18,8 +18,8 @@ from labelclean.apply.writing import (
     state_of,
 )
 from labelclean.data.disk import move_all
-from labelclean.data.rows import counted
 from labelclean.errors import ReportError, printable
+from labelclean.sources.rows import counted
 
 
 @dataclass(frozen=True, kw_only=True)

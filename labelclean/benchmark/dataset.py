@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean import sources
 from labelclean.config import RuntimeConfig
 from labelclean.data import noise as kinds
-from labelclean.data import sources
-from labelclean.data.cifar import cifar_name
 from labelclean.data.samples import NO_LABEL, SampleTable
 from labelclean.errors import ConfigError, LabelcleanError
 from labelclean.progress import Reporter
+from labelclean.sources.cifar import cifar_name
 from labelclean.workflows import injecting
 from labelclean.workflows.preparing import Samples, prepare
 

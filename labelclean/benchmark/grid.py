@@ -20,11 +20,11 @@ from labelclean.benchmark.rendering import write_pages
 from labelclean.benchmark.results import Key, Row, Setting, read_results, write_results
 from labelclean.benchmark.runs import RUNS, UNCLASSIFIED, Task, lacks_classifier, machine_words
 from labelclean.config import RuntimeConfig, TrainConfig
-from labelclean.data.sources import SourceOptions
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import models, runtime
 from labelclean.learning.methods import METHODS
 from labelclean.progress import Reporter
+from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import default_preset
 from labelclean.workflows.training import train_preset
 

@@ -75,8 +75,8 @@ def benchmark_command(
     """Compare methods under known noise, beside the paper's tables; goes on where it stopped."""
     from labelclean.benchmark import rendering, tables
     from labelclean.benchmark.grid import GridConfig, run_grid
-    from labelclean.data.sources import SourceOptions
     from labelclean.progress import TerminalReporter
+    from labelclean.sources.reading import SourceOptions
 
     given = locals()
     grid = GridConfig(

@@ -182,8 +182,8 @@ def filter_command(
 ) -> None:
     """Train on noisy labels and report which are wrong, and what they should be."""
     from labelclean import config
-    from labelclean.data.sources import SourceOptions
     from labelclean.progress import TerminalReporter
+    from labelclean.sources.reading import SourceOptions
     from labelclean.workflows import filtering, launching  # torch loads here, not for --help
 
     given = locals()

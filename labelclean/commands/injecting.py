@@ -72,8 +72,8 @@ def inject_noise_command(
     quiet: QuietOption = False,
 ) -> None:
     """Put known wrong labels into a data set, to see how well they are found."""
-    from labelclean.data.sources import SourceOptions
     from labelclean.progress import TerminalReporter
+    from labelclean.sources.reading import SourceOptions
     from labelclean.workflows import injecting
 
     given = locals()

@@ -56,8 +56,8 @@ def predict_command(
     quiet: QuietOption = False,
 ) -> None:
     """Label images by a model that train wrote: the best five classes with probabilities."""
-    from labelclean.data.sources import SourceOptions
     from labelclean.progress import TerminalReporter
+    from labelclean.sources.reading import SourceOptions
     from labelclean.workflows.predicting import predict_images
 
     predicted = predict_images(

@@ -131,9 +131,9 @@ def train_command(
 ) -> None:
     """Train a classifier on a report: each label counts as much as it is believed."""
     from labelclean import config
-    from labelclean.data.sources import SourceOptions
     from labelclean.errors import ConfigError
     from labelclean.progress import TerminalReporter
+    from labelclean.sources.reading import SourceOptions
     from labelclean.workflows import launching, testing, training  # torch: not for --help
     from labelclean.workflows.filtering import default_preset
 

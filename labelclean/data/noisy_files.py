@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from labelclean.data import disk
-from labelclean.data.cifar import ArrayImages
+from labelclean.data.samples import ArrayImages
 from labelclean.errors import ConfigError, SourceError
 
 LABELS, TRUTH, META = "labels.csv", "truth.csv", "noise.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,25 @@ class ImageSource(Protocol):
     def fingerprint(self, row: int) -> str:
         """Changes whenever the row's content may have changed: name, size and mtime of a file."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayImages:
+    """Images that are pixels in memory.
+
+    pixels  (m, h, w, 3) uint8
+    rows    (n,) which of them row k is
+    """
+
+    pixels: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        image: NDArray[np.uint8] = self.pixels[self.rows[row]]
+        return image
+
+    def fingerprint(self, row: int) -> str:
+        return hashlib.blake2b(self.read(row).tobytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

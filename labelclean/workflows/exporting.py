@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelclean.data.folders import FileImages, is_image_name
 from labelclean.data.images import DECODER_ERRORS, quiet
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.errors import ConfigError, ReportError, printable
@@ -23,6 +22,7 @@ from labelclean.exports.registry import format_of
 from labelclean.exports.rows import COPIES, Export, ExportRow, Format, finite
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
+from labelclean.sources.folders import FileImages, is_image_name
 from labelclean.workflows.reported import read_source
 
 UNNAMEABLE = "names that the format cannot hold"

@@ -13,9 +13,8 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 
-from labelclean import __version__
+from labelclean import __version__, sources
 from labelclean.config import PRESETS, FilterConfig, RuntimeConfig
-from labelclean.data import sources
 from labelclean.data.duplicates import conflicting
 from labelclean.learning import runtime, team
 from labelclean.learning.model_folder import TrainedModel, load_model

@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean import __version__
-from labelclean.data import images, noise, noise_inputs, noisy_files, sources
-from labelclean.data.cifar import ArrayImages, cifar_name
+from labelclean import __version__, sources
+from labelclean.data import images, noise, noisy_files
 from labelclean.data.instance_noise import SIDE, instance_dependent
 from labelclean.data.noise import Labels, Matrix
-from labelclean.data.samples import NO_LABEL, OK, SampleTable
+from labelclean.data.samples import NO_LABEL, OK, ArrayImages, SampleTable
 from labelclean.errors import ConfigError, SourceError
 from labelclean.progress import Reporter
+from labelclean.sources import noise_inputs
+from labelclean.sources.cifar import cifar_name
 
 _FORMS = ("folder", "parquet")
 _LISTED = 5  # confusions in the printed text

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from labelclean.data.samples import OK, SampleTable
-from labelclean.data.sources import SourceOptions
 from labelclean.data.streaming import Chunk, decoded
-from labelclean.data.unlabelled import read_images
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.learning import runtime
 from labelclean.learning.applying import logits_of
@@ -23,6 +21,8 @@ from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, figures_text, measure_predicted
 from labelclean.report.prediction_files import TableWriter
+from labelclean.sources.reading import SourceOptions
+from labelclean.sources.unlabelled import read_images
 from labelclean.workflows.truth import read_truth
 
 __all__ = ["Predicted", "load_model", "predict_images"]

@@ -8,15 +8,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data import sources
-from labelclean.data.cifar import ArrayImages
-from labelclean.data.folders import Listing
-from labelclean.data.parquet import ParquetImages
-from labelclean.data.rows import Rows, locate
-from labelclean.data.samples import MISSING, NO_LABEL, OK, UNREADABLE, ImageSource, SampleTable
-from labelclean.data.unlabelled import read_images
+from labelclean import sources
+from labelclean.data.samples import (
+    MISSING,
+    NO_LABEL,
+    OK,
+    UNREADABLE,
+    ArrayImages,
+    ImageSource,
+    SampleTable,
+)
 from labelclean.errors import SourceError, printable
 from labelclean.report.table import HELD_OUT, Report
+from labelclean.sources.folders import Listing
+from labelclean.sources.parquet import ParquetImages
+from labelclean.sources.rows import Rows, locate
+from labelclean.sources.unlabelled import read_images
 
 
 def read_source(report: Report, images: Path | None = None) -> SampleTable:

@@ -10,15 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from labelclean import sources
 from labelclean.config import RuntimeConfig
-from labelclean.data import cache, sources
-from labelclean.data.cifar import cifar_name
+from labelclean.data import cache
 from labelclean.data.images import ImageSpec
 from labelclean.data.samples import MISSING, NO_LABEL, UNREADABLE
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.learning.applying import logits_of_rows
 from labelclean.progress import Reporter
+from labelclean.sources.cifar import cifar_name
 from labelclean.workflows.preparing import decode
 
 

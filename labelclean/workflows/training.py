@@ -14,7 +14,6 @@ import torch
 
 from labelclean import __version__
 from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
-from labelclean.data.rows import first_three
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.data.transform import Transform
 from labelclean.decisions.store import decisions_path, digest_of, read_decisions
@@ -27,6 +26,7 @@ from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, compare, figures_text, measure
 from labelclean.report.confusion_plot import confusion_png
 from labelclean.report.table import Report
+from labelclean.sources.rows import first_three
 from labelclean.workflows import resuming, testing
 from labelclean.workflows.beliefs import believe, label_likelihood
 from labelclean.workflows.fitting import (

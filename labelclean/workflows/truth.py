@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from labelclean.data.rows import Rows, read_rows
-from labelclean.data.tables import read_table
 from labelclean.errors import SourceError, printable
+from labelclean.sources.rows import Rows, read_rows
+from labelclean.sources.tables import read_table
 
 
 def read_truth(truth: Path, image_col: str | None = None, label_col: str | None = None) -> Rows:

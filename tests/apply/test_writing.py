@@ -23,8 +23,8 @@ from labelclean.apply.parquet_labels import rewrite_parquet
 from labelclean.apply.relabelling import Edit, rewrite_text
 from labelclean.apply.undoing import undo
 from labelclean.apply.writing import check_out, link_files, write_bytes, write_result
-from labelclean.data.tables import read_table
 from labelclean.errors import ConfigError, ReportError, SourceError
+from labelclean.sources.tables import read_table
 
 
 def edit_of(path: Path, data: bytes | None = None, image=0, label=1, **changes) -> Edit:

@@ -18,9 +18,9 @@ from labelclean.benchmark.grid import run_grid
 from labelclean.benchmark.results import read_results, write_results
 from labelclean.benchmark.runs import Task
 from labelclean.config import FilterConfig
-from labelclean.data.sources import SourceOptions
 from labelclean.errors import RunError, SourceError
 from labelclean.progress import Reporter
+from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import filter_dataset
 from labelclean.workflows.testing import HoldoutSource
 from labelclean.workflows.training import TrainingConfig, train_classifier

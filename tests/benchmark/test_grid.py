@@ -21,10 +21,10 @@ from labelclean.benchmark.grid import GridResults, run_grid
 from labelclean.benchmark.results import Row, read_results, write_results
 from labelclean.benchmark.runs import Task
 from labelclean.data.samples import NO_LABEL
-from labelclean.data.sources import SourceOptions
 from labelclean.errors import ConfigError, ReportError, RunError
 from labelclean.learning.methods import METHODS, Method, StepResult
 from labelclean.progress import Reporter
+from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.injecting import NoiseSpec, inject_noise
 
 

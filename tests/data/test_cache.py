@@ -20,7 +20,6 @@ from PIL import Image
 
 from labelclean.data import cache, workers
 from labelclean.data.cache import Pixels, Streamed, default_cache_dir, load
-from labelclean.data.cifar import ArrayImages
 from labelclean.data.images import ImageSpec
 from labelclean.data.samples import (
     DUPLICATE_OF,
@@ -28,6 +27,7 @@ from labelclean.data.samples import (
     OK,
     UNLABELLED,
     UNREADABLE,
+    ArrayImages,
     SampleTable,
 )
 

@@ -16,8 +16,8 @@ import pytest
 from report_data import meta_of
 from typer.testing import CliRunner
 
+from labelclean import sources
 from labelclean.cli import app
-from labelclean.data import sources
 from labelclean.decisions.store import Decision, DecisionStore, decisions_path, digest_of
 from labelclean.report.table import COLUMNS, HELD_OUT, Report
 from labelclean.workflows.filtering import _how

@@ -17,11 +17,11 @@ from safetensors import safe_open
 from labelclean import filter_dataset
 from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig, VerdictConfig
 from labelclean.data.images import ImageSpec
-from labelclean.data.sources import SourceOptions
 from labelclean.data.transform import Transform
 from labelclean.learning import models, trainer
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
+from labelclean.sources.reading import SourceOptions
 
 WRONG = {"07.png", "20.png", "42.png"}
 

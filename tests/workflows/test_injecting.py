@@ -16,9 +16,9 @@ from injecting_data import inject, refused, rows_of
 from PIL import Image
 
 from labelclean.data import noise, noisy_files
-from labelclean.data.sources import SourceOptions, read
 from labelclean.errors import ConfigError
 from labelclean.progress import Reporter
+from labelclean.sources.reading import SourceOptions, read
 from labelclean.workflows.injecting import NoiseSpec
 
 CLASSES = noise.CIFAR10_CLASSES

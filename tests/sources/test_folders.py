@@ -10,7 +10,7 @@ import pytest
 from source_data import ABCD, given, labels_file, put
 
 from labelclean.data.samples import MISSING, OK
-from labelclean.data.sources import SourceOptions, read
+from labelclean.sources.reading import SourceOptions, read
 
 
 def test_symbolic_links_to_files_and_folders_are_followed_and_loops_end(tmp_path):

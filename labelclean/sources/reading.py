@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data.assemble import assemble, folder_hint
-from labelclean.data.cifar import ArrayImages, cifar_name, read_cifar
-from labelclean.data.folders import Listing, is_image_name
-from labelclean.data.parquet import ParquetShards, join_shards, read_shard, split_of_file
-from labelclean.data.rows import (
+from labelclean.data.samples import ArrayImages, SampleTable
+from labelclean.errors import SourceError
+from labelclean.sources.assemble import assemble, folder_hint
+from labelclean.sources.cifar import cifar_name, read_cifar
+from labelclean.sources.folders import Listing, is_image_name
+from labelclean.sources.parquet import ParquetShards, join_shards, read_shard, split_of_file
+from labelclean.sources.rows import (
     Rows,
     concatenate,
     counted,
@@ -22,10 +24,8 @@ from labelclean.data.rows import (
     read_rows,
     shown,
 )
-from labelclean.data.samples import SampleTable
-from labelclean.data.splits import is_split_word
-from labelclean.data.tables import PARQUET, SUFFIXES, Texts, read_table
-from labelclean.errors import SourceError
+from labelclean.sources.splits import is_split_word
+from labelclean.sources.tables import PARQUET, SUFFIXES, Texts, read_table
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet")

@@ -12,10 +12,10 @@ from PIL import Image
 
 from labelclean.data.images import ImageSpec, decode
 from labelclean.data.samples import MISSING, NO_LABEL, OK, UNREADABLE
-from labelclean.data.sources import SourceOptions
 from labelclean.data.streaming import decoded
-from labelclean.data.unlabelled import read_images
 from labelclean.errors import SourceError
+from labelclean.sources.reading import SourceOptions
+from labelclean.sources.unlabelled import read_images
 
 
 def _png(path: Path, grey: int = 0) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelclean.data.cifar import cifar_name, read_cifar
-from labelclean.data.sources import SourceOptions, read
 from labelclean.errors import SourceError
+from labelclean.sources.cifar import cifar_name, read_cifar
+from labelclean.sources.reading import SourceOptions, read
 
 PER_FILE = 20
 

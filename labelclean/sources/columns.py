@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from labelclean.data.splits import is_split_word
-from labelclean.data.tables import Table
 from labelclean.errors import SourceError
+from labelclean.sources.splits import is_split_word
+from labelclean.sources.tables import Table
 
 IMAGE_NAMES = (
     "file_name", "filename", "file", "image", "img", "path", "filepath", "file_path", "image_path",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
 from collections.abc import Callable
@@ -69,25 +68,6 @@ _LAYOUTS = {
         ),
     ),
 }  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArrayImages:
-    """Images that are pixels in memory.
-
-    pixels  (m, h, w, 3) uint8
-    rows    (n,) which of them row k is
-    """
-
-    pixels: NDArray[np.uint8]
-    rows: NDArray[np.int64]
-
-    def read(self, row: int) -> NDArray[np.uint8]:
-        image: NDArray[np.uint8] = self.pixels[self.rows[row]]
-        return image
-
-    def fingerprint(self, row: int) -> str:
-        return hashlib.blake2b(self.read(row).tobytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data.rows import Rows, counted, first_three, shown
 from labelclean.data.samples import MISSING, NO_LABEL, OK, UNLABELLED, ImageSource, SampleTable
-from labelclean.data.splits import choose_rows
-from labelclean.data.tables import Texts
 from labelclean.errors import SourceError
+from labelclean.sources.rows import Rows, counted, first_three, shown
+from labelclean.sources.splits import choose_rows
+from labelclean.sources.tables import Texts
 
 
 def assemble(

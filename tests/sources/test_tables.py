@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labelclean.data.columns import image_column, label_column, split_column
-from labelclean.data.tables import Table, decode_text, read_table
 from labelclean.errors import SourceError
+from labelclean.sources.columns import image_column, label_column, split_column
+from labelclean.sources.tables import Table, decode_text, read_table
 
 ROWS = [("0.png", "cat"), ("1.png", "Zürich"), ("2.png", "007")]
 TEXT = "image,label\n" + "".join(f"{name},{label}\n" for name, label in ROWS)

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from labelclean.data.columns import IMAGE_NAMES, image_column, label_column, split_column
-from labelclean.data.rows import Rows, clean_labels, concatenate
-from labelclean.data.splits import is_split_word
-from labelclean.data.tables import Table, Texts
+from labelclean.sources.columns import IMAGE_NAMES, image_column, label_column, split_column
+from labelclean.sources.rows import Rows, clean_labels, concatenate
+from labelclean.sources.splits import is_split_word
+from labelclean.sources.tables import Table, Texts
 
 _KEPT_GROUPS = 4  # as many threads can read at different places without reading a group twice
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data.columns import image_column, label_column, split_column
-from labelclean.data.folders import Listing, is_image_name
-from labelclean.data.tables import NO_TEXT, Table, Texts
 from labelclean.errors import SourceError
+from labelclean.sources.columns import image_column, label_column, split_column
+from labelclean.sources.folders import Listing, is_image_name
+from labelclean.sources.tables import NO_TEXT, Table, Texts
 
 _WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _DRIVE = re.compile(r"[a-z]:/", re.IGNORECASE)

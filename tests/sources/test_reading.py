@@ -14,7 +14,7 @@ import pytest
 from source_data import ABCD, given, labels_file, put, refusal
 
 from labelclean.data.samples import MISSING, OK, UNLABELLED
-from labelclean.data.sources import SourceOptions, read
+from labelclean.sources.reading import SourceOptions, read
 
 
 def test_rows_keep_the_order_of_the_table_then_come_files_that_it_does_not_name(tmp_path, images):
@@ -333,5 +333,5 @@ def test_reading_a_large_table_costs_seconds_not_a_stat_for_each_row(tmp_path, i
 
 
 def test_reading_does_not_load_torch():
-    code = "import sys, labelclean.data.sources; sys.exit('torch' in sys.modules)"
+    code = "import sys, labelclean.sources; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

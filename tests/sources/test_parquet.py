@@ -14,7 +14,7 @@ from PIL import Image
 from source_data import given, labels_file, refusal
 
 from labelclean.data.samples import MISSING, OK
-from labelclean.data.sources import SourceOptions, read
+from labelclean.sources.reading import SourceOptions, read
 
 
 def png(shade: int) -> bytes:

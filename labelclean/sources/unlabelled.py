@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data import sources
-from labelclean.data.cifar import cifar_name
-from labelclean.data.columns import image_column, split_column
-from labelclean.data.folders import Listing, is_image_name
-from labelclean.data.parquet import join_shards, read_shard, split_of_file
-from labelclean.data.rows import Rows, counted, locate, shown
+from labelclean import sources
 from labelclean.data.samples import MISSING, NO_LABEL, OK, ImageSource, SampleTable
-from labelclean.data.splits import choose_rows
-from labelclean.data.tables import PARQUET, Table, Texts, read_table
 from labelclean.errors import SourceError
+from labelclean.sources.cifar import cifar_name
+from labelclean.sources.columns import image_column, split_column
+from labelclean.sources.folders import Listing, is_image_name
+from labelclean.sources.parquet import join_shards, read_shard, split_of_file
+from labelclean.sources.rows import Rows, counted, locate, shown
+from labelclean.sources.splits import choose_rows
+from labelclean.sources.tables import PARQUET, Table, Texts, read_table
 
 
 def read_images(source: str | Path, options: sources.SourceOptions) -> SampleTable:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data.columns import IMAGE_NAMES, LABEL_NAMES
 from labelclean.data.noise import Labels, Matrix, mapping_matrix
-from labelclean.data.rows import first_three, shown
-from labelclean.data.tables import SUFFIXES, Table, Texts, decode_text, read_table
 from labelclean.errors import ConfigError, SourceError
+from labelclean.sources.columns import IMAGE_NAMES, LABEL_NAMES
+from labelclean.sources.rows import first_three, shown
+from labelclean.sources.tables import SUFFIXES, Table, Texts, decode_text, read_table
 
 _SUM_ERROR = 1e-3  # of a row of a matrix, which people round
 _ENOUGH = 100  # labels from which chance agreement can be told from none
