@@ -18,6 +18,7 @@ ALLOWED = {
     "data": {"config", "errors"},
     "sources": {"data", "config", "errors"},
     "learning": {"data", "predictions", "config", "errors"},
+    "judging": {"data", "predictions", "config", "errors"},
     "report": {"sources", "data", "predictions", "config", "errors"},
     "decisions": {"report", "errors"},
     "apply": {"decisions", "report", "sources", "data", "errors"},
@@ -28,6 +29,7 @@ ALLOWED = {
         "exports",
         "apply",
         "decisions",
+        "judging",
         "report",
         "learning",
         "sources",
@@ -39,6 +41,7 @@ ALLOWED = {
     },
     "benchmark": {
         "workflows",
+        "judging",
         "report",
         "learning",
         "sources",

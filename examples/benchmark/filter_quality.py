@@ -188,11 +188,11 @@ def judged(job: Job, out: Path) -> list[dict[str, object]]:
 
 def decide(given, said, classes, seed):  # type: ignore[no-untyped-def]
     from labelclean.config import VerdictConfig
+    from labelclean.judging import verdicts
     from labelclean.predictions import Predictions
-    from labelclean.report import scores
 
     verdict, predictions = VerdictConfig(), Predictions(**said)
-    return scores.decide(given, predictions, num_classes=classes, verdict=verdict, seed=seed)
+    return verdicts.decide(given, predictions, num_classes=classes, verdict=verdict, seed=seed)
 
 
 def figures(

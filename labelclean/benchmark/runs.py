@@ -24,11 +24,12 @@ from labelclean.benchmark.dataset import Dataset, Origin, read_dataset
 from labelclean.benchmark.results import Key, Row, write
 from labelclean.config import FilterConfig, TrainConfig
 from labelclean.errors import LabelcleanError, SourceError
+from labelclean.judging import verdicts
 from labelclean.learning.methods import METHODS, Method
 from labelclean.learning.run import Run
 from labelclean.learning.runtime import choose_precision
 from labelclean.progress import Advance, Reporter
-from labelclean.report import metrics, scores
+from labelclean.report import metrics
 from labelclean.workflows.filtering import judge
 from labelclean.workflows.fitting import DEFAULT, Surroundings
 from labelclean.workflows.learning import CHECKPOINT, Learned, learn
@@ -248,7 +249,7 @@ def accuracy(predicted: NDArray[np.integer], dataset: Dataset) -> float:
 
 
 def quality(
-    decision: scores.Decision, labels: NDArray[np.int64], dataset: Dataset
+    decision: verdicts.Verdicts, labels: NDArray[np.int64], dataset: Dataset
 ) -> dict[str, Any]:
     """The figures of a verdict on the rows that were trained on, by the columns of Row."""
     rows = dataset.rows[np.isfinite(decision.label_score[dataset.rows])]
@@ -271,14 +272,14 @@ def quality(
 def _encoded(
     row: Row,
     learned: Learned,
-    decision: scores.Decision,
+    decision: verdicts.Verdicts,
     labels: NDArray[np.int64],
     dataset: Dataset,
 ) -> bytes:
     """<run>.npz: columns of the rows that were trained on, and what is known of the run.
 
     index                        (m,) row of the source, with given and truth (m,)
-    all of Predictions, and of Decision those with a value a row  (m, ...)
+    all of Predictions, and of Verdicts those with a value a row  (m, ...)
     test_truth, test_predicted   (t,) of the test rows
     class_names                  (c,)
     facts                        JSON: the row of results.csv, history by epoch, noise_rate and

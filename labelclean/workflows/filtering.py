@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from labelclean import __version__, sources
 from labelclean.config import PRESETS, FilterConfig, RuntimeConfig
 from labelclean.data.duplicates import conflicting
+from labelclean.judging import self_test, verdicts
 from labelclean.learning import runtime, team
 from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
-from labelclean.report import scores, selftest
 from labelclean.report.table import (
     HELD_OUT,
     NO_CLASS,
@@ -83,7 +83,7 @@ def filter_dataset(
         options = replace(options, labels=Path(labels))
     samples = read_samples(source, options, config.runtime, device, reporter, model)
     table = samples.table
-    planted = selftest.plant(
+    planted = self_test.plant(
         table.labels, samples.train_rows, table.num_classes, config.self_test, config.train.seed
     )
     if model is not None:
@@ -179,9 +179,9 @@ def _with_noise_rate(
 
 def judge(
     samples: Samples, labels: NDArray[np.int64], predictions: Predictions, config: FilterConfig
-) -> scores.Decision:
+) -> verdicts.Verdicts:
     """The verdict on every label (n,) by what the network says of it."""
-    return scores.decide(
+    return verdicts.decide(
         labels,
         predictions,
         first=samples.first,
@@ -192,8 +192,8 @@ def judge(
 
 
 def _judge_and_test(
-    samples: Samples, planted: selftest.PlantedFlips, learned: Learned
-) -> tuple[scores.Decision, selftest.SelfTest | None]:
+    samples: Samples, planted: self_test.PlantedFlips, learned: Learned
+) -> tuple[verdicts.Verdicts, self_test.SelfTest | None]:
     """The verdict on every given label, and what became of the planted flips.
 
     The flipped rows are judged twice: as flipped, together with all others, for the self-test,
@@ -205,7 +205,7 @@ def _judge_and_test(
     if not len(rows):
         return decision, None
     flipped = judge(samples, planted.labels, learned.predictions, config)
-    tested = selftest.measure(
+    tested = self_test.measure(
         flipped.is_label_issue[rows],
         flipped.suggested[rows] == table.labels[rows],
         decision.is_label_issue[rows],
@@ -218,9 +218,9 @@ def _report(
     source: str,
     options: sources.SourceOptions,
     samples: Samples,
-    decision: scores.Decision,
+    decision: verdicts.Verdicts,
     flags: Flags,
-    tested: selftest.SelfTest | None,
+    tested: self_test.SelfTest | None,
     learned: Learned,
     reporter: Reporter,
 ) -> Report:
@@ -320,7 +320,7 @@ def _conflict_notes(samples: Samples) -> list[str]:
     return [f"{len(images):,} {are} there more than once with different labels: {named}"]
 
 
-def _doubts(decision: scores.Decision) -> list[str]:
+def _doubts(decision: verdicts.Verdicts) -> list[str]:
     """What makes the figures hard to believe."""
     if decision.noise_rate <= HARDLY_BELIEVED:
         return []

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from labelclean.config import FilterConfig
 from labelclean.data.near_duplicates import near_groups, perceptual_hashes
+from labelclean.judging.outliers import no_class
+from labelclean.judging.verdicts import Verdicts
 from labelclean.progress import Reporter, image_counter
-from labelclean.report.outliers import no_class
-from labelclean.report.scores import Decision
 from labelclean.workflows.learning import Learned
 from labelclean.workflows.preparing import Samples
 
@@ -29,10 +29,10 @@ class Flags:
 
 
 def flag(
-    samples: Samples, learned: Learned, decision: Decision, config: FilterConfig, reporter: Reporter
+    samples: Samples, learned: Learned, verdicts: Verdicts, config: FilterConfig, reporter: Reporter
 ) -> Flags:
     """Near duplicates are looked for where the decoded images are at hand, not in streams."""
-    is_right = ~decision.is_label_issue & np.isfinite(decision.label_score)
+    is_right = ~verdicts.is_label_issue & np.isfinite(verdicts.label_score)
     outside = no_class(
         learned.embeddings,
         learned.predictions.top_probs[:, 0],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelclean.report.outliers import no_class
+from labelclean.judging.outliers import no_class
 
 
 def _cloud(count: int, seed: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelclean.data.duplicates import conflicting, find_duplicates
-from labelclean.report.conflicts import resolve
+from labelclean.judging.conflicts import resolve
 
 
 def test_a_duplicate_points_at_the_first_row_of_the_same_content():

@@ -11,8 +11,9 @@ import pytest
 
 from labelclean.config import VerdictConfig
 from labelclean.data import noise
+from labelclean.judging import noise_model, verdicts
 from labelclean.predictions import Predictions
-from labelclean.report import metrics, noise_model, scores
+from labelclean.report import metrics
 
 EVEN = VerdictConfig()
 
@@ -68,8 +69,8 @@ def symmetric(num_classes: int, rate: float) -> np.ndarray:
 
 def decide(
     given: np.ndarray, outputs: Predictions, classes: int, **options: Any
-) -> scores.Decision:
-    return scores.decide(
+) -> verdicts.Verdicts:
+    return verdicts.decide(
         given, outputs, num_classes=classes, **{"verdict": EVEN, "seed": 0, **options}
     )
 

@@ -11,10 +11,10 @@ from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
 from labelclean.config import VerdictConfig
+from labelclean.judging import noise_model
+from labelclean.judging.conflicts import resolve
+from labelclean.judging.noise_model import Candidates, Floats, Ints, NoiseModel
 from labelclean.predictions import Predictions
-from labelclean.report import noise_model
-from labelclean.report.conflicts import resolve
-from labelclean.report.noise_model import Candidates, Floats, Ints, NoiseModel
 
 FIT_ROWS = 20_000  # the model has few parameters; more for many classes
 RESAMPLE_ROWS = 2_000
@@ -42,7 +42,7 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class Verdicts:
     """What is held of every row, and of all together.
 
     label_score            (n,)    0 to 1, low is suspicious; NaN where there is nothing to judge
@@ -76,7 +76,7 @@ def decide(
     verdict: VerdictConfig,
     first: Ints | None = None,
     seed: int = 0,
-) -> Decision:
+) -> Verdicts:
     """Judges every label.
 
     labels  (n,)  given, -1: none
@@ -128,7 +128,7 @@ def decide(
     )
 
 
-def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Decision:
+def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Verdicts:
     """No row judged: the given labels stay, unlabelled rows get what the network says."""
     count = len(labels)
     tops = outputs.top_classes.astype(np.int64)
@@ -139,7 +139,7 @@ def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Decision:
     second = np.full(count, -1, dtype=np.int64)
     if tops.shape[1] > 1:
         second = np.where(labels < 0, tops[:, 1], np.where(tops[:, 0] == labels, -1, tops[:, 0]))
-    return Decision(
+    return Verdicts(
         label_score=np.full(count, np.nan),
         issue_probability=np.full(count, np.nan),
         is_label_issue=np.zeros(count, dtype=np.bool_),

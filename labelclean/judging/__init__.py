@@ -1,0 +1,1 @@
+"""What networks say of every image becomes verdicts on the labels."""
