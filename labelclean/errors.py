@@ -19,6 +19,10 @@ class ReportError(LabelcleanError):
     """A report cannot be read or written as asked."""
 
 
+class OutputError(LabelcleanError):
+    """An output cannot be written, is another process's, or must not be replaced."""
+
+
 class RunError(LabelcleanError):
     """A training run cannot start, go on or end well with what it was given."""
 

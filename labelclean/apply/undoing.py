@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelclean import disk
 from labelclean.apply.writing import (
     LOG_SCHEMA,
     Advance,
     before_path,
     log_path,
-    remove,
     state_of,
 )
-from labelclean.data.disk import move_all
+from labelclean.disk import Move
 from labelclean.errors import ReportError, printable
 from labelclean.sources.rows import counted
 
@@ -56,10 +55,18 @@ class _Log:
 def undo(out: Path, advance: Advance) -> Undone:
     """Takes back the last apply to `out`; once more takes back the one before.
 
-    Raises ReportError if apply did not write it, or it was changed since.
+    Raises ReportError if apply did not write it, or it was changed since; OutputError if it cannot
+    be moved.
     """
     out = Path(os.path.abspath(out))
     log = log_path(out)
+    if not out.parent.is_dir():
+        raise ReportError(f"{printable(out)}: there is no folder {printable(out.parent)}")
+    with disk.claim(out):  # which also finishes what a killed undo or apply began
+        return _undo(out, log, advance)
+
+
+def _undo(out: Path, log: Path, advance: Advance) -> Undone:
     found = _read_log(out, log)
     is_there = os.path.lexists(out)
     old_out, old_log = before_path(out, found.number), before_path(log, found.number)
@@ -69,27 +76,15 @@ def undo(out: Path, advance: Advance) -> Undone:
                 f"{printable(path)}: is gone, which --undo would put back: restore it, or delete "
                 f"{printable(out)} and {printable(log)} by hand"
             )
-    try:
+    with disk.stage(out) as stage:
         if is_there:
             _check_unchanged(out, found.written, advance)
-        trash = out.with_name(f".{secrets.token_hex(6)}.tmp")
-        moves = [(out, trash)] if is_there else []
-        move_all([*moves, (old_out, out)] if found.has_out else moves)
-        if found.has_log:
-            os.replace(old_log, log)
-        else:
-            log.unlink()
-    except OSError as error:
-        raise ReportError(
-            f"{printable(out)}: cannot be undone: {error.strerror or printable(error)}"
-        ) from None
-    try:
-        remove(trash)
-    except OSError as error:
-        raise ReportError(
-            f"{printable(trash)}: is what apply had written and cannot be removed "
-            f"({error.strerror or printable(error)}): delete it; all else was undone"
-        ) from None
+        new_out = old_out.name if found.has_out else None
+        new_log = old_log.name if found.has_log else None
+        moves = [Move(log.name, new_log, stage.within("log"))]
+        if is_there or found.has_out:
+            moves.insert(0, Move(out.name, new_out, stage.within("out")))
+        stage.place(moves)
     removed = len(found.written) if is_there else 0
     return Undone(out=out, removed=removed, restored=found.has_out)
 

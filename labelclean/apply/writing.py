@@ -6,15 +6,15 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelclean.data.disk import move_all, write_durably
-from labelclean.errors import ConfigError, SourceError, printable
+from labelclean import disk
+from labelclean.disk import Move
+from labelclean.errors import ConfigError, OutputError, SourceError, printable
 from labelclean.report.files import encode_json
 
 LINKS = ("copy", "hard", "sym")
@@ -40,10 +40,10 @@ def check_out(out: Path, *, files: Iterable[Path], folder: Path | None, force: b
     files   never to be replaced: the source's tables, the report, the decisions
     folder  the source where it is a folder: nothing is written in it
 
-    Raises ConfigError.
+    Raises ConfigError, OutputError.
     """
     shown = printable(out)
-    try:
+    with disk.errors_of(out, "--out"):
         if not out.parent.is_dir():
             raise ConfigError(f"--out {shown}: there is no folder {printable(out.parent)}: make it")
         place = Path(os.path.realpath(out.parent)) / out.name
@@ -66,25 +66,11 @@ def check_out(out: Path, *, files: Iterable[Path], folder: Path | None, force: b
             with contextlib.suppress(FileNotFoundError):
                 os.lstat(path)  # fails where the name is too long
         if os.path.lexists(out) and not force:
-            raise ConfigError(
-                f"--out {shown}: is there already: choose another name, or --force replaces it "
+            raise OutputError(
+                f"--out {shown}: already exists; choose another name, or --force replaces it "
                 "(--undo brings it back)"
             )
-        trial = out.parent / f".{secrets.token_hex(6)}.tmp"
-        trial.touch(exist_ok=False)
-        trial.unlink()
-    except OSError as error:
-        raise unwritable(out, error) from None
-
-
-def unwritable(out: Path, error: OSError) -> ConfigError:
-    reason = error.strerror or printable(error)
-    if error.errno == errno.EXDEV:
-        return ConfigError(
-            f"--link hard: {printable(out)} is on another disk than the images: use --link copy "
-            "or sym"
-        )
-    return ConfigError(f"--out {printable(out)}: cannot be written ({reason}): nothing was changed")
+        disk.check_writable(out.parent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,35 +91,25 @@ def write_result(
 
     returns  the log
 
-    Raises ConfigError if it cannot be written; then all is as it was.
+    Raises OutputError if it cannot be written; then all is as it was.
     """
     log = log_path(out)
-    staged = out.parent / f".{secrets.token_hex(6)}.tmp"
-    staged_log = out.parent / f".{secrets.token_hex(6)}.tmp"
-    try:
-        try:
-            written = make(staged)
-            number = _free_number(out, log)
-            before = {
-                "number": number,
-                "out": os.path.lexists(out),
-                "log": os.path.lexists(log),
-            }
-            write_durably(staged_log, _log_bytes({**facts, "before": before}, written))
-            moves = [(path, before_path(path, number)) for path in (out, log)]
-            moves = [(old, new) for old, new in moves if os.path.lexists(old)]
-            move_all([*moves, (staged_log, log), (staged, out)])
-        except OSError as error:
-            raise unwritable(out, error) from None
-    finally:  # Ctrl-C too must leave nothing behind
-        for path in (staged, staged_log):
-            with contextlib.suppress(OSError):
-                remove(path)
+    with disk.stage(out) as stage:
+        written = make(stage.path / "out")
+        number = _free_number(out, log)
+        before = {"number": number, "out": os.path.lexists(out), "log": os.path.lexists(log)}
+        disk.write_durably(stage.path / "log", _log_bytes({**facts, "before": before}, written))
+        stage.place(
+            [
+                Move(path.name, stage.within(new), before_path(path, number).name)
+                for path, new in ((log, "log"), (out, "out"))
+            ]
+        )
     return log
 
 
 def write_bytes(target: Path, data: bytes) -> Written:
-    write_durably(target, data)
+    disk.write_durably(target, data)
     return Written(path="", state=_sha(data))
 
 
@@ -168,6 +144,11 @@ def link_files(
             else:
                 shutil.copy2(here, there)
         except OSError as error:
+            if error.errno == errno.EXDEV:
+                raise ConfigError(
+                    f"--link hard: {printable(target)} is on another disk than the images: use "
+                    "--link copy or sym"
+                ) from None
             if error.filename != str(here) or error.filename2 is not None:
                 raise  # it names both, or the other
             raise SourceError(
@@ -197,15 +178,6 @@ def hash_of(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return f"sha256:{digest.hexdigest()}"
-
-
-def remove(path: Path) -> None:
-    """The file, link or whole folder, where there is one."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def _sha(data: bytes) -> str:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import loky
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from labelclean import config
+from labelclean import config, disk
 from labelclean.benchmark import processes
 from labelclean.benchmark.dataset import Dataset, Noise, Origin, noisy_labels, read_dataset
 from labelclean.benchmark.rendering import write_pages
@@ -28,7 +27,6 @@ from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import default_preset
 from labelclean.workflows.training import train_preset
 
-LOCK = ".lock"
 SYMMETRIC = ("symm:0.2", "symm:0.4", "symm:0.6", "symm:0.8")  # as in the paper's Table 1
 ASYMMETRIC = ("asymm:0.1", "asymm:0.2", "asymm:0.3", "asymm:0.4")  # its mapping is that of CIFAR
 
@@ -154,13 +152,8 @@ def run_grid(
     models.build(train.arch, dataset.table.num_classes, dataset.samples.spec.size)  # is there one?
     tasks = _tasks(dataset, methods, noises, grid, train, out / RUNS, reporter)
     _make(out)
-    try:
-        with FileLock(out / LOCK, timeout=0):
-            return _do(tasks, grid, out, reporter)
-    except Timeout:
-        raise ConfigError(
-            f"--out {printable(out)}: another benchmark is at work there; give another folder"
-        ) from None
+    with disk.claim_folder(out):
+        return _do(tasks, grid, out, reporter)
 
 
 def _do(tasks: list[Task], grid: GridConfig, out: Path, reporter: Reporter) -> GridResults:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from labelclean import disk
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
 
@@ -151,7 +152,7 @@ def _row(cells: Sequence[str], place: str) -> Row:
 
 
 def write_results(rows: Sequence[Row], folder: Path) -> None:
-    """Replaces results.csv by one with these rows. Raises ReportError if it cannot be written."""
+    """Replaces results.csv by one with these rows. Raises OutputError if it cannot be written."""
     columns = {
         name: pd.Series(
             [getattr(row, name) if kind is float else str(getattr(row, name)) for row in rows],
@@ -163,11 +164,5 @@ def write_results(rows: Sequence[Row], folder: Path) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """The file appears whole or stays as it was. Raises ReportError if it cannot be written."""
-    try:
-        files.write_whole({path: data})
-    except OSError as error:
-        raise ReportError(
-            f"{printable(path)}: cannot be written: {error.strerror}; make room there, the same "
-            "command goes on"
-        ) from None
+    """The file appears whole or stays as it was. Raises OutputError if it cannot be written."""
+    disk.write_files({path: data})

@@ -7,7 +7,6 @@ import io
 import os
 import shlex
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from labelclean import disk
 from labelclean.data import noise
-from labelclean.errors import ConfigError
+from labelclean.errors import OutputError
 
 CLASSES = tuple(
     "T-shirt,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
@@ -102,7 +102,7 @@ def write_demo(folder: str | Path, *, seed: int = 0, force: bool = False) -> Dem
     labels.csv names three images that cannot be read: one truncated, one empty, one missing.
     truth.csv has the truncated one, whose class is known, and not the others.
 
-    Raises ConfigError if the folder is not empty (with `force`: is not an earlier demo) or cannot
+    Raises OutputError if the folder is not empty (with `force`: is not an earlier demo) or cannot
     be written; then it is as before.
     """
     folder = Path(folder)
@@ -116,26 +116,14 @@ def write_demo(folder: str | Path, *, seed: int = 0, force: bool = False) -> Dem
     classes = np.array(CLASSES)
     given = [*zip(names, classes[labels], strict=True), *((name, CLASSES[0]) for name in awkward)]
     true = [*zip(names, classes[truth], strict=True), (TRUNCATED, CLASSES[0])]
-    try:
+    _check_folder(folder, {*names, *awkward}, force)
+    with disk.claim_folder(folder), disk.stage(folder) as stage:
         _check_folder(folder, {*names, *awkward}, force)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Inside a folder that is there already: its parent may be another disk, or read-only.
-        where = folder if folder.is_dir() else folder.parent
-        with tempfile.TemporaryDirectory(prefix=".demo-", dir=where) as beside:
-            whole = Path(beside, "demo")
-            _write_images(whole / "images", names, images, images[truth == 0][0])
-            (whole / "labels.csv").write_bytes(_csv(given))
-            (whole / "truth.csv").write_bytes(_csv(true))
-            shutil.copyfile(SHEETS / LICENCE, whole / LICENCE)
-            if folder.is_dir():
-                _move_entries(whole, folder, Path(beside))
-            else:
-                whole.rename(folder)
-    except OSError as error:
-        raise ConfigError(
-            f"{str(folder)!r}: the demo cannot be written there ({error.strerror}); "
-            "choose another folder"
-        ) from None
+        _write_images(stage.path / "images", names, images, images[truth == 0][0])
+        disk.write_durably(stage.path / "labels.csv", _csv(given))
+        disk.write_durably(stage.path / "truth.csv", _csv(true))
+        shutil.copyfile(SHEETS / LICENCE, stage.path / LICENCE)
+        stage.exchange(sorted(os.listdir(stage.path)))
     return DemoSummary(
         folder=folder,
         images=len(names),
@@ -147,11 +135,12 @@ def write_demo(folder: str | Path, *, seed: int = 0, force: bool = False) -> Dem
 
 def _check_folder(folder: Path, demo_names: set[str], force: bool) -> None:
     if os.path.lexists(folder) and not folder.is_dir():
-        raise ConfigError(f"{str(folder)!r}: is no folder; choose another name")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
+        raise OutputError(f"{str(folder)!r}: is no folder; choose another name")
+    with disk.errors_of(folder):
+        if not folder.is_dir() or not disk.entries(folder):
+            return
     if not force:
-        raise ConfigError(
+        raise OutputError(
             f"{str(folder)!r}: is not empty; choose another folder, or --force replaces an earlier "
             "demo in it"
         )
@@ -165,7 +154,7 @@ def _check_folder(folder: Path, demo_names: set[str], force: bool) -> None:
         if not others and not folders:
             return
         foreign = folders[0] if folders else pictures / min(others)
-    raise ConfigError(
+    raise OutputError(
         f"{str(foreign)!r}: is no demo's, --force does not replace it; choose another folder"
     )
 
@@ -189,11 +178,3 @@ def _csv(rows: Sequence[tuple[str, str]]) -> bytes:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerows([("image", "label"), *rows])
     return out.getvalue().encode()
-
-
-def _move_entries(whole: Path, folder: Path, beside: Path) -> None:
-    """The finished demo into a folder that is there; files that are not the demo's stay."""
-    if (folder / "images").is_dir():
-        (folder / "images").rename(beside / "before")
-    for entry in sorted(whole.iterdir()):
-        os.replace(entry, folder / entry.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from labelclean.data import disk
+from labelclean import disk
 from labelclean.data.samples import ArrayImages
-from labelclean.errors import ConfigError, SourceError
+from labelclean.errors import OutputError, SourceError
+from labelclean.text import csv_text
 
 LABELS, TRUTH, META = "labels.csv", "truth.csv", "noise.json"
 IMAGES, PARQUET = "images", "images.parquet"
@@ -26,23 +26,21 @@ Advance = Callable[[float, float, str], None]
 
 
 def check_folder(folder: Path, force: bool) -> None:
-    """Raises ConfigError if there is anything at that path that is not to be replaced."""
+    """Raises OutputError if there is anything at that path that is not to be replaced."""
     if os.path.lexists(folder) and not folder.is_dir():
-        raise ConfigError(f"--out {folder}: is no folder: choose another name")
-    try:
-        if not folder.is_dir() or not any(folder.iterdir()):
+        raise OutputError(f"--out {folder}: is no folder: choose another name")
+    with disk.errors_of(folder, "--out"):
+        if not folder.is_dir() or not disk.entries(folder):
             return
-    except OSError as error:
-        raise _unwritable(folder, error) from None
     if not force:
-        raise ConfigError(
+        raise OutputError(
             f"--out {folder}: is not empty: choose another folder, or --force replaces earlier "
             "noise in it"
         )
     pictures = folder / IMAGES
     foreign = set(os.listdir(pictures)) - {"train", "test"} if pictures.is_dir() else set()
     if not (folder / META).is_file() or foreign or pictures.is_symlink():
-        raise ConfigError(
+        raise OutputError(
             f"--out {folder}: is not what inject-noise wrote, so --force does not replace it: "
             "choose another folder"
         )
@@ -56,33 +54,21 @@ def write_folder(
 ) -> None:
     """All the files, and what write_images adds to the folder it is given, or nothing at all.
 
-    Raises ConfigError if the folder must not be replaced or cannot be written.
+    Raises OutputError if the folder must not be replaced or cannot be written.
     """
-    check_folder(folder, force)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Inside a folder that is there already: its parent may be another disk, or read-only.
-        where = folder if folder.is_dir() else folder.parent
-        with tempfile.TemporaryDirectory(prefix=".inject-", dir=where) as beside:
-            whole, before = Path(beside, "whole"), Path(beside, "before")
-            whole.mkdir()
-            for name, data in files.items():
-                (whole / name).write_bytes(data)
-            if write_images is not None:
-                write_images(whole)
-            if folder.is_dir():
-                before.mkdir()
-                _swap(whole, folder, before)
-            else:
-                whole.rename(folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
+    with disk.claim_folder(folder), disk.stage(folder) as stage:
+        check_folder(folder, force)
+        for name, data in files.items():
+            disk.write_durably(stage.path / name, data)
+        if write_images is not None:
+            write_images(stage.path)
+        stage.exchange(_OWN)
 
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     """A table in UTF-8. Raises SourceError for a name that is no Unicode."""
     try:
-        return disk.csv_text([header, *rows]).encode()
+        return csv_text([header, *rows]).encode()
     except UnicodeEncodeError as error:
         raise SourceError(f"{error.object!a}: is no Unicode: rename the image") from None
 
@@ -126,16 +112,3 @@ def _png(images: ArrayImages, row: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(images.read(row)).save(out, "PNG", compress_level=1)
     return out.getvalue()
-
-
-def _swap(whole: Path, folder: Path, before: Path) -> None:
-    """Earlier files out of the folder and the new ones in; on failure, all as it was."""
-    moves = [(folder / name, before / name) for name in _OWN if os.path.lexists(folder / name)]
-    moves += [(whole / name, folder / name) for name in _OWN if (whole / name).exists()]
-    disk.move_all(moves)
-
-
-def _unwritable(folder: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"--out {folder}: cannot be written ({error.strerror or error}): choose another folder"
-    )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from labelclean import disk
 from labelclean.decisions.decision import FIELDS, Decision, problem_of
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
@@ -20,18 +21,13 @@ _NEEDED = ("image", "action", "label")
 def write_decisions_csv(path: Path, decisions: Mapping[str, Decision] | Iterable[Decision]) -> None:
     """One row a decision, in the order given; replaces what is there, whole or not at all.
 
-    Raises ReportError if it cannot be written.
+    Raises OutputError if it cannot be written.
     """
     chosen = decisions.values() if isinstance(decisions, Mapping) else decisions
     rows = [["" if cell is None else cell for cell in astuple(decision)] for decision in chosen]
     frame = pd.DataFrame(rows, columns=list(FIELDS), dtype=object)
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        files.write_whole({path: files.encode_csv(frame, delimiter)})
-    except OSError as error:
-        raise ReportError(
-            f"{printable(path)}: cannot be written: {error.strerror}; choose another place"
-        ) from None
+    disk.write_files({path: files.encode_csv(frame, delimiter)})
 
 
 def parse_decisions(path: Path, data: bytes) -> dict[str, Decision]:

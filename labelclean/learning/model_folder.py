@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from labelclean import disk
 from labelclean.data.images import ImageSpec
 from labelclean.data.transform import Transform
 from labelclean.errors import LabelcleanError, RunError, printable
@@ -147,6 +148,22 @@ def weights_bytes(network: nn.Module, config: ModelConfig) -> bytes:
     return bytes(save(state, metadata={"labelclean": json.dumps(about)}))
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a folder is one that may be replaced by another model."""
+    return (folder / CONFIG).is_file()
+
+
+def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """The folder appears with all of its files in place of what is there, or not at all.
+
+    Raises OutputError.
+    """
+    with disk.staged(folder) as place:
+        place.mkdir()
+        for name, data in contents.items():
+            disk.write_durably(place / name, data)
+
+
 def load_model(folder: str | Path) -> TrainedModel:
     """The model of that folder, in evaluation mode, on the CPU.
 
@@ -156,6 +173,7 @@ def load_model(folder: str | Path) -> TrainedModel:
     Raises RunError if the folder is no such model, damaged or of another version.
     """
     folder = Path(folder)
+    disk.finish(folder)
     place = folder / CONFIG
     config = ModelConfig.from_json(_read(folder, place), printable(place))
     path = folder / WEIGHTS

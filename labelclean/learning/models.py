@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +10,12 @@ from pickle import UnpicklingError
 import torch
 import torchvision
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from labelclean.errors import ConfigError, RunError
+from labelclean import disk
+from labelclean.errors import ConfigError
 from labelclean.learning.smallnet import SMALL_IMAGE, WIDTHS, SmallNet
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
@@ -237,16 +238,9 @@ def _load_file(model: Classifier, path: Path) -> None:
 def save(model: nn.Module, path: Path, description: Mapping[str, str]) -> None:
     """Writes the weights as .safetensors, whole or not at all, with a description in its header.
 
-    Raises RunError if they cannot be written.
+    Raises OutputError if they cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    try:
+    state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    with disk.errors_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(state, part, metadata=dict(description))
-        os.replace(part, path)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise RunError(
-            f"{path}: the weights cannot be written ({error}); free some space or give --run-dir"
-        ) from None
+    disk.write_files({path: serialise(state, metadata=dict(description))})

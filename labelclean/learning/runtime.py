@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from labelclean import disk
 from labelclean.config import DEVICES
 from labelclean.errors import ConfigError, RunError
 from labelclean.learning import team
@@ -93,21 +94,13 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str,
 
     identity  what a resumed run must share: see load_checkpoint
 
-    Raises RunError if it cannot be written.
+    Raises OutputError if it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
+    data = io.BytesIO()  # torch's own file writer turns a full disk into a riddle
+    torch.save({"version": CHECKPOINT_VERSION, "identity": dict(identity), **state}, data)
+    with disk.errors_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
-            torch.save({"version": CHECKPOINT_VERSION, "identity": dict(identity), **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into the latter
-        part.unlink(missing_ok=True)
-        raise RunError(
-            f"{path}: the checkpoint cannot be written ({error}); free some space or give --run-dir"
-        ) from None
+    disk.write_files({path: data.getbuffer()})
 
 
 def glance_at(path: Path) -> tuple[dict[str, str], int] | None:

@@ -1,13 +1,10 @@
-"""Reports as files: CSV, TSV, JSON Lines, Parquet: rows to bytes and back, and whole writes."""
+"""Reports as files: CSV, TSV, JSON Lines, Parquet: rows to bytes and back."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
-import os
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from labelclean.data.disk import csv_text, write_durably
 from labelclean.errors import ReportError, printable
+from labelclean.text import csv_text
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
 
@@ -221,35 +218,3 @@ def _check_names(
         raise ReportError(
             f"{printable(place)}: no column {', '.join(missing)}; a report keeps all its columns"
         )
-
-
-def write_whole(contents: Mapping[Path, bytes]) -> None:
-    """All the files appear whole, or none does. Raises OSError.
-
-    Each is written beside its place, then moved there, in the order given.
-    """
-    staged: dict[Path, Path] = {}
-    created: list[Path] = []
-    try:
-        for target, data in contents.items():
-            # A short name, so that any name that fits its folder can be written; not mkstemp,
-            # whose files only their owner may read.
-            staged[target] = target.with_name(f".{secrets.token_hex(6)}.tmp")
-            write_durably(staged[target], data)
-        for target, beside in staged.items():
-            is_new = not os.path.lexists(target)
-            os.replace(beside, target)
-            if is_new:
-                created.append(target)
-    except BaseException:  # Ctrl-C too must leave nothing behind
-        for path in created:
-            _remove(path)
-        raise
-    finally:
-        for beside in staged.values():
-            _remove(beside)
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)

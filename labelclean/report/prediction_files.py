@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -17,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from labelclean.errors import ReportError, printable
+from labelclean import disk
+from labelclean.errors import OutputError, ReportError
 from labelclean.report import files
 
 _READ = ("image", "label", "probability", "status")
@@ -69,30 +69,22 @@ class TableWriter:
 
     path   a file whose ending tells the format; "-" is CSV on standard output
 
-    Raises ReportError if it cannot be written, or is there and `force` is not given.
+    Raises OutputError if it cannot be written, or is there and `force` is not given.
     """
 
     def __init__(self, path: str | Path, force: bool = False) -> None:
+        self.out = path
         self._path = None if str(path) == "-" else Path(path)
-        self._is_first = True
+        self._is_first, self._force = True, force
         self._parquet: pq.ParquetWriter | None = None
         self._file: IO[bytes] = sys.stdout.buffer
         if self._path is None:
             self._ending = ".csv"
             return
-        shown = printable(self._path)
         self._ending = files.ending_of(self._path)
-        if os.path.lexists(self._path) and (self._path.is_dir() or not force):
-            remedy = "choose another name" if self._path.is_dir() else "--force replaces it"
-            raise ReportError(f"--out {shown}: already exists; {remedy}")
-        self._beside = self._path.with_name(f".{secrets.token_hex(6)}.tmp")
-        try:
-            self._file = open(self._beside, "xb")
-        except OSError as error:
-            raise self._unwritable(error) from None
 
     def write(self, frame: pd.DataFrame) -> None:
-        """Appends the rows. Raises ReportError if the disk is full or a name does not fit."""
+        """Appends the rows. Raises OutputError if the disk is full, ReportError for a bad name."""
         try:
             if self._ending == ".parquet":
                 self._write_parquet(frame)
@@ -113,6 +105,15 @@ class TableWriter:
         self._parquet.write_table(table)
 
     def __enter__(self) -> TableWriter:
+        with ExitStack() as stack:
+            if self._path is not None:
+                place = stack.enter_context(disk.staged(self._path))
+                disk.check(self._path, force=self._force, flag="--out")
+                try:
+                    self._file = stack.enter_context(open(place, "xb"))
+                except OSError as error:
+                    raise self._unwritable(error) from None
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -120,26 +121,18 @@ class TableWriter:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> bool | None:
         try:
             if self._parquet is not None:
                 self._parquet.close()
             self._file.flush()
-            if self._path is not None:
-                os.fsync(self._file.fileno())
-                self._file.close()
-                if kind is None:
-                    os.replace(self._beside, self._path)
         except OSError as problem:
             if kind is None:
+                kind, error, traceback = OSError, problem, problem.__traceback__
+                self._stack.__exit__(kind, error, traceback)
                 raise self._unwritable(problem) from None
-        finally:
-            if self._path is not None:
-                self._file.close()
-                self._beside.unlink(missing_ok=True)
+        return self._stack.__exit__(kind, error, traceback)
 
-    def _unwritable(self, error: OSError) -> ReportError:
+    def _unwritable(self, error: OSError) -> OutputError:
         name: Any = "standard output" if self._path is None else self._path
-        return ReportError(
-            f"--out {printable(name)}: cannot be written: {error.strerror}; choose another place"
-        )
+        return disk.unwritable(name, error, "--out")

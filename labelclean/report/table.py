@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from labelclean import disk
 from labelclean.data.samples import DUPLICATE_OF
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
@@ -200,7 +199,7 @@ class Report:
     def write(self, path: str | Path, force: bool = False) -> None:
         """The report and its meta file, both or neither; "-" is CSV on standard output, no meta.
 
-        Raises ReportError if the path cannot be written or exists and `force` is not given.
+        Raises OutputError if the path cannot be written or exists and `force` is not given.
         """
         if str(path) == "-":
             sys.stdout.flush()
@@ -209,20 +208,16 @@ class Report:
             return
         path = Path(path)
         check_can_write(path, force)
-        contents = {path: files.encode(self.frame, path), meta_path(path): self.meta.to_json()}
-        try:
-            files.write_whole(contents)
-        except OSError as error:
-            raise ReportError(
-                f"{printable(path)}: cannot be written: {error.strerror}; "
-                "nothing was left there, choose another place"
-            ) from None
+        disk.write_files(
+            {path: files.encode(self.frame, path), meta_path(path): self.meta.to_json()}
+        )
 
     @classmethod
     def read(cls, path: str | Path) -> Report:
         """The report at `path` with its meta file. Raises ReportError if it is none."""
         path = Path(path)
         files.ending_of(path)
+        disk.finish(path)
         data = _read_bytes(path, "no such report; give the file that filter wrote")
         columns = files.decode(data, path, list(COLUMNS), OPTIONAL)
         beside = meta_path(path)
@@ -241,45 +236,20 @@ def meta_path(path: Path) -> Path:
     return path.with_suffix(".meta.json")
 
 
+def report_files(path: str | Path) -> tuple[Path, ...]:
+    """The report and its meta file, which belong together; none on standard output."""
+    return () if str(path) == "-" else (Path(path), meta_path(Path(path)))
+
+
 def check_can_write(path: str | Path, force: bool = False) -> None:
     """Finds out before hours of training that a report could not be written after them.
 
-    Raises ReportError if the ending is unknown, the folder is missing or read-only, or a report or
-    its meta file exists and `force` is not given.
+    Raises ReportError if the ending is unknown, OutputError if the folder is missing or read-only,
+    or a report or its meta file exists and `force` is not given.
     """
-    if str(path) == "-":
-        return
-    path = Path(path)
-    files.ending_of(path)
-    folder = path.parent
-    try:
-        if not folder.is_dir():
-            raise ReportError(f"{printable(path)}: there is no folder {printable(folder)}; make it")
-        for target in (path, meta_path(path)):
-            if target.is_dir():
-                raise ReportError(f"{printable(target)}: is a folder; choose another name")
-            if _exists(target) and not force:
-                raise ReportError(
-                    f"{printable(target)}: already exists; choose another name, or --force "
-                    "replaces it"
-                )
-        # Permissions, read-only and full disks show only when a file is made.
-        trial = folder / f".{secrets.token_hex(6)}.tmp"
-        trial.touch(exist_ok=False)
-        trial.unlink()
-    except OSError as error:
-        raise ReportError(
-            f"{printable(path)}: cannot be written: {error.strerror}; choose another place"
-        ) from None
-
-
-def _exists(path: Path) -> bool:
-    """Also a link that leads nowhere. Raises OSError if the name can never be written."""
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        return False
-    return True
+    for target in report_files(path):
+        files.ending_of(Path(path))
+        disk.check(target, force=force)
 
 
 def count_statuses(statuses: Sequence[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from labelclean import __version__
+from labelclean import __version__, disk
 from labelclean.apply.applied import Applied
 from labelclean.apply.forms import Prepared, prepare
 from labelclean.apply.origin import Origin, find_origin
@@ -82,7 +82,8 @@ def apply_report(
     if is_dry_run:
         return Applied(**counts)
     facts = _facts(path, place, policy, link, outcome, origin)
-    with reporter.stage("writing") as advance:
+    with disk.claim(out), reporter.stage("writing") as advance:
+        _check(out, path, place, origin, force)  # again: a killed run may be finished by now
 
         def make(target: Path) -> Sequence[Written]:
             return prepared.make(target, advance)

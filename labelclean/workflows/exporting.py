@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from labelclean import disk
 from labelclean.data.images import DECODER_ERRORS, quiet
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.errors import ConfigError, ReportError, printable
@@ -75,6 +76,34 @@ def export_report(
     form = format_of("--to", to)
     _check_options(form, to, with_images=with_images, url_prefix=url_prefix)
     check_can_make(out, force)
+    with disk.claim(out):
+        return _export(
+            report,
+            form,
+            to,
+            out,
+            images=images,
+            issues_only=issues_only,
+            with_images=with_images,
+            url_prefix=url_prefix,
+            force=force,
+            reporter=reporter or Reporter(),
+        )
+
+
+def _export(
+    report: Path,
+    form: Format,
+    to: str,
+    out: Path,
+    *,
+    images: Path | None,
+    issues_only: bool,
+    with_images: bool,
+    url_prefix: str | None,
+    force: bool,
+    reporter: Reporter,
+) -> Exported:
     found = Report.read(report)
     table = None
     if not (form.needs_size or with_images or (form.needs_files and url_prefix is None)):
@@ -96,7 +125,7 @@ def export_report(
             form,
             issues_only=issues_only,
             copies=stage / COPIES if with_images else None,
-            reporter=reporter or Reporter(),
+            reporter=reporter,
         )
         if not rows:
             what = "row judged wrong" if issues_only else "row"

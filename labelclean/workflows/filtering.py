@@ -28,12 +28,13 @@ from labelclean.report.table import (
     Report,
     ReportMeta,
     check_can_write,
+    report_files,
 )
+from labelclean.workflows import resuming
 from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, find_method, learn
 from labelclean.workflows.preparing import Samples, prepare
 from labelclean.workflows.rescoring import ask_model, check_classes
-from labelclean.workflows.resuming import in_run_dir
 
 NAMED = 5  # images in a note on conflicts
 HARDLY_BELIEVED = 0.5  # noise rate from which on the user is told to doubt it
@@ -68,19 +69,32 @@ def filter_dataset(
     """
     reporter = reporter or Reporter()
     config = config or FilterConfig(train=PRESETS[default_preset("auto")])
-    if out is not None:
-        check_can_write(out, force)  # before hours of training, not after
-        if config.runtime.run_dir is None and str(out) != "-":
-            beside = Path(out).with_suffix(".run")
-            config = replace(config, runtime=replace(config.runtime, run_dir=beside))
-    method = find_method(config.train)
-    model = None if config.from_model is None else load_model(config.from_model)
-    device = runtime.choose_device(config.runtime.device)
-    team.begin(device)
-    reporter = reporter if team.is_first() else Reporter()
+    if out is not None and config.runtime.run_dir is None and str(out) != "-":
+        beside = Path(out).with_suffix(".run")
+        config = replace(config, runtime=replace(config.runtime, run_dir=beside))
     options = options or sources.SourceOptions()
     if labels is not None:
         options = replace(options, labels=Path(labels))
+    device = runtime.choose_device(config.runtime.device)
+    team.begin(device)
+    reporter = reporter if team.is_first() else Reporter()
+    with resuming.claimed(() if out is None else report_files(out), config.runtime.run_dir):
+        if out is not None:
+            check_can_write(out, force)  # before hours of training, not after
+        return _filter(source, out, force, config, options, device, reporter)
+
+
+def _filter(
+    source: str | Path,
+    out: str | Path | None,
+    force: bool,
+    config: FilterConfig,
+    options: sources.SourceOptions,
+    device: torch.device,
+    reporter: Reporter,
+) -> Report:
+    method = find_method(config.train)
+    model = None if config.from_model is None else load_model(config.from_model)
     samples = read_samples(source, options, config.runtime, device, reporter, model)
     table = samples.table
     planted = self_test.plant(
@@ -100,7 +114,7 @@ def filter_dataset(
     report = _report(str(source), options, samples, decision, flags, tested, learned, reporter)
     if out is not None:
         report.write(out, force)
-    checkpoint = in_run_dir(config.runtime, CHECKPOINT)
+    checkpoint = resuming.in_run_dir(config.runtime, CHECKPOINT)
     if checkpoint is not None and model is None:  # nothing is left to resume
         checkpoint.unlink(missing_ok=True)
     return report

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean import __version__, sources
+from labelclean import __version__, disk, sources
 from labelclean.data import images, noise, noisy_files
 from labelclean.data.instance_noise import SIDE, instance_dependent
 from labelclean.data.noise import Labels, Matrix
@@ -201,6 +201,19 @@ def inject_noise(
     if images_as is not None and images_as not in _FORMS:
         raise ConfigError(f"--images is {images_as}, must be {' or '.join(_FORMS)}")
     noisy_files.check_folder(out, force)  # before minutes of decoding, not after
+    with disk.claim_folder(out):
+        return _inject(source, options, spec, out, images_as, force, reporter)
+
+
+def _inject(
+    source: str | Path,
+    options: sources.SourceOptions,
+    spec: NoiseSpec,
+    out: Path,
+    images_as: str | None,
+    force: bool,
+    reporter: Reporter,
+) -> InjectedNoise:
     with reporter.stage("reading"):
         table, notes = true_labels(source, sources.read(source, options))
     for note in notes:

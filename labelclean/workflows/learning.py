@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -16,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from labelclean import disk
 from labelclean.config import FilterConfig, TrainConfig, filter_epochs
 from labelclean.data.batches import Batches
-from labelclean.errors import ConfigError, RunError
+from labelclean.errors import ConfigError
 from labelclean.learning import features, methods, models, runtime, team, trainer
 from labelclean.learning.predicting import EMBEDDED, ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
@@ -150,27 +150,19 @@ def _where(device: torch.device) -> str:
 def open_embeddings(count: int, path: Path | None) -> Iterator[NDArray[np.float16]]:
     """An (n, EMBEDDED) to fill, NaN for rows without an image; with a path a whole file or none.
 
-    Raises RunError if it cannot be written.
+    Raises OutputError if it cannot be written.
     """
     if path is None:
         yield np.full((count, EMBEDDED), np.nan, dtype=np.float16)
         return
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with disk.staged(path) as place:
         found = np.lib.format.open_memmap(
-            part, mode="w+", dtype=np.float16, shape=(count, EMBEDDED)
+            place, mode="w+", dtype=np.float16, shape=(count, EMBEDDED)
         )
-        found[:] = np.nan  # takes the place on the disk now: a full one shows here
+        disk.allocate(place)  # a full disk shows here, and not as the end of the process
+        found[:] = np.nan
         yield found
         found.flush()
-        os.replace(part, path)
-    except OSError as error:
-        raise RunError(
-            f"{path}: the embeddings cannot be written ({error}); free some space or give --run-dir"
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def set_up(

@@ -95,9 +95,37 @@ def predict_images(
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers is {workers}, must be at least 1")
     place = runtime.choose_device(device)
+    with TableWriter(out, force) as writer:
+        return _predict(
+            model,
+            source,
+            writer,
+            options=options or SourceOptions(),
+            truth=truth,
+            label_col=label_col,
+            batch_size=batch_size,
+            place=place,
+            workers=workers,
+            reporter=reporter,
+        )
+
+
+def _predict(
+    model: str | Path,
+    source: str | Path,
+    writer: TableWriter,
+    *,
+    options: SourceOptions,
+    truth: Path | None,
+    label_col: str | None,
+    batch_size: int,
+    place: torch.device,
+    workers: int | None,
+    reporter: Reporter,
+) -> Predicted:
     with reporter.stage("reading"):
         trained = load_model(model).to(place)
-        table = read_images(source, options or SourceOptions())
+        table = read_images(source, options)
         labels = (
             None if truth is None else _true_labels(truth, label_col, table, trained.class_names)
         )
@@ -105,7 +133,7 @@ def predict_images(
         reporter.note(note)
     best = np.full(len(table), -1, dtype=np.int32)
     probability = np.full(len(table), np.nan, dtype=np.float32)
-    with TableWriter(out, force) as writer, reporter.stage("predicting") as advance:
+    with reporter.stage("predicting") as advance:
         spec = trained.transform.spec
         for chunk in decoded(table, spec, at_once=batch_size, workers=workers):
             classes, probs = _top(trained, chunk, place)
@@ -127,7 +155,7 @@ def predict_images(
             reporter.note("no accuracy: none of the images with a true label can be read")
     count = np.bincount(best[best >= 0], minlength=len(trained.class_names))
     return Predicted(
-        out=str(out),
+        out=str(writer.out),
         images=len(table),
         counts={
             trained.class_names[k]: int(count[k])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from labelclean import disk
 from labelclean.config import RuntimeConfig
 from labelclean.errors import RunError
 from labelclean.learning import runtime, team, trainer
@@ -72,6 +74,23 @@ def precision(where: RuntimeConfig, device: torch.device, before: Begun | None) 
         if name in known:
             return known[name]
     return runtime.choose_precision(where.precision, device)
+
+
+@contextmanager
+def claimed(outs: Iterable[Path], run_dir: Path | None) -> Iterator[None]:
+    """The outputs and the run folder are this run's alone; in a team the first process takes them.
+
+    Raises OutputError, in every process of a team.
+    """
+    with ExitStack() as stack:
+
+        def take() -> None:
+            stack.enter_context(disk.claim(*outs))
+            if run_dir is not None:
+                stack.enter_context(disk.claim_folder(run_dir))
+
+        team.agreed(take)
+        yield
 
 
 def in_run_dir(where: RuntimeConfig, name: str) -> Path | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean import disk
 from labelclean.decisions.store import (
     DecisionStore,
     decisions_path,
@@ -25,7 +26,6 @@ from labelclean.decisions.store import (
 )
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.progress import Reporter
-from labelclean.report import files
 from labelclean.report.table import Report
 from labelclean.review import server, standalone
 from labelclean.review.neighbours import Neighbours
@@ -117,7 +117,7 @@ def export_decisions(report: str | Path, out: Path, *, force: bool = False) -> i
             f"{printable(path)}"
         )
     decisions = read_decisions(source, report_digest=digest)
-    _check_new(out, force)
+    disk.check(out, force=force)
     write_decisions_csv(out, decisions)
     return len(decisions)
 
@@ -137,7 +137,7 @@ def write_review_page(
     """
     if not 1 <= top <= MOST_IN_PAGE:
         raise ConfigError(f"--top is {top}, must be 1 to {MOST_IN_PAGE}")
-    _check_new(out, force)
+    disk.check(out, force=force)
     reporter = reporter or Reporter()
     path = Path(report)
     opened = _open(path, images, reporter)
@@ -151,12 +151,7 @@ def write_review_page(
             top=top,
             advance=lambda done, total: advance(done, total, ""),
         )
-    try:
-        files.write_whole({out: page})
-    except OSError as error:
-        raise ReportError(
-            f"{printable(out)}: cannot be written: {error.strerror}; choose another place"
-        ) from None
+    disk.write_files({out: page})
     return count
 
 
@@ -225,12 +220,3 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user without a name
         return ""
-
-
-def _check_new(path: Path, force: bool) -> None:
-    if path.is_dir():
-        raise ReportError(f"{printable(path)}: is a folder; choose another name")
-    if os.path.lexists(path) and not force:
-        raise ReportError(
-            f"{printable(path)}: already exists; choose another name, or --force replaces it"
-        )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from labelclean import __version__
+from labelclean import __version__, disk
 from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.data.transform import Transform
@@ -49,7 +49,6 @@ from labelclean.workflows.learning import epochs_within
 from labelclean.workflows.model_card import model_card
 from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
-from labelclean.workflows.whole_folder import check_can_write_folder, write_folder
 
 CALIBRATED = 20_000  # images at most that the temperature is fitted to: (m, c) arrays of them
 # Paper Sec. 6.1, pseudo-labelling: two trainings of 480 epochs (CIFAR) or 15 (Clothing1M), so
@@ -173,12 +172,29 @@ def train_classifier(
     config = config or TrainingConfig()
     out, report = Path(out), Path(report)
     _check_options(out, config, force, has_test=test is not None)
-    if config.runtime.run_dir is None:
-        beside = out.with_name(f"{out.name}.run")
-        config = replace(config, runtime=replace(config.runtime, run_dir=beside))
+    run_dir = config.runtime.run_dir or out.with_name(f"{out.name}.run")
+    config = replace(config, runtime=replace(config.runtime, run_dir=run_dir))
     device = runtime.choose_device(config.runtime.device)
     team.begin(device)
     reporter = reporter if team.is_first() else Reporter()
+    with resuming.claimed([out], run_dir):
+        _check_options(out, config, force, has_test=test is not None)
+        trained = _train(report, out, images, test, decisions, config, device, reporter)
+    with suppress(OSError):  # something else is in it
+        run_dir.rmdir()
+    return trained
+
+
+def _train(
+    report: Path,
+    out: Path,
+    images: Path | None,
+    test: testing.HoldoutSource | None,
+    decisions: Path | None,
+    config: TrainingConfig,
+    device: torch.device,
+    reporter: Reporter,
+) -> Trained:
     source = read_training(report, images, decisions, config, device, reporter)
     data, beliefs, samples = source.data, source.data.beliefs, source.data.samples
     tested = None
@@ -226,7 +242,7 @@ def train_classifier(
         test=None if figures is None else figures.to_json(),
     )
     contents = _contents(TrainedModel(fitted.network, about), figures, out.name, config.export)
-    write_folder(out, contents, force)
+    model_folder.write_folder(out, contents)
     _remove_checkpoints(config.runtime.run_dir)
     return Trained(folder=out, config=about, figures=figures, seconds=dict(reporter.seconds))
 
@@ -254,7 +270,9 @@ def check_input(
 def _check_options(out: Path, config: TrainingConfig, force: bool, *, has_test: bool) -> None:
     if config.is_compared and not has_test:
         raise ConfigError("--compare needs a test set: give --test")
-    check_can_write_folder(out, force)
+    disk.check(
+        out, force=force, flag="--out", is_folder=True, what="model", replaces=model_folder.is_model
+    )
     if config.export:
         exporting.check_can_export()
 
@@ -389,8 +407,6 @@ def _remove_checkpoints(run_dir: Path | None) -> None:
         return
     for stage in STAGES:
         (run_dir / f"{stage}.pt").unlink(missing_ok=True)
-    with suppress(OSError):  # something else is in it, or nothing was ever made
-        run_dir.rmdir()
 
 
 def _versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from labelclean.benchmark.grid import GridResults, run_grid
 from labelclean.benchmark.results import Row, read_results, write_results
 from labelclean.benchmark.runs import Task
 from labelclean.data.samples import NO_LABEL
-from labelclean.errors import ConfigError, ReportError, RunError
+from labelclean.errors import ConfigError, OutputError, ReportError, RunError
 from labelclean.learning.methods import METHODS, Method, StepResult
 from labelclean.progress import Reporter
 from labelclean.sources.reading import SourceOptions
@@ -235,9 +236,9 @@ def test_two_commands_do_not_write_into_one_folder(
     squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def second(tasks: Any, **_: Any) -> None:
-        monkeypatch.setattr(processes, "do_all", lambda tasks, **_: None)
-        with pytest.raises(ConfigError, match="another benchmark is at work there"):
-            run_grid(config_of(squares), tmp_path)
+        with ThreadPoolExecutor(1) as other:
+            with pytest.raises(OutputError, match=rf"process {os.getpid()} on .* is writing it"):
+                other.submit(run_grid, config_of(squares), tmp_path).result()
 
     monkeypatch.setattr(processes, "do_all", second)
     run_grid(config_of(squares), tmp_path)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from labelclean.data import demo
-from labelclean.errors import ConfigError
+from labelclean.errors import OutputError
 
 IDX = Path("/usr/share/datasets/fashion-mnist")
 
@@ -42,7 +42,7 @@ def digest(folder):
 
 
 def refused(folder, **options) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(OutputError) as caught:
         demo.write_demo(folder, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -177,10 +177,10 @@ def test_a_disk_that_fills_leaves_the_folder_as_it_was(exists, tmp_path, monkeyp
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     assert refused(folder) == (
-        f"'{folder}': the demo cannot be written there (No space left on device); "
-        "choose another folder"
+        f"{folder}: cannot be written: No space left on device; free some space, or choose "
+        "another place"
     )
     assert [*tmp_path.rglob("*")] == ([folder] if exists else [])
 
@@ -188,4 +188,4 @@ def test_a_disk_that_fills_leaves_the_folder_as_it_was(exists, tmp_path, monkeyp
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "demo").touch()
     assert refused(tmp_path / "demo").endswith("demo': is no folder; choose another name")
-    assert "the demo cannot be written there (" in refused(tmp_path / "demo" / "below")
+    assert "cannot be written: Not a directory" in refused(tmp_path / "demo" / "below")

@@ -24,7 +24,7 @@ from labelclean.decisions.store import (
     read_decisions,
     write_decisions_csv,
 )
-from labelclean.errors import ReportError
+from labelclean.errors import OutputError, ReportError
 from labelclean.report.table import COLUMNS, Report
 
 HOSTILE = ["=cmd()", "'=1", "a,b\nc\r\nd", 'say "hi"', "\u202eabc", "<script>", "b\udcff.png", "😀"]
@@ -279,5 +279,5 @@ def test_a_wrong_csv_is_named_by_its_line(tmp_path: Path, text: str, message: st
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ReportError, match=r"d\.csv: no such file"):
         read_decisions(tmp_path / "d.csv")
-    with pytest.raises(ReportError, match="cannot be written: No such file"):
+    with pytest.raises(OutputError, match="there is no folder .*no; make it"):
         write_decisions_csv(tmp_path / "no" / "d.csv", [])

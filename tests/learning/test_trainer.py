@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from labelclean.config import PRESETS, TrainConfig
 from labelclean.data.batches import Batch, Batches
-from labelclean.errors import RunError
+from labelclean.errors import OutputError, RunError
 from labelclean.learning import runtime, team, trainer
 from labelclean.learning.predicting import predict
 from labelclean.learning.run import Run, learning_rate
@@ -165,8 +166,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, 
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(RunError, match="No space left on device"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
         runtime.save_checkpoint(path, {"x": torch.ones(1)}, IDENTITY)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]

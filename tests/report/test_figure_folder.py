@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labelclean.errors import ReportError
+from labelclean.errors import OutputError
 from labelclean.report.figure_folder import check_can_write_figures, write_figures
 
 NAMES = ("scores.png", "pairs.png")
@@ -31,7 +31,7 @@ def test_nothing_is_left_when_a_plot_cannot_be_written(tmp_path: Path, monkeypat
         replace(one, other)
 
     monkeypatch.setattr(os, "replace", failing)
-    with pytest.raises(ReportError, match="No space left on device; choose another"):
+    with pytest.raises(OutputError, match="No space left on device; free some space"):
         write_figures(tmp_path / "plots", NAMES, DRAWN)
     assert list(tmp_path.iterdir()) == []
 
@@ -39,7 +39,7 @@ def test_nothing_is_left_when_a_plot_cannot_be_written(tmp_path: Path, monkeypat
 def test_plots_that_are_there_are_replaced_only_by_force_and_then_all(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("mine")
     write_figures(tmp_path, NAMES, DRAWN)
-    with pytest.raises(ReportError, match=r"scores\.png: already exists; .* --force"):
+    with pytest.raises(OutputError, match=r"scores\.png: already exists; .* --force"):
         check_can_write_figures(tmp_path, NAMES)
     check_can_write_figures(tmp_path, NAMES, force=True)
     write_figures(tmp_path, NAMES, {"pairs.png": b"new"})
@@ -51,7 +51,7 @@ def test_plots_that_are_there_are_replaced_only_by_force_and_then_all(tmp_path: 
 
 def test_a_place_that_is_no_folder_is_refused_before_anything_is_computed(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReportError, match="is no folder"):
+    with pytest.raises(OutputError, match="is no folder"):
         check_can_write_figures(tmp_path / "file", NAMES)
 
 

@@ -17,7 +17,7 @@ import report_data
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from labelclean.errors import ReportError
+from labelclean.errors import LabelcleanError
 from labelclean.report import files
 from labelclean.report.table import (
     COLUMNS,
@@ -204,7 +204,7 @@ def test_meta_keeps_plain_values_of_the_config():
 
 
 def refused(call, *args) -> str:
-    with pytest.raises(ReportError) as caught:
+    with pytest.raises(LabelcleanError) as caught:
         call(*args)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -251,10 +251,10 @@ def test_a_read_only_folder_is_refused(tmp_path):
 
 
 def test_a_folder_in_which_no_file_can_be_made_is_refused(tmp_path, monkeypatch):
-    def touch(*_, **__):
+    def mkdir(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "touch", touch)
+    monkeypatch.setattr(Path, "mkdir", mkdir)
     assert "r.csv: cannot be written: Permission denied; choose another place" in refused(
         check_can_write, tmp_path / "r.csv"
     )
@@ -267,7 +267,7 @@ def test_check_can_write_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_disk_that_fills_while_writing_leaves_nothing(call, at, tmp_path, monkeypatch):
     real, calls = getattr(os, call), []
 
@@ -281,7 +281,7 @@ def test_a_disk_that_fills_while_writing_leaves_nothing(call, at, tmp_path, monk
     message = refused(report_of().write, tmp_path / "r.csv")
     assert message == (
         f"{tmp_path / 'r.csv'}: cannot be written: No space left on device; "
-        "nothing was left there, choose another place"
+        "free some space, or choose another place"
     )
     assert os.listdir(tmp_path) == []
 

@@ -12,9 +12,8 @@ from PIL import Image
 from report_data import meta_of
 
 from labelclean.learning import models
-from labelclean.learning.model_folder import ModelConfig, weights_bytes
+from labelclean.learning.model_folder import ModelConfig, weights_bytes, write_folder
 from labelclean.report.table import Report
-from labelclean.workflows.whole_folder import write_folder
 
 NAMES = ("blue", "green", "red")
 _CHANNEL = {"red": 0, "green": 1, "blue": 2}
@@ -93,7 +92,7 @@ class Handmade:
             "model.safetensors": weights_bytes(network, config),
             "config.json": config.to_json(),
         }
-        write_folder(folder, contents, force=False)
+        write_folder(folder, contents)
         return folder
 
 

@@ -183,7 +183,7 @@ def test_decisions_on_another_report_are_refused(labelled: Path):
 def test_force_keeps_what_was_there_for_undo(labelled: Path):
     out = labelled / "clean.csv"
     out.write_text("mine")
-    assert "is there already" in run(labelled / "report.csv", "--out", out, code=2)
+    assert "already exists" in run(labelled / "report.csv", "--out", out, code=2)
     run(labelled / "report.csv", "--out", out, "--force")
     assert out.read_text() != "mine"
     assert run("--undo", out) == f"{out} is again what it was before apply\n"

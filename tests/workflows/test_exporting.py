@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from labelclean.cli import app
 from labelclean.decisions.store import read_decisions
-from labelclean.errors import ConfigError, ReportError
+from labelclean.errors import ConfigError, OutputError
 from labelclean.exports import cvat
 from labelclean.exports.registry import FORMATS
 from labelclean.report.table import Report
@@ -139,7 +139,7 @@ def test_images_within_parquet_are_exported_as_copies_only(folder):
 def test_a_folder_that_is_no_export_is_never_replaced(folder):
     (folder / "images" / "mine.txt").write_text("precious")
     for out in ("images", "report.csv"):
-        with pytest.raises(ReportError, match="already exists and is no export"):
+        with pytest.raises(OutputError, match="is there and is no export"):
             export_report(folder / "report.csv", to="cleanlab", out=folder / out, force=True)
     assert (folder / "images" / "mine.txt").read_text() == "precious"
 
@@ -147,7 +147,7 @@ def test_a_folder_that_is_no_export_is_never_replaced(folder):
 def test_an_earlier_export_is_replaced_only_by_force_and_whole(folder):
     out = folder / "out"
     export_report(folder / "report.csv", to="label-studio", out=out)
-    with pytest.raises(ReportError, match="already exists; .* --force replaces it"):
+    with pytest.raises(OutputError, match="already exists; .* --force replaces it"):
         export_report(folder / "report.csv", to="cleanlab", out=out)
     export_report(folder / "report.csv", to="cleanlab", out=out, force=True)
     assert sorted(x.name for x in out.iterdir()) == ["label_issues.csv", "labelclean-export.json"]
@@ -163,7 +163,7 @@ def test_an_export_that_fails_leaves_the_earlier_one_and_nothing_else(folder, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(exporting, "_copy", no_space)
-    with pytest.raises(ReportError, match="cannot be written: No space left on device"):
+    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
         export_report(
             folder / "report.csv", to="huggingface", out=out, with_images=True, force=True
         )

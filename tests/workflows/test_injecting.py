@@ -246,7 +246,7 @@ def test_a_full_disk_leaves_all_as_it_was(cifar10_root, tmp_path, monkeypatch, i
 
     monkeypatch.setattr(noisy_files, "_png", full)
     told = refused("cifar10", tmp_path, root=cifar10_root, symm=0.4, images_as="folder", force=True)
-    assert "cannot be written (No space left on device)" in told
+    assert "cannot be written: No space left on device" in told
     assert {path: path.read_bytes() for path in (tmp_path / "out").glob("*")} == before
     assert sorted(os.listdir(tmp_path)) == ["data", *(["out"] if is_there else [])]
 
@@ -254,15 +254,15 @@ def test_a_full_disk_leaves_all_as_it_was(cifar10_root, tmp_path, monkeypatch, i
 def test_a_swap_that_fails_half_way_is_taken_back(cifar10_root, tmp_path, monkeypatch):
     inject("cifar10", tmp_path, root=cifar10_root, symm=0.1)
     before = {path: path.read_bytes() for path in (tmp_path / "out").glob("*")}
-    rename, calls = os.rename, []
+    replace, calls = os.replace, []
 
-    def fails_at_the_fifth(source, target):
+    def fails_at_the_third(source, target):
         calls.append(source)
-        if len(calls) == 5:
+        if len(calls) == 3:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        rename(source, target)
+        replace(source, target)
 
-    monkeypatch.setattr(noisy_files.os, "rename", fails_at_the_fifth)
+    monkeypatch.setattr(os, "replace", fails_at_the_third)
     assert "Input/output error" in refused(
         "cifar10", tmp_path, root=cifar10_root, symm=0.4, force=True
     )

@@ -283,8 +283,11 @@ def test_a_full_standard_output_is_one_line(world: Path):
         (["images", "images"], "config.json: No such file or directory"),
         (["model", "nowhere"], "nowhere: no such file or folder"),
         (["model", "images", "--out", "x.txt"], "a report ends in .csv"),
-        (["model", "images", "--out", "there.csv"], "already exists; --force replaces it"),
-        (["model", "images", "--out", "no/x.csv"], "cannot be written: No such file"),
+        (
+            ["model", "images", "--out", "there.csv"],
+            "already exists; choose another name, or --force replaces it",
+        ),
+        (["model", "images", "--out", "no/x.csv"], "there is no folder no; make it"),
         (["model", "images", "--batch-size", "0"], "--batch-size is 0, must be at least 1"),
         (
             ["model", "images", "--truth", "no.csv"],
