@@ -108,7 +108,7 @@ class Images:
 
 def images_of(data: str, options: argparse.Namespace) -> Images:
     if data == CIFAR:
-        from labelclean.sources.cifar import read_cifar
+        from labelclean.sources.formats.cifar import read_cifar
 
         cifar = read_cifar(CIFAR, options.cifar)
         truth = cifar.labels[: options.count]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labelclean.apply.outcome import MODEL, PERSON, Outcome
 from labelclean.errors import printable
-from labelclean.sources.rows import counted
+from labelclean.sources.wording import counted
 
 LISTED = 30  # class pairs in the text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,11 @@ from labelclean.apply.relabelling import Edit
 from labelclean.errors import SourceError, printable
 from labelclean.sources.columns import image_column, label_column
 from labelclean.sources.folders import Listing
-from labelclean.sources.parquet import join_shards, read_shard
-from labelclean.sources.rows import Rows, clean_labels, locate
-from labelclean.sources.tables import Table, Texts, read_table
+from labelclean.sources.formats.parquet import join_shards, read_shard
+from labelclean.sources.labels import given_labels
+from labelclean.sources.locating import locate
+from labelclean.sources.rows import Rows
+from labelclean.sources.tables import Table, Texts, read_labels_table, read_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +134,9 @@ def _path_names(origin: Origin, outcome: Outcome) -> list[_Named]:
     known = set(outcome.images)
     named = []
     for path in origin.tables:
-        table = read_table(path)
-        image = image_column(table, origin.image_col)
-        label = label_column(table, origin.label_col, image)
+        table = read_labels_table(path, origin.reading.encoding, origin.reading.image_col)
+        image = image_column(table, origin.reading.image_col)
+        given = given_labels(table, origin.reading, image)
         folder = origin.folder_of(path)
         texts = [text or "" for text in table.texts(image)]
         names = [posixpath.join(folder, text) if folder and text else text for text in texts]
@@ -142,9 +144,9 @@ def _path_names(origin: Origin, outcome: Outcome) -> list[_Named]:
             _Named(
                 table=table,
                 image=image,
-                label=label,
+                label=given.columns[0],
                 names=_located(names, known, origin, table.where),
-                labels=clean_labels(table.texts(label), table.class_names.get(label)),
+                labels=given.labels,
                 folder=folder,
             )
         )
@@ -169,7 +171,12 @@ def _located(
         origin=origin.source,
     )
     located = list(names)
-    for k, name in zip(doubtful, locate(rows, Listing(origin.root)), strict=True):
+    listing = Listing(origin.root)
+    is_walked = len(doubtful) == sum(bool(name.strip()) for name in names)
+    if is_walked:
+        listing.walk()
+    files, _ = locate(rows, listing, is_walked=is_walked)
+    for k, name in zip(doubtful, files, strict=True):
         located[k] = name
     return located
 
@@ -184,19 +191,18 @@ def _below(name: str, root: Path | None) -> str:
 def _shard_names(origin: Origin) -> list[_Named]:
     tables = [read_table(path) for path in origin.tables]
     shards = [
-        read_shard(table, image_col=origin.image_col, label_col=origin.label_col, split_col=None)
-        for table in tables
+        read_shard(table, replace(origin.reading, split_col=None, split=None)) for table in tables
     ]
     rows = join_shards(shards, origin.source).rows
     named, first = [], 0
     for table, shard in zip(tables, shards, strict=True):
-        image = image_column(table, origin.image_col)
+        image = image_column(table, origin.reading.image_col)
         last = first + len(shard.rows)
         named.append(
             _Named(
                 table=table,
                 image=image,
-                label=label_column(table, origin.label_col, image),
+                label=label_column(table, origin.reading.label_col, image),
                 names=rows.names[first:last],
                 labels=rows.labels[first:last],
             )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report.table import Report
 from labelclean.sources.folders import Listing
-from labelclean.sources.reading import is_metadata
+from labelclean.sources.formats.metadata import is_metadata
+from labelclean.sources.options import SourceOptions, recorded_options
 from labelclean.sources.tables import PARQUET
 
 TABLE = "table"  # of paths and labels
@@ -29,8 +30,7 @@ class Origin:
     old_root   where that was when the report was made
     tables     the files with the labels, in the order in which they were read
     listed     images below the root of METADATA and CLASS_FOLDERS, forward slashes
-    image_col, label_col
-               columns that were named and not guessed
+    reading    how the tables were read
     options    all that filter was told about how to read it, as words of a command
     """
 
@@ -40,8 +40,7 @@ class Origin:
     old_root: Path | None = None
     tables: tuple[Path, ...] = ()
     listed: tuple[str, ...] = ()
-    image_col: str | None = None
-    label_col: str | None = None
+    reading: SourceOptions = field(default_factory=SourceOptions)
     options: tuple[str, ...] = ()
 
     @property
@@ -83,7 +82,7 @@ def find_origin(report: Report, report_path: Path, images: Path | None) -> Origi
         )
     old_root = None if report.meta.image_root is None else Path(report.meta.image_root)
     root = None if old_root is None else (images or old_root).absolute()
-    image_col, label_col = how.get("image_col"), how.get("label_col")
+    reading = recorded_options(how)
     options = _words(how, "image_col", "label_col", "split_col", "split", "root")
     labels = how.get("labels")
     if labels is not None or (old_root is not None and Path(source) != old_root):
@@ -94,12 +93,11 @@ def find_origin(report: Report, report_path: Path, images: Path | None) -> Origi
             root=root,
             old_root=old_root,
             tables=(table,),
-            image_col=image_col,
-            label_col=label_col,
+            reading=reading,
             options=options,
         )
     if root is not None:
-        return replace(_from_folder(source, root, image_col, label_col), options=options)
+        return replace(_from_folder(source, root, reading), options=options)
     is_path = Path(source).exists() or "/" in source.replace("\\", "/")
     if not is_path:
         return Origin(kind=ARCHIVE, source=source, root=None, options=options)
@@ -109,8 +107,7 @@ def find_origin(report: Report, report_path: Path, images: Path | None) -> Origi
         source=str(path),
         root=None,
         tables=_shards(path),
-        image_col=image_col,
-        label_col=label_col,
+        reading=reading,
         options=options,
     )
 
@@ -136,10 +133,10 @@ def _found(recorded: Path, images: Path | None, report_path: Path) -> Path:
     )
 
 
-def _from_folder(source: str, root: Path, image_col: str | None, label_col: str | None) -> Origin:
+def _from_folder(source: str, root: Path, reading: SourceOptions) -> Origin:
     if not root.is_dir():
         raise SourceError(f"{printable(root)}: the folder is not there: give it by --images")
-    listing = Listing(root)
+    listing = Listing(root, reading.ignore)
     listing.walk()
     tables = tuple(root / path for path in listing.paths if is_metadata(path))
     return Origin(
@@ -148,8 +145,7 @@ def _from_folder(source: str, root: Path, image_col: str | None, label_col: str 
         root=root,
         tables=tables,
         listed=tuple(path for path in listing.paths if listing.is_visible_image(path)),
-        image_col=image_col,
-        label_col=label_col,
+        reading=reading,
     )
 
 

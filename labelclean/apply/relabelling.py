@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from labelclean.errors import SourceError, printable
-from labelclean.sources.tables import JSON_LINES, Table, decode_text
+from labelclean.sources.encodings import decode_text
+from labelclean.sources.tables import JSON_LINES, Table
 
 _DELIMITERS = ",;\t"
 _ENCODINGS = (

@@ -18,7 +18,7 @@ from labelclean.apply.writing import (
 )
 from labelclean.disk import Move
 from labelclean.errors import ReportError, printable
-from labelclean.sources.rows import counted
+from labelclean.sources.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from labelclean.data import noise as kinds
 from labelclean.data.samples import NO_LABEL, SampleTable
 from labelclean.errors import ConfigError, LabelcleanError
 from labelclean.progress import Reporter
-from labelclean.sources.cifar import cifar_name
+from labelclean.sources.formats.cifar import cifar_name
 from labelclean.workflows import injecting
 from labelclean.workflows.preparing import Samples, prepare
 

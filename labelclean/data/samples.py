@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -51,6 +52,22 @@ class ArrayImages:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Understood:
+    """What a source was taken for.
+
+    splits   (n,) name of each row's split, None where it has none
+    columns  what for -> the column's name, of tables
+    left     columns that are not used
+    """
+
+    format: str
+    why: str
+    splits: tuple[str | None, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleTable:
     """One row for each image or label that the source names, in the source's order.
 
@@ -63,6 +80,9 @@ class SampleTable:
     truth        (n,) int64 like labels where the true labels are known, else None
     root         folder that the paths are relative to, absolute; None for rows inside an archive
     notes        one line each: what the user should know about how the source was read
+    merged       further rows of the input that name an image again: place among all rows, path,
+                 label ("" for none)
+    understood   what the source was taken for; None for what no source was read for
     """
 
     images: ImageSource
@@ -74,6 +94,8 @@ class SampleTable:
     root: Path | None
     truth: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    merged: tuple[tuple[int, str, str], ...] = ()
+    understood: Understood | None = None
 
     def __post_init__(self) -> None:
         sizes = {len(self.paths), len(self.labels), len(self.status), len(self.held_out)}

@@ -16,7 +16,7 @@ from labelclean.errors import ReportError, printable
 from labelclean.report import files
 from labelclean.report.table import COLUMNS, OPTIONAL, Report, meta_path
 from labelclean.sources.columns import ID_NAMES, IMAGE_NAMES
-from labelclean.sources.rows import clean_labels
+from labelclean.sources.labels import clean_labels
 from labelclean.sources.tables import Table, read_table
 
 # What each column of ours is called: first here, then by cleanlab.

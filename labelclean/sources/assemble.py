@@ -2,72 +2,118 @@
 
 from __future__ import annotations
 
-import os
-import posixpath
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data.samples import MISSING, NO_LABEL, OK, UNLABELLED, ImageSource, SampleTable
+from labelclean.data.samples import (
+    MISSING,
+    NO_LABEL,
+    OK,
+    UNLABELLED,
+    SampleTable,
+    Understood,
+)
 from labelclean.errors import SourceError
-from labelclean.sources.rows import Rows, counted, first_three, shown
+from labelclean.sources.labels import merge_look_alikes
+from labelclean.sources.options import SourceOptions
+from labelclean.sources.protocol import Found
+from labelclean.sources.rows import Rows
 from labelclean.sources.splits import choose_rows
 from labelclean.sources.tables import Texts
+from labelclean.sources.wording import counted, first_three, shown
 
 
-def assemble(
-    rows: Rows,
-    *,
-    is_there: NDArray[np.bool_],
-    images: Callable[[NDArray[np.int64]], ImageSource],
-    root: Path | None,
-    split: str | None,
-    is_to_train: bool,
-    truth: Texts | None = None,
-    hint: Callable[[], str] = lambda: "",
-) -> SampleTable:
+def assemble(found: Found, options: SourceOptions, name: str) -> SampleTable:
     """The table that the rows make.
 
-    is_there  (n,) whether the row's image exists
-    images    kept rows -> their image source
-    truth     (n,) the true labels, where the source has them beside the given ones
-    hint      what to say when no image is found at all
-    is_to_train  a network is to be trained on it
+    name  of the format
 
     Raises SourceError if no label has an image, or nothing could be learned from it as it should.
     """
-    keep, held_out = choose_rows(rows.splits, split, rows.origin)
+    rows, truth, is_there = found.rows, found.truth, found.is_there
+    keep, held_out, told = choose_rows(rows.splits, options.split, rows.origin)
     kept = np.flatnonzero(keep)
-    notes = list(rows.notes)
+    notes = [*rows.notes, *told]
     if len(kept) < len(rows):
-        notes.append(
-            f"--split {split}: {counted(len(rows) - len(kept), 'row')} of other splits left out"
-        )
+        left = counted(len(rows) - len(kept), "row")
+        notes.append(f"--split {options.split}: {left} of other splits left out")
         rows = rows.take(kept)
+        truth = [truth[k] for k in kept.tolist()] if truth is not None else None
     is_there, held_out = is_there[kept], held_out[kept]
-    class_names, labels, true_labels = _encode(
-        rows, [truth[k] for k in kept.tolist()] if truth is not None else None
-    )
+    columns = [rows.labels] if truth is None else [rows.labels, truth]
+    columns, alike = merge_look_alikes(columns, options.merge_labels)
+    rows = replace(rows, labels=columns[0])
+    class_names, labels, true_labels = _encode(rows, columns[1] if truth is not None else None)
     has_label = labels != NO_LABEL
     status = np.where(is_there, np.where(has_label, OK, UNLABELLED), MISSING).astype(object)
-    _refuse_unlabelled(rows, status, labels, class_names, hint)
-    notes += _notes(rows, status)
-    if is_to_train:
+    _refuse_unlabelled(rows, status, labels, class_names, found.hint)
+    notes += _notes(rows, status) + alike
+    if options.is_to_train:
         _refuse_unlearnable(rows, status, labels, held_out, class_names)
         notes += _training_notes(status, labels, held_out, class_names)
+    if found.merged:
+        notes.append(f"{counted(len(found.merged), 'repeated row')} with the same label merged")
     return SampleTable(
-        images=images(kept),
+        images=found.images(kept),
         paths=tuple(rows.names),
         labels=labels,
         class_names=class_names,
         status=status,
         held_out=held_out,
         truth=true_labels,
-        root=root,
+        root=found.root,
+        notes=tuple(notes),
+        merged=tuple((each.row, each.name, each.label or "") for each in found.merged),
+        understood=Understood(
+            format=name,
+            why=found.why,
+            splits=tuple(rows.splits),
+            columns=_columns(rows),
+            left=() if rows.taken is None else rows.taken.left,
+        ),
+    )
+
+
+def assemble_unlabelled(found: Found, options: SourceOptions) -> SampleTable:
+    """The table of images whose labels do not matter. Raises SourceError if none is there."""
+    rows = found.rows
+    keep, _, _ = choose_rows(rows.splits, options.split, rows.origin)
+    kept = np.flatnonzero(keep)
+    rows, is_there = rows.take(kept), found.is_there[kept]
+    if not is_there.any():
+        raise SourceError(
+            f"{rows.origin}: none of the {counted(len(rows), 'image')} it names is in "
+            f"{found.root or rows.origin}, the first is {first_three(rows.names[:1], 1)}: "
+            f"{found.hint() or 'correct the paths'}"
+        )
+    notes = list(rows.notes)
+    if found.merged:
+        notes.append(f"{counted(len(found.merged), 'repeated row')} left out")
+    return SampleTable(
+        images=found.images(kept),
+        paths=tuple(rows.names),
+        labels=np.full(len(rows), NO_LABEL, dtype=np.int64),
+        class_names=(),
+        status=np.where(is_there, OK, MISSING).astype(object),
+        held_out=np.zeros(len(rows), dtype=bool),
+        root=found.root,
         notes=tuple(notes),
     )
+
+
+def _columns(rows: Rows) -> dict[str, str]:
+    """Which columns were taken for what."""
+    if rows.taken is None:
+        return {}
+    columns = {"images": rows.taken.image}
+    if rows.taken.labels:
+        columns["labels"] = ", ".join(rows.taken.labels)
+    if rows.taken.split is not None:
+        columns["split"] = rows.taken.split
+    return columns
 
 
 def _encode(
@@ -179,18 +225,3 @@ def _training_notes(
             names = first_three((class_names[k] for k in places.tolist()), len(places))
             notes.append(f"{len(places):,} {has} {what}: {names}")
     return notes
-
-
-def folder_hint(names: list[str], listed: list[str], root: Path, beside: Path | None) -> str:
-    """Which folder the user may have meant, when none of the names is in the one they gave."""
-    first = names[0]
-    for folder in (root.parent, beside):
-        if folder is not None and folder != root and os.path.isfile(folder / first):
-            return f"they are in {folder}: give that folder as IMAGES"
-    base = posixpath.basename(first)
-    for path in listed:
-        if path.endswith(f"/{first}"):
-            return f"they are in {root / path.removesuffix(first)}: give that folder as IMAGES"
-        if posixpath.basename(path).casefold() == base.casefold():
-            return f"{shown(path)} is there, which is spelled differently: correct the paths"
-    return f"paths must be relative to {root}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import os
 import posixpath
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelclean.errors import SourceError
+from labelclean.sources.wording import counted
 
 _STUBS = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow knows their names, but cannot decode them
 
@@ -64,8 +66,10 @@ class Listing:
               opened, links to folders that were read already: all left out of the walk
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, ignore: tuple[str, ...] = ()) -> None:
         self.root = root
+        self.ignore = ignore
+        self.ignored = 0
         self.paths: list[str] = []
         self.sizes: list[int] = []
         self.mtimes: list[int] = []
@@ -94,11 +98,14 @@ class Listing:
                 continue
             seen.add(identity)
             for name, below_is_link in self.visit(folder):
+                path = posixpath.join(folder, name)
                 if _is_hidden(name):
                     self.hidden += 1
+                elif self.is_ignored(path):
+                    self.ignored += 1
                 else:
                     (links if below_is_link or is_link else queue).append(
-                        (posixpath.join(folder, name), below_is_link or is_link)
+                        (path, below_is_link or is_link)
                     )
 
     def visit(self, folder: str) -> list[tuple[str, bool]]:
@@ -135,11 +142,26 @@ class Listing:
             return []
         for name, size, mtime in sorted(files):
             path = f"{folder}/{name}" if folder else name
+            if self.is_ignored(path):
+                self.ignored += 1
+                continue
             self.index[path] = len(self.paths)
             self.paths.append(path)
             self.sizes.append(size)
             self.mtimes.append(mtime)
         return sorted(folders)
+
+    def is_ignored(self, path: str) -> bool:
+        """Whether a pattern of --ignore fits the path or its last part."""
+        name = posixpath.basename(path)
+        return any(
+            fnmatch.fnmatchcase(path, glob) or fnmatch.fnmatchcase(name, glob)
+            for glob in self.ignore
+        )
+
+    def content(self, path: str) -> bytes:
+        with open(os.path.join(self.root, path), "rb") as file:
+            return file.read()
 
     def is_visible_image(self, path: str) -> bool:
         return is_image_name(path) and not _is_hidden(posixpath.basename(path))
@@ -159,6 +181,10 @@ class Listing:
     def notes(self) -> list[str]:
         """What the walk left out that the user may miss."""
         notes = []
+        if self.ignored:
+            notes.append(f"--ignore left out {counted(self.ignored, 'file')} or folders")
+        elif self.ignore:
+            notes.append(f"--ignore {' '.join(self.ignore)} fits nothing in {self.root}")
         if self.nameless:
             noun = (
                 "file left out: the name is"
@@ -176,8 +202,20 @@ class Listing:
         return notes
 
 
+# What systems put beside images: macOS into a zip, Synology and QNAP, Windows, Linux, Python.
+_SYSTEM = {
+    "__MACOSX", "@eaDir", "#recycle", "@Recycle", "@Recently-Snapshot", "$RECYCLE.BIN",
+    "System Volume Information", "lost+found", "__pycache__",
+}  # fmt: skip
+
+
 def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"  # where macOS puts its own into a zip
+    return name.startswith(".") or name in _SYSTEM
+
+
+def is_hidden_path(path: str) -> bool:
+    """True of a path of which any part is hidden or a system's own."""
+    return any(_is_hidden(part) for part in path.split("/"))
 
 
 def _is_unicode(name: str) -> bool:

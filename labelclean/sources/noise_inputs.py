@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from labelclean.data.noise import Labels, Matrix, mapping_matrix
 from labelclean.errors import ConfigError, SourceError
 from labelclean.sources.columns import IMAGE_NAMES, LABEL_NAMES
-from labelclean.sources.rows import first_three, shown
-from labelclean.sources.tables import SUFFIXES, Table, Texts, decode_text, read_table
+from labelclean.sources.encodings import decode_text
+from labelclean.sources.tables import SUFFIXES, Table, Texts, read_table
+from labelclean.sources.wording import first_three, shown
 
 _SUM_ERROR = 1e-3  # of a row of a matrix, which people round
 _ENOUGH = 100  # labels from which chance agreement can be told from none

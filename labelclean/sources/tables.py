@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
 import math
-from collections.abc import Callable, Iterator
+import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,11 +22,18 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from labelclean.errors import SourceError
+from labelclean.sources.dialects import SPACES, Dialect, find_dialect, records, spaced
+from labelclean.sources.encodings import decode_text
+from labelclean.sources.wording import shown
 
 DELIMITED = (".csv", ".tsv", ".txt")
 JSON_LINES = (".jsonl", ".ndjson")
+JSON = (".json",)
+EXCEL = (".xlsx",)
 PARQUET = (".parquet", ".pq")
-SUFFIXES = DELIMITED + JSON_LINES + PARQUET
+ARROW = (".arrow",)
+SUFFIXES = DELIMITED + JSON_LINES + JSON + EXCEL + PARQUET + ARROW
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 NO_TEXT = frozenset({"", "nan", "NaN"})  # what other tools write for an absent label
 
 Texts = list[str | None]
@@ -35,6 +47,7 @@ class Table:
     where        row -> "file:line", for messages
     image_cells  positions of the columns that hold encoded images (Parquet only)
     class_names  position -> names that its integers stand for (Hugging Face ClassLabel)
+    dialect      of a table of text with delimiters; without a header the columns are numbered
     """
 
     path: Path
@@ -45,29 +58,77 @@ class Table:
     image_cells: frozenset[int] = frozenset()
     class_names: dict[int, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    dialect: Dialect | None = None
+
+    @property
+    def has_header(self) -> bool:
+        return self.dialect is None or self.dialect.has_header
 
 
-def read_table(path: Path) -> Table:
+def table_ending(path: Path) -> str:
+    """The ending of a table's name, without that of its compression: .csv for labels.csv.gz."""
+    suffix = path.suffix.lower()
+    if suffix in _OPENERS:
+        return Path(path.stem).suffix.lower()
+    return suffix
+
+
+def is_table_name(name: str) -> bool:
+    return table_ending(Path(name)) in SUFFIXES
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content, unpacked where it is compressed. Raises OSError."""
+    opener = _OPENERS.get(path.suffix.lower())
+    if opener is None:
+        return path.read_bytes()
+    try:
+        with opener(path, "rb") as file:
+            data: bytes = file.read()
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise OSError(f"damaged compressed file ({error})") from None
+    return data
+
+
+def read_table(
+    path: Path,
+    *,
+    encoding: str | None = None,
+    header: bool | None = None,
+    content: bytes | None = None,
+) -> Table:
     """The table in a file, whose kind is told by the file's ending.
+
+    encoding  of text that is not UTF-8; None: UTF-8, UTF-16 or what reads well as Windows-1252
+    header    False: the first line is a row; None: found out
+    content   the file's content, where it lies in an archive
 
     Raises SourceError if there is no such file, or it is not the table that its ending says.
     """
     if path.is_dir():
         raise SourceError(f"{path} is a folder: give the table in it (CSV, TSV, JSONL or Parquet)")
-    suffix = path.suffix.lower()
+    suffix = table_ending(path)
     if suffix not in SUFFIXES:
         raise SourceError(
             f"{path}: the ending {suffix or '(none)'} is none of {' '.join(SUFFIXES)}: "
             "save the table as CSV, JSON Lines or Parquet"
         )
     try:
-        table = (
-            _read_parquet(path)
-            if suffix in PARQUET
-            else _read_json_lines(path)
-            if suffix in JSON_LINES
-            else _read_delimited(path)
-        )
+        if suffix in PARQUET:
+            table = _read_parquet(path)
+        elif suffix in ARROW:
+            table = _read_arrow(path)
+        elif suffix in EXCEL:
+            table = _read_excel(path)
+        else:
+            data = read_bytes(path) if content is None else content
+            text, notes = decode_text(data, path, encoding)
+            if suffix in JSON_LINES:
+                table = _read_json_lines(path, text, notes)
+            elif suffix in JSON:
+                table = _read_json(path, text, notes)
+            else:
+                table = _read_delimited(path, text, notes, header)
     except pa.ArrowException as error:
         raise SourceError(f"{path}: not readable as {suffix[1:]}: {_first_line(error)}") from None
     except OSError as error:
@@ -78,59 +139,52 @@ def read_table(path: Path) -> Table:
     return table
 
 
-def decode_text(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
-    """The text of a file in UTF-8 or UTF-16, with or without a mark, or else Windows/Latin-1.
+def read_labels_table(path: Path, encoding: str | None, image_col: str | None) -> Table:
+    """The table that the user named; without a header where its columns are named by numbers.
 
-    Raises SourceError for a file that is no text.
+    Raises SourceError as read_table does, and for a path that is not there.
     """
-    encoding = _encoding(data)
-    notes: tuple[str, ...] = ()
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", errors="replace")
-        encoding = "cp1252"
-        if "\ufffd" in text:
-            text = data.decode("latin-1")
-            encoding = "latin-1"
-        notes = (f"{path.name} is not UTF-8: read as {encoding}",)
-    if "\0" in text:
-        raise SourceError(f"{path}: holds zero bytes, so it is no text: give a CSV, TSV or JSONL")
-    return text, notes
+    if not path.exists():
+        raise SourceError(f"{shown(str(path))}: no such file: correct the path of the labels")
+    table = read_table(path, encoding=encoding)
+    by_number = image_col is not None and image_col.isdigit() and image_col not in table.columns
+    if by_number and table.dialect is not None and table.has_header:
+        return read_table(path, encoding=encoding, header=False)
+    return table
 
 
-def _encoding(data: bytes) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    start = data[:2000]
-    if start[1::2].count(0) > len(start) / 4:  # Latin letters in UTF-16 have a zero byte each
-        return "utf-16-le"
-    if start[::2].count(0) > len(start) / 4:
-        return "utf-16-be"
-    return "utf-8-sig"
-
-
-def _read_delimited(path: Path) -> Table:
-    text, notes = decode_text(path.read_bytes(), path)
-    delimiter, columns = _header(text, path)
+def _read_delimited(path: Path, text: str, notes: tuple[str, ...], header: bool | None) -> Table:
+    dialect, columns = find_dialect(text, path, header)
+    body = text[dialect.start :]
+    if dialect.delimiter != SPACES:
+        _check_quotes(text, dialect, path)
     names = [str(k) for k in range(len(columns))]  # the user's own may come twice
+    delimiter = dialect.delimiter
+    if delimiter == SPACES:
+        delimiter, body = "\t", "\n".join("\t".join(fields) for _, fields in spaced(body))
     try:
         data = pa_csv.read_csv(
-            io.BytesIO(text.lstrip("\r\n").encode()),
+            io.BytesIO(body.lstrip("\r\n").encode()),
             read_options=pa_csv.ReadOptions(
-                column_names=names, skip_rows_after_names=1, block_size=1 << 24
+                column_names=names,
+                skip_rows_after_names=int(dialect.has_header),
+                block_size=1 << 24,
             ),
-            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=delimiter,
+                newlines_in_values=True,
+                quote_char=False if dialect.delimiter == SPACES else '"',
+            ),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
     except pa.ArrowInvalid as error:
-        raise _ragged(text, delimiter, columns, path) or error from None
+        raise _ragged(text, dialect, columns, path) or error from None
 
     def where(row: int) -> str:
-        for k, (line, _) in enumerate(_records(text, delimiter)):
-            if k == row + 1:
+        for k, (line, _) in enumerate(records(text, dialect)):
+            if k == row + dialect.has_header:
                 return f"{path}:{line}"
         return str(path)
 
@@ -141,55 +195,51 @@ def _read_delimited(path: Path) -> Table:
         texts=lambda k: _strings(data.column(k)),
         where=where,
         notes=notes,
+        dialect=dialect,
     )
 
 
-def _header(text: str, path: Path) -> tuple[str, tuple[str, ...]]:
-    """The delimiter that gives the first line the most fields, and those fields."""
-    order = "\t,;" if path.suffix.lower() == ".tsv" else ",;\t"
-    best: tuple[str, tuple[str, ...]] = (",", ())
-    for delimiter in order:
-        _, fields = next(_records(text, delimiter), (1, []))
-        if len(fields) > len(best[1]):
-            best = delimiter, tuple(name.strip() for name in fields)
-    if not best[1]:
-        raise SourceError(f"{path}: is empty: a header line such as image,label is needed")
-    return best
-
-
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The line at which each non-empty record starts, and its fields."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    start = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield start, fields
-            start = reader.line_num + 1
-    except csv.Error:
+def _check_quotes(text: str, dialect: Dialect, path: Path) -> None:
+    """Raises SourceError for a quote that is never closed: it would swallow the rows below."""
+    if text.count('"', dialect.start) % 2 == 0:
         return
+    reader = csv.reader(
+        io.StringIO(text[dialect.start :], newline=""), delimiter=dialect.delimiter, strict=True
+    )
+    try:
+        for _ in reader:
+            pass
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            *_, (line, _) = records(text, dialect)
+            raise SourceError(
+                f'{path}:{line}: a quote " is opened in this row and never closed: close it or '
+                "remove it"
+            ) from None
 
 
-def _ragged(text: str, delimiter: str, columns: tuple[str, ...], path: Path) -> SourceError | None:
-    for line, fields in _records(text, delimiter):
+def _ragged(
+    text: str, dialect: Dialect, columns: tuple[str, ...], path: Path
+) -> SourceError | None:
+    for line, fields in records(text, dialect):
         if len(fields) != len(columns):
+            first = "header" if dialect.has_header else "first line"
             remedy = (
                 "write all of them, an empty one for no label"
                 if len(fields) < len(columns)
-                else f"put a value that contains {delimiter!r} between double quotes"
+                else f"put a value that contains {dialect.delimiter!r} between double quotes"
             )
             return SourceError(
-                f"{path}:{line}: number of fields is {len(fields)}, in the header {len(columns)}: "
+                f"{path}:{line}: number of fields is {len(fields)}, in the {first} {len(columns)}: "
                 f"{remedy}"
             )
     return None
 
 
-def _read_json_lines(path: Path) -> Table:
-    text, notes = decode_text(path.read_bytes(), path)
+def _read_json_lines(path: Path, text: str, notes: tuple[str, ...]) -> Table:
     lines = [(k, line) for k, line in enumerate(text.split("\n"), 1) if line.strip()]
-    cells: dict[str, list[object]] = {}
-    for row, (number, line) in enumerate(lines):
+    objects = []
+    for number, line in lines:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -201,56 +251,118 @@ def _read_json_lines(path: Path) -> Table:
                 f'{path}:{number}: each line must be an object such as {{"image": "a.jpg", '
                 '"label": "cat"}'
             )
-        for name, value in record.items():
-            column = cells.setdefault(name, [])
-            column.extend([None] * (row - len(column)))
-            column.append(value)
-    for column in cells.values():
-        column.extend([None] * (len(lines) - len(column)))
-    columns = tuple(cells)
+        objects.append(record)
+    return _of_objects(path, objects, notes, lambda row: f"{path}:{lines[row][0]}")
 
-    def where(row: int) -> str:
-        return f"{path}:{lines[row][0]}"
+
+def _read_json(path: Path, text: str, notes: tuple[str, ...]) -> Table:
+    """A list of objects, as pandas writes it."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{path}: not valid JSON: {_first_line(error)}") from None
+    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+        raise SourceError(
+            f'{path}: must be a list of objects such as [{{"image": "a.jpg", "label": "cat"}}]'
+        )
+    return _of_objects(path, found, notes, lambda row: f"{path} object {row + 1}")
+
+
+def _of_objects(
+    path: Path,
+    objects: list[dict[str, object]],
+    notes: tuple[str, ...],
+    where: Callable[[int], str],
+) -> Table:
+    columns = tuple(dict.fromkeys(name for record in objects for name in record))
 
     def texts(position: int) -> Texts:
-        return _plain_texts(cells[columns[position]], columns[position], where)
+        name = columns[position]
+        return _plain_texts([record.get(name) for record in objects])
 
     return Table(
         path=path,
         columns=columns,
-        num_rows=len(lines),
+        num_rows=len(objects),
         texts=texts,
         where=where,
         notes=notes,
     )
 
 
+def _read_excel(path: Path) -> Table:
+    """The first sheet of a workbook; the first row is its header."""
+    try:
+        import openpyxl
+    except ImportError:
+        raise SourceError(
+            f"{path}: Excel files need openpyxl: pip install 'labelclean[xlsx]', or save it as CSV"
+        ) from None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise SourceError(f"{path}: not readable as xlsx: {_first_line(error)}") from None
+    rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+    book.close()
+    rows = [row for row in rows if any(cell is not None for cell in row)]
+    if not rows:
+        raise SourceError(f"{path}: is empty: a header row such as image, label is needed")
+    columns = tuple("" if cell is None else str(cell).strip() for cell in rows[0])
+    return Table(
+        path=path,
+        columns=columns,
+        num_rows=len(rows) - 1,
+        texts=lambda k: _plain_texts([row[k] if k < len(row) else None for row in rows[1:]]),
+        where=lambda row: f"{path} row {row + 2}",
+    )
+
+
 def _read_parquet(path: Path) -> Table:
     with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        num_rows = file.metadata.num_rows
+        schema, num_rows = file.schema_arrow, file.metadata.num_rows
+
+    def column(name: str) -> pa.ChunkedArray:
+        with pq.ParquetFile(path) as file:
+            return file.read(columns=[name]).column(0)
+
+    return _of_arrow(path, schema, num_rows, column)
+
+
+def open_arrow(path: Path) -> pa.Table:
+    """A file of the Arrow stream or file format, mapped and not read. Raises ArrowInvalid."""
+    source = pa.memory_map(str(path))
+    try:
+        return pa.ipc.open_stream(source).read_all()
+    except pa.ArrowInvalid:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _read_arrow(path: Path) -> Table:
+    table = open_arrow(path)
+    return _of_arrow(path, table.schema, table.num_rows, table.column)
+
+
+def _of_arrow(
+    path: Path, schema: pa.Schema, num_rows: int, column: Callable[[str], pa.ChunkedArray]
+) -> Table:
     columns = tuple(schema.names)
 
-    def where(row: int) -> str:
-        return f"{path} row {row} (from 0)"
-
     def texts(position: int) -> Texts:
-        with pq.ParquetFile(path) as file:
-            data = file.read(columns=[columns[position]]).column(0)
+        data = column(columns[position])
         if pa.types.is_dictionary(data.type):
             data = data.cast(data.type.value_type)
         if pa.types.is_string(data.type) or pa.types.is_large_string(data.type):
             return _strings(data)
         if pa.types.is_integer(data.type):
             return _strings(pc.cast(data, pa.string()))
-        return _plain_texts(data.to_pylist(), columns[position], where)
+        return _plain_texts(data.to_pylist())
 
     return Table(
         path=path,
         columns=columns,
         num_rows=num_rows,
         texts=texts,
-        where=where,
+        where=lambda row: f"{path} row {row} (from 0)",
         image_cells=frozenset(k for k, kind in enumerate(schema.types) if holds_images(kind)),
         class_names=_class_labels(schema),
     )
@@ -287,25 +399,25 @@ def _strings(column: pa.ChunkedArray) -> Texts:
     return texts
 
 
-def _plain_texts(cells: list[object], column: str, where: Callable[[int], str]) -> Texts:
+def _plain_texts(cells: list[Any]) -> Texts:
     """Numbers in decimal: 3 for 3.0 too, which is how pandas stores 3 beside NaN."""
-    texts: Texts = []
-    for row, cell in enumerate(cells):
-        if cell is None or isinstance(cell, str):
-            texts.append(cell)
-        elif isinstance(cell, bool):
-            texts.append(str(cell).lower())
-        elif isinstance(cell, float):
-            whole = math.isfinite(cell) and cell == int(cell)
-            texts.append(None if math.isnan(cell) else str(int(cell)) if whole else repr(cell))
-        elif isinstance(cell, (list, dict, bytes)):
-            kind = {list: "a list", dict: "an object", bytes: "binary data"}[type(cell)]
-            raise SourceError(
-                f"{where(row)}: '{column}' holds {kind}: one text or number in each row is needed"
-            )
-        else:
-            texts.append(str(cell))
-    return texts
+    return [_plain_text(cell) for cell in cells]
+
+
+def _plain_text(cell: Any) -> str | None:
+    """A cell as text; a list of one value is that value, other lists and objects are JSON."""
+    if cell is None or isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        whole = math.isfinite(cell) and cell == int(cell)
+        return None if math.isnan(cell) else str(int(cell)) if whole else repr(cell)
+    if isinstance(cell, list) and len(cell) < 2:
+        return _plain_text(cell[0]) if cell else None
+    if isinstance(cell, (list, dict)):
+        return json.dumps(cell, ensure_ascii=False, default=str)
+    return f"{len(cell):,} bytes" if isinstance(cell, bytes) else str(cell)
 
 
 def _is_unicode(record: object) -> bool:

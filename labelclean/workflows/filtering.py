@@ -283,7 +283,7 @@ def _report(
         transition_matrix=tuple(map(tuple, decision.transition_matrix.tolist())),
         confusable_pairs=pairs,
         checkpoint=None if learned.weights is None else str(learned.weights),
-        source=_how(source, options),
+        source=options.record(source),
         training=learned.history,
         self_test=None if tested is None else tested.to_json(),
         notes=(*table.notes, *_conflict_notes(samples), *_doubts(decision)),
@@ -297,23 +297,6 @@ def _config(config: FilterConfig) -> dict[str, Any]:
     if config.from_model is not None:
         found["train"] = {name: found["train"][name] for name in ("arch", "flip", "seed")}
     return found
-
-
-def _how(source: str, options: sources.SourceOptions) -> dict[str, str | None]:
-    """How the source was read, so that later commands find it from any folder."""
-
-    def absolute(path: Path | None) -> str | None:
-        return None if path is None else str(path.absolute())
-
-    return {
-        "source": absolute(Path(source)) if Path(source).exists() else source,
-        "labels": absolute(options.labels),
-        "root": absolute(options.root),
-        "image_col": options.image_col,
-        "label_col": options.label_col,
-        "split_col": options.split_col,
-        "split": options.split,
-    }
 
 
 def _conflict_notes(samples: Samples) -> list[str]:

@@ -19,7 +19,7 @@ from labelclean.data.samples import NO_LABEL, OK, ArrayImages, SampleTable
 from labelclean.errors import ConfigError, SourceError
 from labelclean.progress import Reporter
 from labelclean.sources import noise_inputs
-from labelclean.sources.cifar import cifar_name
+from labelclean.sources.formats.cifar import cifar_name
 
 _FORMS = ("folder", "parquet")
 _LISTED = 5  # confusions in the printed text

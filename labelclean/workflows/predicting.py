@@ -21,8 +21,7 @@ from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, figures_text, measure_predicted
 from labelclean.report.prediction_files import TableWriter
-from labelclean.sources.reading import SourceOptions
-from labelclean.sources.unlabelled import read_images
+from labelclean.sources.reading import SourceOptions, read_images
 from labelclean.workflows.truth import read_truth
 
 __all__ = ["Predicted", "load_model", "predict_images"]

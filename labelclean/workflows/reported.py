@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelclean import sources
 from labelclean.data.samples import (
@@ -14,16 +12,10 @@ from labelclean.data.samples import (
     NO_LABEL,
     OK,
     UNREADABLE,
-    ArrayImages,
-    ImageSource,
     SampleTable,
 )
 from labelclean.errors import SourceError, printable
 from labelclean.report.table import HELD_OUT, Report
-from labelclean.sources.folders import Listing
-from labelclean.sources.parquet import ParquetImages
-from labelclean.sources.rows import Rows, locate
-from labelclean.sources.unlabelled import read_images
 
 
 def read_source(report: Report, images: Path | None = None) -> SampleTable:
@@ -34,12 +26,11 @@ def read_source(report: Report, images: Path | None = None) -> SampleTable:
 
     Raises SourceError if they are not there, or are not those of the report.
     """
-    names = report.frame["image"].tolist()
-    if report.meta.image_root is None:
-        source, is_there, root = *_from_archive(report, names, images), None
-    else:
-        root = (images or Path(report.meta.image_root)).absolute()
-        source, is_there = _from_folder(names, root)
+    names, meta = report.frame["image"].tolist(), report.meta
+    recorded = None if meta.image_root is None else Path(meta.image_root)
+    root = None if recorded is None else (images or recorded).absolute()
+    how = {"source": meta.image_root_given, **meta.source}
+    source, is_there = sources.reopen(how, names, root=recorded, images=images)
     if not is_there.any():
         raise SourceError(
             f"{printable(root or report.meta.image_root_given)}: none of the report's "
@@ -60,55 +51,3 @@ def read_source(report: Report, images: Path | None = None) -> SampleTable:
         held_out=np.array([HELD_OUT in x.split() for x in report.frame["flags"]], dtype=bool),
         root=root,
     )
-
-
-def _from_folder(names: list[str], root: Path) -> tuple[ImageSource, NDArray[np.bool_]]:
-    if not root.is_dir():
-        raise SourceError(
-            f"{printable(root)}: the folder of the report's images is not there; "
-            "give it by --images"
-        )
-    nothing: list[str | None] = [None] * len(names)
-    rows = Rows(
-        names=names,
-        labels=nothing,
-        splits=nothing,
-        where=lambda row: f"row {row + 1} of the report",
-        origin=str(root),
-        label_name="given_label",
-    )
-    listing = Listing(root)
-    files = locate(rows, listing)  # refuses names that lead out of the root
-    is_there = np.array([name in listing.index for name in files], dtype=bool)
-    return listing.images(files), is_there
-
-
-def _from_archive(
-    report: Report, names: list[str], images: Path | None
-) -> tuple[ImageSource, NDArray[np.bool_]]:
-    """Of Parquet and CIFAR, whose images are no files: read again."""
-    how = report.meta.source
-    source = how.get("source") or report.meta.image_root_given
-    is_path = Path(source).exists() or "/" in source.replace("\\", "/")
-    own_columns = how.get("labels") is None  # otherwise they are those of the labels' table
-    options = sources.SourceOptions(
-        image_col=how.get("image_col") if own_columns else None,
-        split_col=how.get("split_col") if own_columns else None,
-        split="all",
-        is_to_train=False,
-        root=images if images and not is_path else _path(how.get("root")),
-    )
-    table = read_images(images if images and is_path else source, options)
-    index = {name: k for k, name in enumerate(table.paths)}
-    places = np.array([index.get(name, -1) for name in names], dtype=np.int64)
-    found = table.images
-    if not isinstance(found, ArrayImages | ParquetImages):
-        raise SourceError(
-            f"{printable(images or source)}: is not what the report was made from, which holds the "
-            "images itself; give that by --images"
-        )
-    return replace(found, rows=found.rows[places]), places >= 0
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

@@ -19,7 +19,7 @@ from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.learning.applying import logits_of_rows
 from labelclean.progress import Reporter
-from labelclean.sources.cifar import cifar_name
+from labelclean.sources.formats.cifar import cifar_name
 from labelclean.workflows.preparing import decode
 
 

@@ -26,7 +26,7 @@ from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, compare, figures_text, measure
 from labelclean.report.confusion_plot import confusion_png
 from labelclean.report.table import Report
-from labelclean.sources.rows import first_three
+from labelclean.sources.wording import first_three
 from labelclean.workflows import resuming, testing
 from labelclean.workflows.beliefs import believe, label_likelihood
 from labelclean.workflows.fitting import (

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from labelclean.errors import SourceError, printable
+from labelclean.sources.options import SourceOptions
 from labelclean.sources.rows import Rows, read_rows
-from labelclean.sources.tables import read_table
+from labelclean.sources.tables import read_labels_table
 
 
 def read_truth(truth: Path, image_col: str | None = None, label_col: str | None = None) -> Rows:
@@ -17,7 +18,8 @@ def read_truth(truth: Path, image_col: str | None = None, label_col: str | None 
     """
     if not truth.is_file():
         raise SourceError(f"{printable(truth)}: no such file; give the table of the true labels")
-    rows = read_rows(read_table(truth), image_col=image_col, label_col=label_col, split_col=None)
+    table = read_labels_table(truth, None, image_col)
+    rows = read_rows(table, SourceOptions(image_col=image_col, label_col=label_col))
     if not rows.names:
         raise SourceError(f"{printable(truth)}: names no image; give the table of the true labels")
     return replace(rows, names=_names(rows))

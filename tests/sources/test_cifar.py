@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from labelclean.errors import SourceError
-from labelclean.sources.cifar import cifar_name, read_cifar
+from labelclean.sources.formats.cifar import cifar_name, read_cifar
 from labelclean.sources.reading import SourceOptions, read
 
 PER_FILE = 20

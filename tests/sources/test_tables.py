@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from labelclean.errors import SourceError
 from labelclean.sources.columns import image_column, label_column, split_column
-from labelclean.sources.tables import Table, decode_text, read_table
+from labelclean.sources.tables import Table, read_table
 
 ROWS = [("0.png", "cat"), ("1.png", "Zürich"), ("2.png", "007")]
 TEXT = "image,label\n" + "".join(f"{name},{label}\n" for name, label in ROWS)
@@ -71,10 +71,22 @@ def test_latin_1_is_noted_and_utf_8_is_not(tmp_path):
     assert notes == ("t.csv is not UTF-8: read as cp1252",)
 
 
-def test_latin_1_bytes_that_windows_lacks_are_kept():
-    text, notes = decode_text(b"a\x81\xe9", Path("t.csv"))
-    assert text == "a\x81é"
-    assert notes == ("t.csv is not UTF-8: read as latin-1",)
+@pytest.mark.parametrize(
+    ("encoding", "word"),
+    [
+        ("gbk", "\u72d7"), ("shift_jis", "\u732b"), ("cp1251", "\u043a\u043e\u0442"),
+        ("shift_jis", "\u72ac"), ("euc_kr", "\uace0\uc591\uc774"),
+        ("cp1253", "\u03b3\u03ac\u03c4\u03b1"),
+    ],
+)  # fmt: skip
+def test_other_encodings_are_not_guessed_but_asked_for_and_read_when_named(
+    tmp_path, encoding, word
+):
+    path = write(tmp_path, f"image,label\na.png,{word}\n".encode(encoding))
+    assert "t.csv: neither UTF-8 nor Windows-1252: name its encoding, e.g. --enc" in refusal(path)
+    assert read_table(path, encoding=encoding).texts(1) == [word]
+    with pytest.raises(SourceError, match="not in the encoding ascii"):
+        read_table(path, encoding="ascii")
 
 
 NAMES = st.text(
@@ -152,7 +164,9 @@ def test_class_label_names_come_from_the_parquet_schema(tmp_path):
         ("t.jsonl", "", "has no rows"),
         ("t.parquet", "image,label\n", "t.parquet: not readable as parquet"),
         ("t.parquet", "", "t.parquet: not readable as parquet"),
-        ("t.xlsx", "", "the ending .xlsx is none of .csv .tsv"),
+        ("t.xls", "", "the ending .xls is none of .csv .tsv"),
+        ("t.xlsx", "", "t.xlsx: not readable as xlsx"),
+        ("t.json", "{}", "t.json: must be a list of objects"),
     ],
 )
 def test_a_broken_table_is_refused_with_its_line(tmp_path, name, content, expected):
@@ -163,10 +177,10 @@ def test_a_folder_in_place_of_a_table_is_refused(tmp_path):
     assert "is a folder: give the table in it" in refusal(tmp_path)
 
 
-def test_a_nested_label_is_refused_with_its_line(tmp_path):
-    table = read_table(write(tmp_path, '{"label": "a"}\n{"label": ["a", "b"]}\n', "t.jsonl"))
-    with pytest.raises(SourceError, match=r"t\.jsonl:2: 'label' holds a list: one text"):
-        table.texts(0)
+def test_a_list_of_one_is_its_value_and_other_lists_are_json(tmp_path):
+    lines = '{"label": "a"}\n{"label": ["b"]}\n{"label": []}\n{"label": ["a", "b"]}\n'
+    table = read_table(write(tmp_path, lines, "t.jsonl"))
+    assert table.texts(0) == ["a", "b", None, '["a", "b"]']
 
 
 @pytest.mark.parametrize(
@@ -219,5 +233,7 @@ def test_a_named_column_wins_and_an_unknown_one_lists_those_there_are(tmp_path):
 
 def test_a_fold_of_numbers_is_no_split(tmp_path):
     table = read_table(write(tmp_path, "image,label,fold,set\na,b,0,Train\nc,d,1,val\n"))
-    assert split_column(table, None, (0, 1)) == 3
-    assert split_column(table, "fold", (0, 1)) == 2
+    assert split_column(table, None, (0, 1))[0] == 3
+    assert split_column(table, "fold", (0, 1), "0")[:2] == (2, ["0", "1"])
+    with pytest.raises(SourceError, match="'fold' holds no word for a split such as train or"):
+        split_column(table, "fold", (0, 1))

@@ -14,8 +14,7 @@ from labelclean.data.images import ImageSpec, decode
 from labelclean.data.samples import MISSING, NO_LABEL, OK, UNREADABLE
 from labelclean.data.streaming import decoded
 from labelclean.errors import SourceError
-from labelclean.sources.reading import SourceOptions
-from labelclean.sources.unlabelled import read_images
+from labelclean.sources.reading import SourceOptions, read_images
 
 
 def _png(path: Path, grey: int = 0) -> None:

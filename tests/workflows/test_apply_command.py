@@ -20,7 +20,6 @@ from labelclean import sources
 from labelclean.cli import app
 from labelclean.decisions.store import Decision, DecisionStore, decisions_path, digest_of
 from labelclean.report.table import COLUMNS, HELD_OUT, Report
-from labelclean.workflows.filtering import _how
 
 NAMES = ("red", "green", "blue")
 
@@ -48,7 +47,7 @@ def write_report(folder: Path, source, labels=None, issues=None, **options) -> R
     meta = meta_of(
         class_names=table.class_names,
         image_root=None if table.root is None else str(table.root),
-        source=_how(str(source), options),
+        source=options.record(str(source)),
     )
     report = Report.from_columns(columns, meta)
     report.write(folder / "report.csv", force=True)

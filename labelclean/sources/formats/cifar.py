@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean.data.samples import ArrayImages
 from labelclean.errors import SourceError
+from labelclean.sources.protocol import Found, InsideFormat, Place
+from labelclean.sources.relabelled import relabelled
+from labelclean.sources.rows import Rows
 
 _SIDE = 32
 _PIXELS = 3 * _SIDE * _SIDE
@@ -210,3 +214,40 @@ def _download(name: str, root: Path) -> None:
         download_and_extract_archive(kind.url, str(root), filename=kind.filename, md5=kind.tgz_md5)
     except (OSError, RuntimeError) as error:  # URLError is an OSError
         raise SourceError(f"{name}: cannot be downloaded to {root}: {error}") from None
+
+
+class CifarFormat(InsideFormat):
+    """CIFAR by its name. A file or folder of that name wins over the data set."""
+
+    name = "CIFAR"
+
+    def looks_like(self, place: Place) -> str | None:
+        if place.is_folder or place.is_file:
+            return None
+        return f"the data set {name}" if (name := cifar_name(place.source)) else None
+
+    def read(self, place: Place, labelled: bool) -> Found:
+        options, name = place.options, cifar_name(place.source) or ""
+        with_test = not labelled or options.split is not None or options.labels is not None
+        data = read_cifar(name, options.root, with_test=with_test, download=options.download)
+        number: dict[str, int] = {}
+        names = []
+        for split in data.splits:
+            number[split] = number.get(split, -1) + 1
+            names.append(f"{split}/{number[split]:05d}")
+        rows = Rows(
+            names=names,
+            labels=[data.class_names[k] for k in data.labels.tolist()],
+            splits=list(data.splits),
+            where=lambda row: f"{name} {names[row]}",
+            origin=name,
+            order=data.class_names,
+        )
+        found = Found(
+            rows=rows,
+            is_there=np.ones(len(rows), bool),
+            images=lambda kept: ArrayImages(pixels=data.pixels, rows=kept),
+            root=None,
+            why=f"the data set {name}",
+        )
+        return relabelled(found, place) if labelled else found

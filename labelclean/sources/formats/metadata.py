@@ -1,0 +1,91 @@
+"""Hugging Face's image folder: metadata.csv, .jsonl or .parquet in it or in its splits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from labelclean.errors import SourceError
+from labelclean.sources.columns import choose_image_column, has_label_column
+from labelclean.sources.formats.class_folders import ClassFolders
+from labelclean.sources.locating import matcher
+from labelclean.sources.protocol import FileFormat, Found, Place
+from labelclean.sources.rows import Rows, concatenate, read_rows
+from labelclean.sources.splits import split_of
+from labelclean.sources.tables import SUFFIXES, Table, read_bytes, read_table
+from labelclean.sources.with_files import with_files
+from labelclean.sources.wording import shown
+
+
+def is_metadata(path: str) -> bool:
+    """True of metadata.csv and its kin, in the folder itself or one below it."""
+    stem, dot, suffix = path.rpartition("/")[2].partition(".")
+    return stem == "metadata" and dot + suffix in SUFFIXES and path.count("/") <= 1
+
+
+class MetadataFolder(FileFormat):
+    name = "image folder with metadata"
+
+    def looks_like(self, place: Place) -> str | None:
+        if not (place.is_folder or place.is_archive) or place.options.labels is not None:
+            return None
+        tables = _tables(place)
+        return f"{shown(tables[0])} in the folder" if tables else None
+
+    def read(self, place: Place, labelled: bool) -> Found:
+        found = self._metadata(place)
+        options = place.options
+        if options.label_col is None and options.one_hot is None:
+            tables = [table for table, _ in found.values()]
+            image, _ = choose_image_column(tables[0], options.image_col)
+            if not has_label_column(tables[0], image):
+                return self._by_folders(place, tables[0])
+        listing = place.holder
+        match = matcher(listing, is_walked=True)
+        parts: list[Rows] = []
+        for folder, (table, _) in found.items():
+            split = folder if split_of(folder) else None
+            rows = read_rows(
+                table, options, match=match if len(found) == 1 else None, folder=folder, split=split
+            )
+            parts.append(rows)
+        rows = replace(concatenate(parts), origin=str(place.path))
+        return with_files(
+            rows,
+            listing,
+            root=place.root,
+            why=" and ".join(shown(path) for _, path in found.values()),
+            is_walked=True,
+        )
+
+    def _metadata(self, place: Place) -> dict[str, tuple[Table, str]]:
+        found: dict[str, tuple[Table, str]] = {}
+        for path in _tables(place):
+            folder = path.rpartition("/")[0]
+            if folder in found:
+                raise SourceError(
+                    f"{place.path}: both {found[folder][1]} and {path} are there: "
+                    "remove one, or give one as LABELS"
+                )
+            content = place.listing.content(path) if place.is_archive else None
+            file = place.path / path
+            if content is None and not path.endswith(".parquet"):
+                content = read_bytes(file)
+            table = read_table(file, encoding=place.options.encoding, content=content)
+            found[folder] = (table, path)
+        return found
+
+    def _by_folders(self, place: Place, table: Table) -> Found:
+        """Captions and no labels: the folders are the classes, if there are any."""
+        try:
+            found = ClassFolders().read(place, labelled=True)
+        except SourceError as error:
+            raise SourceError(
+                f"{table.path}: has no column of labels (name it by --label-col), and the folders "
+                f"are no classes: {error}"
+            ) from None
+        note = f"{table.path.name} has no column of labels: the folders are the classes"
+        return replace(found, rows=replace(found.rows, notes=(note, *found.rows.notes)))
+
+
+def _tables(place: Place) -> list[str]:
+    return [path for path in place.listing.paths if is_metadata(path)]
