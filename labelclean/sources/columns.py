@@ -35,6 +35,8 @@ SPLIT_NAMES = (
     "data_split",
 )  # fmt: skip
 
+_SURE = 0.9  # share of a column's cells that are files from which on no other one is looked at
+
 Match = Callable[[Sequence[str | None]], float]
 
 
@@ -94,24 +96,22 @@ def choose_image_column(
 
 def _best_match(table: Table, named: list[int], match: Match) -> tuple[int, str] | None:
     """The column whose cells are images; one of another name only where no such column fits."""
-    others = [k for k in range(len(table.columns)) if k not in named]
-    for group in (named, others):
-        shares = {k: match(table.texts(k)) for k in group if k not in table.image_cells}
-        best = max(shares.values(), default=0.0)
-        if not best:
-            continue
-        first, *ties = [k for k in shares if shares[k] == best]
-        if any(table.texts(k) != table.texts(first) for k in ties):
-            return _only(table, [first, *ties], "the images", "--image-col"), ""
-        name = shown(table.columns[first])
-        passed = [k for k in named if k != first and k not in ties]
-        if passed and (group is others or shares.get(passed[0], 0) > 0):
-            lost = listed([f"'{shown(table.columns[k])}'" for k in passed])
-            return first, f"'{name}' names the images: more of its cells are files than of {lost}"
-        if group is others:
-            return first, f"'{name}' names the images: its cells are files"
-        return first, ""
-    return None
+    shares = {k: match(table.texts(k)) for k in named}
+    if max(shares.values(), default=0.0) < _SURE:
+        others = set(range(len(table.columns))) - set(named) - table.image_cells
+        shares |= {k: match(table.texts(k)) for k in sorted(others)}
+    best = max(shares.values(), default=0.0)
+    if not best:
+        return None
+    first, *ties = [k for k in shares if shares[k] == best]
+    if any(table.texts(k) != table.texts(first) for k in ties):
+        return _only(table, [first, *ties], "the images", "--image-col"), ""
+    passed = [k for k in named if k not in (first, *ties) and (shares[k] or first not in named)]
+    name = shown(table.columns[first])
+    if passed:
+        lost = listed([f"'{shown(table.columns[k])}'" for k in passed])
+        return first, f"'{name}' names the images: more of its cells are files than of {lost}"
+    return first, "" if first in named else f"'{name}' names the images: its cells are files"
 
 
 def label_column(table: Table, wanted: str | None, image: int) -> int:

@@ -86,6 +86,8 @@ def _one_hot(table: Table, columns: tuple[int, ...], named: bool, several: str) 
                         "--multi-label skip leaves such rows without a label"
                     )
                 labels[row] = f"{labels[row]}|{table.columns[k]}"
+            else:
+                labels[row] = table.columns[k]
     if several == "skip":
         for row, label in enumerate(labels):
             if label is not None and label not in {table.columns[k] for k in columns}:

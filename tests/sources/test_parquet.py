@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
 import pickle
-from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
-from source_data import given, labels_file, refusal
+from source_data import CELLS, given, labels_file, refusal, write_parquet
 
 from labelclean.data.samples import MISSING, OK
 from labelclean.sources.reading import SourceOptions, read
-
-
-def png(shade: int) -> bytes:
-    out = io.BytesIO()
-    Image.new("L", (2, 2), shade).save(out, "png")
-    return out.getvalue()
-
-
-CELLS = [png(k) for k in range(7)]
-
-
-def write_parquet(path: Path, *, struct: bool, names: bool = True, cells=CELLS) -> None:
-    meta = {"label": {"names": ["dog", "cat"], "_type": "ClassLabel"}}
-    column = (
-        [{"bytes": cell, "path": f"{k}.png" if names else None} for k, cell in enumerate(cells)]
-        if struct
-        else cells
-    )
-    table = pa.table({"image": column, "label": [k % 2 for k in range(len(cells))]})
-    table = table.replace_schema_metadata(
-        {"huggingface": json.dumps({"info": {"features": meta}})} if struct else {}
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, row_group_size=3)
 
 
 @pytest.mark.parametrize("struct", [False, True])
