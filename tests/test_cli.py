@@ -48,7 +48,7 @@ def _no_rows(at: Path) -> list[str]:
 
 
 def _no_column(at: Path) -> list[str]:
-    _write(at, "l.csv", "a,b\n00.png,red\n")
+    _write(at, "l.csv", "a,b\nx,red\n")
     return ["images", "l.csv"]
 
 

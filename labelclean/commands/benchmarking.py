@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from labelclean.commands.options import (
+    ClassLevelOption,
     DeviceOption,
     DownloadOption,
+    EncodingOption,
+    IgnoreOption,
     ImageColOption,
     JsonOption,
     LabelColOption,
@@ -66,6 +69,9 @@ def benchmark_command(
     image_col: ImageColOption = None,
     label_col: LabelColOption = None,
     split_col: SplitColOption = None,
+    class_level: ClassLevelOption = None,
+    ignore: IgnoreOption = None,
+    encoding: EncodingOption = None,
     figures: Annotated[
         Path | None, typer.Option(help="Folder for figures 2 to 6 of the paper, from these runs.")
     ] = None,

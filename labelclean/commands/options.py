@@ -14,13 +14,15 @@ SourceArg = Annotated[
     str,
     typer.Argument(
         metavar="IMAGES",
-        help="Folder of images, table of paths and labels, Parquet file, cifar10 or cifar100.",
+        help="Folder or archive (zip, tar) of images, table of paths and labels, Parquet file, "
+        "cifar10 or cifar100.",
     ),
 ]
 LabelsArg = Annotated[
     Path | None,
     typer.Argument(
-        metavar="LABELS", help="Table of labels (CSV, TSV, JSONL, Parquet); not for class folders."
+        metavar="LABELS",
+        help="Table of labels (CSV, TSV, JSONL, Parquet, ...); not for class folders.",
     ),
 ]
 ReportArg = Annotated[Path, typer.Argument(help="Report that filter wrote.")]
@@ -34,9 +36,34 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress and no n
 SeedOption = Annotated[int, typer.Option(help="Same seed, same machine: same result.")]
 
 # How a source is read: SourceOptions.
-ImageColOption = Annotated[str | None, typer.Option(help="Column of the paths.")]
+ImageColOption = Annotated[
+    str | None, typer.Option(help="Column of the paths, or its number in a table without a header.")
+]
 LabelColOption = Annotated[str | None, typer.Option(help="Column of the labels.")]
 SplitColOption = Annotated[str | None, typer.Option(help="Column of the split.")]
+OneHotOption = Annotated[
+    str | None, typer.Option(help="Columns of 0 and 1, one a class: their names by commas.")
+]
+ClassLevelOption = Annotated[
+    int | None,
+    typer.Option(help="Which folder is the class: 1 is the one right below IMAGES."),
+]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", help="Files or folders to leave out, e.g. '*_mask.png'; repeatable."),
+]
+EncodingOption = Annotated[
+    str | None, typer.Option(help="Of tables that are not UTF-8: gbk, shift_jis, cp1251, ...")
+]
+MergeLabelsOption = Annotated[
+    bool, typer.Option("--merge-labels", help="Join class names that look alike: Frog and frog.")
+]
+MultiLabelOption = Annotated[
+    str,
+    typer.Option(
+        help="Cells of several labels: refuse, skip (such rows have no label), keep (as classes)."
+    ),
+]
 RootOption = Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")]
 DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")]
 

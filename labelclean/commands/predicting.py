@@ -11,7 +11,9 @@ import typer
 
 from labelclean.commands.options import (
     DeviceOption,
+    EncodingOption,
     ForceOption,
+    IgnoreOption,
     ImageColOption,
     JsonOption,
     QuietOption,
@@ -26,7 +28,8 @@ def predict_command(
         str,
         typer.Argument(
             metavar="IMAGES",
-            help="Folder of images, table of paths, Parquet file, one image, cifar10 or cifar100.",
+            help="Folder or archive of images, table of paths, Parquet file, one image, cifar10 or "
+            "cifar100.",
         ),
     ],
     names: Annotated[
@@ -44,6 +47,8 @@ def predict_command(
     ] = None,
     image_col: ImageColOption = None,
     split_col: SplitColOption = None,
+    ignore: IgnoreOption = None,
+    encoding: EncodingOption = None,
     split: Annotated[
         str | None, typer.Option(help="Splits to use; default: all, of CIFAR test.")
     ] = None,
@@ -65,7 +70,13 @@ def predict_command(
         images,
         out=out,
         options=SourceOptions(
-            labels=names, image_col=image_col, split_col=split_col, split=split, root=root
+            labels=names,
+            image_col=image_col,
+            split_col=split_col,
+            split=split,
+            ignore=tuple(ignore or ()),
+            encoding=encoding,
+            root=root,
         ),
         truth=truth,
         label_col=label_col,

@@ -50,6 +50,7 @@ class SourceOptions:
     is_to_train: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ignore", tuple(self.ignore or ()))  # a list, of the command line
         problems = []
         if self.class_level is not None and self.class_level < 1:
             problems.append(f"--class-level is {self.class_level}, must be at least 1")
