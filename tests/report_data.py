@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from labelclean.report.table import COLUMNS, Report, ReportMeta
+from labelclean.report.meta import ReportMeta
+from labelclean.report.table import COLUMNS, Report
 
 
 def meta_of(**changes: Any) -> ReportMeta:

@@ -25,7 +25,8 @@ import httpx2 as httpx
 import numpy as np
 from PIL import Image
 
-from labelclean.report.table import Report, ReportMeta
+from labelclean.report.meta import ReportMeta
+from labelclean.report.table import Report
 
 FILES = 2_000
 CLASSES = 100

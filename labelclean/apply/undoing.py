@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from labelclean import disk
+from pydantic import TypeAdapter
+
+from labelclean import disk, schema
 from labelclean.apply.writing import (
     LOG_SCHEMA,
     Advance,
@@ -18,6 +18,7 @@ from labelclean.apply.writing import (
 )
 from labelclean.disk import Move
 from labelclean.errors import ReportError, printable
+from labelclean.schema import Count, Flag, Text
 from labelclean.sources.wording import counted
 
 
@@ -45,11 +46,20 @@ class Undone:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Before:
+    """Whether there was something before, which is kept under that number."""
+
+    number: Count
+    out: Flag
+    log: Flag
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Log:
-    number: int
-    has_out: bool
-    has_log: bool
-    written: dict[str, str]
+    """What undo needs of the log. written: path and state of each file."""
+
+    before: _Before
+    written: tuple[tuple[Text, Text], ...]
 
 
 def undo(out: Path, advance: Advance) -> Undone:
@@ -69,8 +79,9 @@ def undo(out: Path, advance: Advance) -> Undone:
 def _undo(out: Path, log: Path, advance: Advance) -> Undone:
     found = _read_log(out, log)
     is_there = os.path.lexists(out)
-    old_out, old_log = before_path(out, found.number), before_path(log, found.number)
-    for path, is_needed in ((old_out, found.has_out), (old_log, found.has_log)):
+    before, written = found.before, dict(found.written)
+    old_out, old_log = before_path(out, before.number), before_path(log, before.number)
+    for path, is_needed in ((old_out, before.out), (old_log, before.log)):
         if is_needed and not os.path.lexists(path):
             raise ReportError(
                 f"{printable(path)}: is gone, which --undo would put back: restore it, or delete "
@@ -78,20 +89,20 @@ def _undo(out: Path, log: Path, advance: Advance) -> Undone:
             )
     with disk.stage(out) as stage:
         if is_there:
-            _check_unchanged(out, found.written, advance)
-        new_out = old_out.name if found.has_out else None
-        new_log = old_log.name if found.has_log else None
+            _check_unchanged(out, written, advance)
+        new_out = old_out.name if before.out else None
+        new_log = old_log.name if before.log else None
         moves = [Move(log.name, new_log, stage.within("log"))]
-        if is_there or found.has_out:
+        if is_there or before.out:
             moves.insert(0, Move(out.name, new_out, stage.within("out")))
         stage.place(moves)
-    removed = len(found.written) if is_there else 0
-    return Undone(out=out, removed=removed, restored=found.has_out)
+    removed = len(written) if is_there else 0
+    return Undone(out=out, removed=removed, restored=before.out)
 
 
 def _read_log(out: Path, log: Path) -> _Log:
     try:
-        data: Any = json.loads(log.read_bytes())
+        data = schema.loads(log.read_bytes())
     except FileNotFoundError:
         raise ReportError(
             f"{printable(out)}: has no {printable(log.name)} beside it, so apply did not write it "
@@ -99,25 +110,16 @@ def _read_log(out: Path, log: Path) -> _Log:
         ) from None
     except OSError as error:
         raise ReportError(f"{printable(log)}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise ReportError(f"{printable(log)}: damaged: restore it from a copy") from None
     version = data.get("apply_log") if isinstance(data, dict) else None
-    if version != LOG_SCHEMA:
+    if data is not None and version != LOG_SCHEMA:
         raise ReportError(
             f"{printable(log)}: not a log that this labelclean reads (version {LOG_SCHEMA}): undo "
             "with the one that wrote it"
         )
     try:
-        before = data["before"]
-        number, has_out, has_log = before["number"], before["out"], before["log"]
-        written = dict(data["written"])
-    except (KeyError, TypeError, ValueError):
-        raise ReportError(f"{printable(log)}: damaged: restore it from a copy") from None
-    kinds = (type(number), type(has_out), type(has_log))
-    texts = (*written, *written.values())
-    if kinds != (int, bool, bool) or not all(isinstance(text, str) for text in texts):
-        raise ReportError(f"{printable(log)}: damaged: restore it from a copy")
-    return _Log(number=number, has_out=has_out, has_log=has_log, written=written)
+        return schema.checked(TypeAdapter(_Log), data)
+    except ValueError as error:
+        raise ReportError(f"{printable(log)}: damaged ({error}): restore it from a copy") from None
 
 
 def _check_unchanged(out: Path, written: dict[str, str], advance: Advance) -> None:

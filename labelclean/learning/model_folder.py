@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -11,34 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from labelclean import disk
+from labelclean import disk, schema
 from labelclean.data.images import ImageSpec
 from labelclean.data.transform import Transform
 from labelclean.errors import LabelcleanError, RunError, printable
 from labelclean.learning import models
+from labelclean.schema import Count, Flag, Number, Text
 
 FORMAT = 1  # of config.json; raise it when older versions would misread the folder
 CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
 
-_NUMBER = (int, float)
-_TYPES: dict[str, tuple[type, ...]] = {
-    "architecture": (str,),
-    "class_names": (list,),
-    "image_size": (int,),
-    "resize": (int,),
-    "mean": (list,),
-    "std": (list,),
-    "flip": (bool,),
-    "temperature": _NUMBER,
-    "license": (str, type(None)),
-    "versions": (dict,),
-    "training": (dict,),
-    "test": (dict, type(None)),
-}
+_LARGEST = 8192  # px, of an image that a network sees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +45,18 @@ class ModelConfig:
     test         figures on the test set, if there was one
     """
 
-    architecture: str
-    class_names: tuple[str, ...]
-    image_size: int
-    resize: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    flip: bool = True
-    temperature: float = 1.0
-    license: str | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-    test: Mapping[str, Any] | None = None
+    architecture: Text
+    class_names: tuple[Text, ...]
+    image_size: Count
+    resize: Count
+    mean: tuple[Number, Number, Number]
+    std: tuple[Number, Number, Number]
+    flip: Flag = True
+    temperature: Number = 1.0
+    license: Text | None = None
+    versions: Mapping[Text, Text] = field(default_factory=dict)
+    training: Mapping[Text, Any] = field(default_factory=dict)
+    test: Mapping[Text, Any] | None = None
 
     def __post_init__(self) -> None:
         numbers = (*self.mean, *self.std, self.temperature)
@@ -75,8 +64,10 @@ class ModelConfig:
             raise ValueError(f"mean {self.mean}, std {self.std}, temperature {self.temperature}")
         if len(self.mean) != 3 or len(self.std) != 3:
             raise ValueError(f"{len(self.mean)} means and {len(self.std)} deviations, not 3")
-        if len(self.class_names) < 2 or not 1 <= self.image_size <= self.resize:
+        if len(self.class_names) < 2 or not 1 <= self.image_size <= self.resize <= _LARGEST:
             raise ValueError(f"{len(self.class_names)} classes, {self.image_size}, {self.resize}")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError("class_names has a name twice")
 
     def to_json(self) -> bytes:
         facts = {"format": FORMAT, **asdict(self)}
@@ -85,10 +76,7 @@ class ModelConfig:
     @classmethod
     def from_json(cls, data: bytes, place: str) -> ModelConfig:
         """Raises RunError that begins with `place` if it is none, or of another format."""
-        try:
-            found = json.loads(data)
-        except (ValueError, RecursionError):
-            found = None
+        found = schema.loads(data)
         if not isinstance(found, dict) or not isinstance(found.get("format"), int):
             raise RunError(f"{place}: not the config of a model of labelclean; train it again")
         if found["format"] != FORMAT:
@@ -97,21 +85,16 @@ class ModelConfig:
                 f"{place}: format {found['format']}, this labelclean reads {FORMAT}; {remedy}"
             )
         try:
-            known = {name: found[name] for name in _TYPES}
-            for name, types in _TYPES.items():
-                if not isinstance(known[name], types) or (
-                    isinstance(known[name], bool) and bool not in types
-                ):
-                    raise TypeError(f"{name} is {known[name]!r}")
-            if not all(isinstance(name, str) for name in known["class_names"]):
-                raise TypeError("a class name is no text")
-            known |= {name: tuple(known[name]) for name in ("class_names", "mean", "std")}
-            return cls(**known)
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            return schema.checked(_schema(), found)
+        except ValueError as error:
             raise RunError(
-                f"{place}: damaged ({printable(reason)}); restore it or train the model again"
+                f"{place}: damaged ({error}); restore it or train the model again"
             ) from None
+
+
+@functools.cache
+def _schema() -> TypeAdapter[ModelConfig]:
+    return TypeAdapter(ModelConfig)
 
 
 class TrainedModel(nn.Module):
@@ -164,6 +147,10 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
             disk.write_durably(place / name, data)
 
 
+def is_finite(values: Tensor) -> bool:
+    return not values.is_floating_point() or bool(torch.isfinite(values).all())
+
+
 def load_model(folder: str | Path) -> TrainedModel:
     """The model of that folder, in evaluation mode, on the CPU.
 
@@ -180,9 +167,12 @@ def load_model(folder: str | Path) -> TrainedModel:
     data = _read(folder, path)
     try:
         state = load(data)
-    except SafetensorError as error:
+        broken = [name for name, values in state.items() if not is_finite(values)]
+        if broken:
+            raise ValueError(f"{broken[0]} holds values that are no numbers")
+    except (SafetensorError, ValueError, LookupError, MemoryError) as error:
         raise RunError(
-            f"{printable(path)}: damaged ({error}); restore it or train the model again"
+            f"{printable(path)}: damaged ({printable(error)}); restore it or train the model again"
         ) from None
     with torch.random.fork_rng(devices=[]):  # a new network is drawn, and overwritten
         try:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
-from labelclean.report.table import COLUMNS, OPTIONAL, Report, meta_path
+from labelclean.report.meta import meta_path
+from labelclean.report.table import COLUMNS, OPTIONAL, Report
 from labelclean.sources.columns import ID_NAMES, IMAGE_NAMES
 from labelclean.sources.labels import clean_labels
 from labelclean.sources.tables import Table, read_table

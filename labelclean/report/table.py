@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from labelclean import disk
 from labelclean.data.samples import DUPLICATE_OF
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
-
-SCHEMA_VERSION = 1
+from labelclean.report.fingerprint import edited, fingerprint, problem_of
+from labelclean.report.meta import ReportMeta, meta_path, six_digits
 
 TEXT, FLAG, NUMBER = "text", "flag", "number"
 COLUMNS = {
@@ -44,115 +43,6 @@ OPTIONAL = {
 # Words in the column flags, separated by spaces.
 HELD_OUT = "held_out"  # of a test or validation split: judged, not trained on
 NO_CLASS = "no_class"  # seems to belong to none of the classes
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfusablePair:
-    """Two classes that labels mix up: count rows given one and judged to be the other.
-
-    share  of the rows with that given label, 0 to 1
-    """
-
-    given: str
-    suggested: str
-    count: int
-    share: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportMeta:
-    """What a report says beside its rows; kept in `<stem>.meta.json`.
-
-    image_root         absolute folder of the images, None where they have none
-    source             how the source was read: source, labels, root (absolute), image_col,
-                       label_col, split_col, split
-    training           by epoch: epoch, lr, loss, disagreement, taken
-    seconds            by stage
-    noise_rate         0 to 1, with (low, high)
-    transition_matrix  (c, c) row: true class, column: given class, in the order of class_names
-    counts             rows by status, set by the Report
-    """
-
-    class_names: tuple[str, ...]
-    image_root_given: str
-    image_root: str | None
-    config: Mapping[str, Any]
-    seed: int
-    versions: Mapping[str, str]
-    device: str
-    seconds: Mapping[str, float]
-    noise_rate: float
-    noise_rate_interval: tuple[float, float]
-    transition_matrix: tuple[tuple[float, ...], ...] | None = None
-    confusable_pairs: tuple[ConfusablePair, ...] = ()
-    checkpoint: str | None = None
-    source: Mapping[str, str | None] = field(default_factory=dict)
-    training: tuple[Mapping[str, Any], ...] = ()
-    self_test: Mapping[str, Any] | None = None
-    notes: tuple[str, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
-
-    def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.noise_rate, *self.noise_rate_interval))):
-            raise ValueError(f"noise rate {self.noise_rate}, {self.noise_rate_interval}")
-        matrix = self.transition_matrix
-        plain = {
-            "class_names": tuple(self.class_names),
-            "config": _plain(self.config),
-            "seconds": {stage: _six_digits(value) for stage, value in self.seconds.items()},
-            "noise_rate": _six_digits(self.noise_rate),
-            "noise_rate_interval": tuple(map(_six_digits, self.noise_rate_interval)),
-            "transition_matrix": matrix
-            if matrix is None
-            else tuple(tuple(map(_six_digits, row)) for row in matrix),
-            "confusable_pairs": tuple(
-                replace(pair, share=_six_digits(pair.share)) for pair in self.confusable_pairs
-            ),
-            "self_test": _plain(self.self_test),
-            "source": _plain(self.source),
-            "training": tuple(_plain(epoch) for epoch in self.training),
-            "notes": tuple(self.notes),
-        }
-        for name, value in plain.items():
-            object.__setattr__(self, name, value)
-
-    def to_json(self) -> bytes:
-        """One top-level key a line: readable, and a (c, c) matrix takes one line."""
-        lines = []
-        for each in sorted(fields(self), key=lambda each: each.name != "schema_version"):
-            value = getattr(self, each.name)
-            if each.name == "confusable_pairs":
-                value = [vars(pair) for pair in value]
-            lines.append(f'  "{each.name}": '.encode() + files.encode_json(value))
-        return b"{\n" + b",\n".join(lines) + b"\n}\n"
-
-    @classmethod
-    def from_json(cls, data: bytes, place: str) -> ReportMeta:
-        """Raises ReportError that begins with `place` if it is none, or of another schema."""
-        try:
-            found = json.loads(data)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict) or not isinstance(found.get("schema_version"), int):
-            raise ReportError(f"{place}: not the meta file of a report; run filter again")
-        version = found["schema_version"]
-        if version != SCHEMA_VERSION:
-            remedy = "update labelclean" if version > SCHEMA_VERSION else "run filter again"
-            raise ReportError(
-                f"{place}: schema version {version}, this labelclean reads {SCHEMA_VERSION}; "
-                f"{remedy}"
-            )
-        known = {name: found[name] for name in (each.name for each in fields(cls)) if name in found}
-        try:
-            _check_types(known)
-            known["confusable_pairs"] = [ConfusablePair(**x) for x in known["confusable_pairs"]]
-            return cls(**known)
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else printable(error)
-            raise ReportError(
-                f"{place}: damaged ({reason}); restore it or run filter again"
-            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,13 +98,17 @@ class Report:
             return
         path = Path(path)
         check_can_write(path, force)
-        disk.write_files(
-            {path: files.encode(self.frame, path), meta_path(path): self.meta.to_json()}
-        )
+        meta = replace(self.meta, rows=fingerprint(self.frame))
+        disk.write_files({path: files.encode(self.frame, path), meta_path(path): meta.to_json()})
 
     @classmethod
-    def read(cls, path: str | Path) -> Report:
-        """The report at `path` with its meta file. Raises ReportError if it is none."""
+    def read(cls, path: str | Path, note: Callable[[str], None] = lambda _: None) -> Report:
+        """The report at `path` with its meta file.
+
+        note  hears of columns of which cells were edited after filter wrote them
+
+        Raises ReportError if it is none, or its rows or its meta file are those of another.
+        """
         path = Path(path)
         files.ending_of(path)
         disk.finish(path)
@@ -228,12 +122,21 @@ class Report:
             printable(beside),
         )
         cells = {name: _parsed(name, columns) for name in columns.cells}
-        return cls.from_columns(cells, meta)
-
-
-def meta_path(path: Path) -> Path:
-    """`report.csv` → `report.meta.json` in the same folder."""
-    return path.with_suffix(".meta.json")
+        found = cls.from_columns(cells, meta)
+        if meta.rows is None:  # of an older labelclean
+            return found
+        now = fingerprint(found.frame)
+        if problem := problem_of(meta.rows, now):
+            raise ReportError(
+                f"{printable(path)}: {problem} ({printable(beside.name)}); put back the file that "
+                "filter wrote, or run it again"
+            )
+        if columns_edited := edited(meta.rows, now):
+            note(
+                f"{printable(path)}: cells of {', '.join(columns_edited)} were edited since filter "
+                "wrote them: taken as they are"
+            )
+        return found
 
 
 def report_files(path: str | Path) -> tuple[Path, ...]:
@@ -258,17 +161,13 @@ def count_statuses(statuses: Sequence[str]) -> dict[str, int]:
     return dict(Counter(short if s.startswith(DUPLICATE_OF) else s for s in statuses))
 
 
-def _six_digits(value: float) -> float:
-    return float(f"{value:.6g}") + 0.0  # -0.0 becomes 0.0
-
-
 def _column(name: str, given: pd.Series[Any]) -> pd.Series[Any]:
     kind = COLUMNS[name]
     if kind == NUMBER:
         numbers = given.to_numpy(dtype=np.float64, na_value=np.nan)
         if np.isinf(numbers).any():
             raise ValueError(f"{name} is infinite in row {np.isinf(numbers).argmax()}")
-        return pd.Series([_six_digits(number) for number in numbers.tolist()], dtype=np.float64)
+        return pd.Series([six_digits(number) for number in numbers.tolist()], dtype=np.float64)
     cells = given.tolist()
     if kind == TEXT:
         cells = ["" if not isinstance(cell, str) and pd.isna(cell) else cell for cell in cells]
@@ -311,40 +210,3 @@ def _read_bytes(path: Path, if_missing: str) -> bytes:
         raise ReportError(f"{printable(path)}: {if_missing}") from None
     except OSError as error:
         raise ReportError(f"{printable(path)}: cannot be read: {error.strerror}") from None
-
-
-def _plain(value: Any) -> Any:
-    """What JSON holds and gives back the same: str, int, float, bool, None, list, dict."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (str, int, float)) else str(value)
-
-
-def _check_types(found: Mapping[str, Any]) -> None:
-    """Raises KeyError or TypeError if a value is missing or of another type than to_json writes."""
-    text, names, number = (str,), (list,), (int, float)
-    wanted: dict[str, tuple[type, ...]] = {
-        **dict.fromkeys(("class_names", "notes", "confusable_pairs", "noise_rate_interval"), names),
-        **dict.fromkeys(("config", "versions", "seconds", "counts"), (dict,)),
-        **dict.fromkeys(("image_root_given", "device"), text),
-        **dict.fromkeys(("image_root", "checkpoint"), (str, type(None))),
-        "seed": (int,),
-        "noise_rate": number,
-        "self_test": (dict, type(None)),
-        "transition_matrix": (list, type(None)),
-    }
-    found = {"source": {}, "training": [], **found}
-    for name, types in (*wanted.items(), ("source", (dict,)), ("training", names)):
-        if not isinstance(found[name], types):
-            raise TypeError(f"{name} is {found[name]!r}")
-    if len(found["noise_rate_interval"]) != 2:
-        raise TypeError(f"noise_rate_interval is {found['noise_rate_interval']!r}")
-    for name in ("class_names", "notes"):
-        if not all(isinstance(item, str) for item in found[name]):
-            raise TypeError(f"{name} is {found[name]!r}")

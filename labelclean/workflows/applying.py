@@ -26,7 +26,8 @@ from labelclean.apply.writing import (
 from labelclean.decisions.store import Decision, decisions_path, digest_of, read_decisions
 from labelclean.errors import ConfigError, printable
 from labelclean.progress import Reporter
-from labelclean.report.table import HELD_OUT, Report, meta_path
+from labelclean.report.meta import meta_path
+from labelclean.report.table import HELD_OUT, Report
 
 
 def apply_report(
@@ -63,7 +64,7 @@ def apply_report(
         raise ConfigError("--link is for a folder of images: add --out FOLDER")
     path = Path(report)
     with reporter.stage("reading"):
-        found = Report.read(path)
+        found = Report.read(path, reporter.note)
         place, made = _decisions(found, path, decisions, policy)
         outcome = settle(found, made, policy)
         if out is None:

@@ -13,7 +13,8 @@ from labelclean.data.samples import NO_LABEL, SampleTable
 from labelclean.decisions.store import LABELLING, Decision
 from labelclean.errors import ReportError, printable
 from labelclean.learning.soft_labels import SoftLabels
-from labelclean.report.table import Report, ReportMeta
+from labelclean.report.meta import ReportMeta
+from labelclean.report.table import Report
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,7 +104,7 @@ def _export(
     force: bool,
     reporter: Reporter,
 ) -> Exported:
-    found = Report.read(report)
+    found = Report.read(report, reporter.note)
     table = None
     if not (form.needs_size or with_images or (form.needs_files and url_prefix is None)):
         if images is not None:

@@ -21,12 +21,11 @@ from labelclean.learning import runtime, team
 from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
+from labelclean.report.meta import ConfusablePair, ReportMeta
 from labelclean.report.table import (
     HELD_OUT,
     NO_CLASS,
-    ConfusablePair,
     Report,
-    ReportMeta,
     check_can_write,
     report_files,
 )

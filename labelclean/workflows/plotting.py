@@ -58,7 +58,7 @@ def plot_report(
     is nothing of the report in `images`.
     """
     reporter = reporter or Reporter()
-    found = Report.read(report)
+    found = Report.read(report, reporter.note)
     check_can_write_figures(out, NAMES, force)
     absent = dict(ABSENT)
     tiles: list[plots.Tile] = []

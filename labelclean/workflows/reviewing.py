@@ -157,7 +157,7 @@ def write_review_page(
 
 def _open(path: Path, images: Path | None, reporter: Reporter) -> _Opened:
     with reporter.stage("reading"):
-        report = Report.read(path)
+        report = Report.read(path, reporter.note)
     with reporter.stage("finding images"):
         table = read_source(report, images)
     rows = ReviewRows(report)

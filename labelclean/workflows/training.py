@@ -287,7 +287,7 @@ def read_training(
 ) -> TrainingSource:
     """The report, what a person decided of it, and its images. Raises ReportError, SourceError."""
     with reporter.stage("reading"):
-        found = Report.read(report)
+        found = Report.read(report, reporter.note)
         table = read_source(found, images)
         path = decisions or decisions_path(report)
         made = (

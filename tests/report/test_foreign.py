@@ -14,7 +14,8 @@ from report_data import meta_of
 
 from labelclean.errors import LabelcleanError, ReportError
 from labelclean.report.foreign import read_any, true_labels
-from labelclean.report.table import COLUMNS, Report, meta_path
+from labelclean.report.meta import meta_path
+from labelclean.report.table import COLUMNS, Report
 
 CLEANLAB = {
     "is_label_issue": [False, True, False],

@@ -8,8 +8,8 @@ import json
 import report_data
 from rich.console import Console
 
+from labelclean.report.meta import ConfusablePair
 from labelclean.report.summary import most_suspicious, render, summary_json, summary_text
-from labelclean.report.table import ConfusablePair
 
 PAIR = ConfusablePair(given="cat", suggested="dog", count=1, share=1 / 3)
 MADE = {"seed": 7, "seconds": {"train": 1.23456789}, "noise_rate_interval": (0.15, 0.25)}

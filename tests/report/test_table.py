@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from labelclean.errors import LabelcleanError
 from labelclean.report import files
+from labelclean.report.meta import ConfusablePair
 from labelclean.report.table import (
     COLUMNS,
-    ConfusablePair,
     Report,
     check_can_write,
 )
@@ -387,9 +387,15 @@ def test_a_parquet_cell_of_another_type_is_named_by_its_row(tmp_path):
         (lambda m: {}, "not the meta file of a report; run filter again"),
         (lambda m: [], "not the meta file of a report; run filter again"),
         (lambda m: {k: v for k, v in m.items() if k != "seed"}, "damaged (no 'seed'); restore it"),
-        (lambda m: m | {"class_names": "cat"}, "damaged (class_names is 'cat'); restore it"),
-        (lambda m: m | {"class_names": [1]}, "damaged (class_names is [1]); restore it"),
-        (lambda m: m | {"noise_rate_interval": [1]}, "damaged (noise_rate_interval is [1])"),
+        (
+            lambda m: m | {"class_names": "cat"},
+            "damaged (class_names is 'cat', must be a list)",
+        ),
+        (
+            lambda m: m | {"class_names": [1]},
+            "damaged (class_names.0 is 1, must be text)",
+        ),
+        (lambda m: m | {"noise_rate_interval": [1]}, "damaged (no 'noise_rate_interval.1')"),
         (lambda m: m | {"confusable_pairs": [{}]}, "damaged ("),
         (lambda m: m | {"transition_matrix": [["x"]]}, "damaged ("),
     ],
