@@ -127,7 +127,7 @@ def first_page(client: httpx.Client, address: str) -> None:
     query = {"verdict": "issue", "size": PAGE, "find": "undecided"}
     rows = client.get("/api/rows", params=query).raise_for_status().json()["rows"]
     for cells in rows:
-        client.get(f"/thumb/{cells['row']}").raise_for_status()
+        client.get(f"/image/{cells['row']}").raise_for_status()
     client.get(f"/api/row/{rows[0]['row']}").raise_for_status()
 
 

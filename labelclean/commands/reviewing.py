@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labelclean.commands.options import ForceOption, QuietOption, ReportArg
 from labelclean.errors import ConfigError, printable
+
+if TYPE_CHECKING:
+    from labelclean.workflows.reviewing import Reviewed
 
 
 def review_command(
@@ -67,13 +70,29 @@ def review_command(
         reporter=reporter,
     )
     if not quiet:
-        typer.echo(f"{_counted(done.counter.decided)} in {printable(done.decisions)}", err=True)
+        typer.echo(_ending(done), err=True)
 
 
 def _print_address(address: str, quiet: bool) -> None:
     print(address, flush=True)  # a program that reads it through a pipe must not wait
     if not quiet:
         typer.echo("labelclean: open this address; Ctrl-C ends the review", err=True)
+
+
+def _ending(done: Reviewed) -> str:
+    """What was decided, what is left, and the next commands: as at the end of a list."""
+    decided, left = done.counter.decided, round(done.counter.remaining)
+    wrong = "less than 1 wrong label" if left < 1 else f"about {left:,} wrong labels"
+    if left == 1:
+        wrong = "about 1 wrong label"
+    width = 3 + max(len(step.title) for step in done.steps)
+    return "\n".join(
+        [
+            f"{_counted(decided)} in {printable(done.decisions)}",
+            f"{wrong} expected among the images without one",
+            *(f"{step.title + ':':{width}}{printable(step.command)}" for step in done.steps),
+        ]
+    )
 
 
 def _counted(count: int) -> str:

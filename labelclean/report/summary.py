@@ -13,6 +13,7 @@ from rich.text import Text
 
 from labelclean.data.samples import OK
 from labelclean.errors import printable
+from labelclean.report.doubts import warnings_and_notes
 from labelclean.report.table import Report
 
 MOST = 10  # rows and pairs shown
@@ -28,14 +29,18 @@ def summary_text(report: Report, path: str | Path | None = None, width: int = 10
 
 def render(report: Report, path: str | Path | None = None) -> RenderableType:
     """The summary for a rich console. Names are never read as markup or control codes."""
-    parts: list[RenderableType] = [*_headlines(report)]
+    warnings, notes = warnings_and_notes(report.meta.noise_rate, report.meta.notes)
+    parts: list[RenderableType] = [*(_line("warning: ", printable(text)) for text in warnings)]
+    if warnings:
+        parts.append(Text())
+    parts += _headlines(report)
     suspicious = most_suspicious(report)
     if len(suspicious):
         parts += [Text(), _rows_table(suspicious)]
     if report.meta.confusable_pairs:
         parts += [Text(), _pairs_table(report)]
-    if report.meta.notes:
-        parts += [Text(), *(_line("note: ", printable(note)) for note in report.meta.notes)]
+    if notes:
+        parts += [Text(), *(_line("note: ", printable(note)) for note in notes)]
     if path is not None and str(path) != "-":
         parts += [Text(), _line("report:        ", printable(path))]
     return Group(*parts)

@@ -13,32 +13,28 @@ from typing import Any
 import jinja2
 
 from labelclean.decisions.store import ACTIONS
+from labelclean.review.next_steps import NextStep
 from labelclean.review.pages import ReviewRows
 from labelclean.review.summary_data import summarise
+from labelclean.review.thumbnails import SIDES
+
+STYLES = ("base.css", "summary.css", "review.css", "dialogs.css", "narrow.css", "print.css")
+
+# In the order of their imports: in one file they are one script, and an inline module imports
+# nothing.
+_SCRIPTS = (
+    *("filters.js", "keys.js", "classes.js", "looks.js", "compare.js", "grid.js", "panel.js"),
+    *("chooser.js", "zoom.js", "bulk.js", "end.js", "app.js"),
+)
+STANDALONE_SCRIPTS = ("dom.js", "file_backend.js", *_SCRIPTS, "file_main.js")
 
 MEDIA_TYPES = {
     "icon.svg": "image/svg+xml",
-    "review.css": "text/css",
-    **{
-        name: "text/javascript"
-        for name in (
-            "theme.js", "dom.js", "server_backend.js", "filters.js", "grid.js", "panel.js",
-            "chooser.js", "app.js", "server_main.js",
-        )
-    },
-}  # fmt: skip
-
-# In the order of their imports: one script of one file, since an inline module imports nothing.
-STANDALONE_SCRIPTS = (
-    "dom.js",
-    "file_backend.js",
-    "filters.js",
-    "grid.js",
-    "panel.js",
-    "chooser.js",
-    "app.js",
-    "file_main.js",
-)
+    **dict.fromkeys(STYLES, "text/css"),
+    **dict.fromkeys(
+        ("theme.js", "dom.js", "server_backend.js", *_SCRIPTS, "server_main.js"), "text/javascript"
+    ),
+}
 
 
 def read_asset(name: str) -> str:
@@ -61,24 +57,43 @@ def _template() -> jinja2.Template:
 
 
 def served_page(
-    rows: ReviewRows, *, title: str, digest: str, reviewer: str, are_by_features: bool
+    rows: ReviewRows,
+    *,
+    title: str,
+    digest: str,
+    reviewer: str,
+    are_by_features: bool,
+    commands: tuple[NextStep, ...] = (),
 ) -> str:
     """The page for the server: scripts and styles by their addresses, no data but the summary."""
     facts = {
         **rows.facts(),
         "actions": ACTIONS,
+        "sides": SIDES,
+        "first": {"verdict": "issue"},
         "digest": digest[:16],
         "reviewer": reviewer,
         "areByFeatures": are_by_features,
     }
     return _template().render(
-        title=title, summary=summarise(rows), facts=_json(facts), standalone=None
+        title=title,
+        summary=summarise(rows),
+        facts=_json(facts),
+        standalone=None,
+        styles=STYLES,
+        commands=commands,
     )
 
 
-def standalone_page(rows: ReviewRows, *, title: str, facts: dict[str, Any], top: int) -> str:
-    """The page as one file; its policy allows just the script and the styles in it."""
-    style = read_asset("review.css")
+def standalone_page(
+    rows: ReviewRows, *, title: str, facts: dict[str, Any], top: int, issues: int
+) -> str:
+    """The page as one file; its policy allows just the script and the styles in it.
+
+    top     images in the file
+    issues  those of them that look wrong
+    """
+    style = "\n".join(map(read_asset, STYLES))
     script = "\n".join(_without_modules(read_asset(name)) for name in STANDALONE_SCRIPTS)
     theme = read_asset("theme.js")
     policy = (
@@ -90,6 +105,7 @@ def standalone_page(rows: ReviewRows, *, title: str, facts: dict[str, Any], top:
         title=title,
         summary=summarise(rows),
         facts="",
+        commands=(),
         standalone={
             "policy": policy,
             "style": style,
@@ -99,6 +115,7 @@ def standalone_page(rows: ReviewRows, *, title: str, facts: dict[str, Any], top:
             # "<" as an escape: no name can end the element that holds the data.
             "facts": _json(facts).replace("<", "\\u003c"),
             "top": top,
+            "issues": issues,
         },
     )
 

@@ -22,6 +22,7 @@ NO_LABEL = -1  # the code of an absent label
 UNDECIDED = 0  # the code of a row without a decision; see review/session.py for the others
 COPIES_DISAGREE = "copies_disagree"
 LONGEST_PAGE = 500  # rows
+KEYED = 9  # labels that have a digit as their key
 VERDICTS = ("", "issue", "right")
 DECIDED = ("", "yes", "no")
 
@@ -213,7 +214,29 @@ class ReviewRows:
             "labels": [printable(name) for name in self.labels],
             "statuses": [printable(name) for name in self.statuses],
             "flags": [printable(name) for name in self.flags],
+            "confusions": self._confusions(),
+            "frequent": self._frequent(),
         }
+
+    def _confusions(self) -> dict[int, list[int]]:
+        """For each given label those most often suggested instead, where there are many classes."""
+        if len(self.labels) <= KEYED:
+            return {}
+        is_shown = self.is_issue & (self.given >= 0) & (self.suggested >= 0)
+        pairs, counts = np.unique(
+            np.stack([self.given[is_shown], self.suggested[is_shown]]), axis=1, return_counts=True
+        )
+        likely: dict[int, list[int]] = {}
+        for k in np.argsort(-counts, kind="stable").tolist():
+            given, suggested = pairs[:, k].tolist()
+            if len(others := likely.setdefault(given, [])) < KEYED:
+                others.append(suggested)
+        return likely
+
+    def _frequent(self) -> list[int]:
+        """The most frequent labels, as many as have a key of their own."""
+        counts = np.bincount(self.given[self.given >= 0], minlength=len(self.labels))
+        return [int(code) for code in np.argsort(-counts, kind="stable")[:KEYED]]
 
 
 def _first_of_each(images: list[str], statuses: list[str], near: list[str]) -> Ints:

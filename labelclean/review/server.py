@@ -22,9 +22,10 @@ from labelclean.decisions.store import ACTIONS
 from labelclean.errors import ReportError, printable
 from labelclean.review import markup
 from labelclean.review.neighbours import Neighbours
+from labelclean.review.next_steps import NextStep
 from labelclean.review.pages import LONGEST_PAGE, Query, QueryError
 from labelclean.review.session import ReviewSession
-from labelclean.review.thumbnails import LARGE, SMALL, Thumbnails
+from labelclean.review.thumbnails import FULL, SIDES, SMALL, Thumbnails
 
 LONGEST_BODY = 1 << 20  # bytes of a request
 
@@ -46,8 +47,9 @@ HEADERS = {
 class ReviewParts:
     """What the server serves.
 
-    title  the report's name
-    digest of the report: browsers keep pictures by it
+    title     the report's name
+    digest    of the report: browsers keep pictures by it
+    commands  what may be typed after the review
     """
 
     session: ReviewSession
@@ -55,6 +57,7 @@ class ReviewParts:
     neighbours: Neighbours
     title: str
     digest: str
+    commands: tuple[NextStep, ...] = ()
 
 
 def make_app(parts: ReviewParts, *, port: int, token: str) -> ASGIApp:
@@ -63,11 +66,12 @@ def make_app(parts: ReviewParts, *, port: int, token: str) -> ASGIApp:
     routes = [
         Route("/", views.page),
         Route("/assets/{name}", views.asset),
-        Route("/thumb/{row:int}", views.thumb),
         Route("/image/{row:int}", views.image),
         Route("/api/rows", views.rows),
         Route("/api/row/{row:int}", views.row),
         Route("/api/states", views.states),
+        Route("/api/ahead", views.ahead),
+        Route("/api/pair", views.pair),
         Route("/api/decisions", views.decide, methods=["POST"]),
         Route("/api/undo", views.undo, methods=["POST"]),
     ]
@@ -148,6 +152,7 @@ class _Views:
                     digest=self._parts.digest,
                     reviewer=self._session.reviewer,
                     are_by_features=self._parts.neighbours.are_by_features,
+                    commands=self._parts.commands,
                 ).encode()
         return HTMLResponse(self._page)
 
@@ -157,14 +162,12 @@ class _Views:
             return PlainTextResponse("no such file", status_code=404)
         return Response(markup.read_asset(name), media_type=markup.MEDIA_TYPES[name])
 
-    def thumb(self, request: Request) -> Response:
-        return self._picture(request, SMALL)
-
     def image(self, request: Request) -> Response:
-        return self._picture(request, LARGE)
-
-    def _picture(self, request: Request, side: int) -> Response:
+        """The picture of a row, its longer side at most `side` px: one of SIDES, or FULL."""
         row = self._row(request)
+        side = _integer(request.query_params.get("side", str(SMALL)), FULL, max(SIDES))
+        if side not in (FULL, *SIDES):
+            raise QueryError(f"side is {side}, must be one of {(FULL, *SIDES)}")
         try:
             picture = self._parts.thumbnails.get(row, side)
         except UnreadableImage as error:
@@ -210,6 +213,21 @@ class _Views:
             }
         )
 
+    def ahead(self, request: Request) -> Response:
+        """What is left when a list is at its end."""
+        self._session.refresh()
+        query = Query.parse(request.query_params, ACTIONS)
+        return JSONResponse(self._session.ahead(query).to_json())
+
+    def pair(self, request: Request) -> Response:
+        """The undecided rows with the labels of `row` that reach `precision` if accepted."""
+        params = request.query_params
+        self._session.refresh()
+        row = _integer(params.get("row", ""), 0, len(self._session.rows) - 1)
+        pair = self._session.pair(row, _share(params.get("precision", "")))
+        names = [printable(name) for name in self._session.rows.images]
+        return JSONResponse(pair.to_json(names))
+
     def states(self, request: Request) -> Response:
         """What holds for the rows asked for, if anything changed since version `since`."""
         self._session.refresh()
@@ -253,6 +271,16 @@ def _integer(text: str, least: int, most: int) -> int:
         raise QueryError("not a number") from None
     if not least <= value <= most:
         raise QueryError(f"{value} is not in {least} to {most}")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise QueryError("not a number") from None
+    if not 0 <= value <= 1:
+        raise QueryError(f"{value} is not in 0 to 1")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from labelclean.decisions.store import ACTIONS, Decision, DecisionStore
 from labelclean.errors import printable
+from labelclean.review.ahead import Ahead, SurePair, look_ahead, sure_pair
 from labelclean.review.pages import NO_LABEL, UNDECIDED, Query, QueryError, ReviewRows
 
 SETTLING = ("accept", "keep", "other", "exclude")  # after "unsure" the label may still be wrong
@@ -69,6 +70,15 @@ class ReviewSession:
 
     def match(self, query: Query) -> NDArray[np.int64]:
         return self.rows.match(query, self._actions, ACTIONS)
+
+    def ahead(self, query: Query) -> Ahead:
+        """What is left when the list of that query is at its end, decided rows included."""
+        listed = self.match(replace(query, decided=""))
+        return look_ahead(self.rows, listed, self._actions)
+
+    def pair(self, row: int, precision: float) -> SurePair:
+        """The undecided rows of one pair of labels that may be accepted at that precision."""
+        return sure_pair(self.rows, row, precision, self._actions, MOST_AT_ONCE)
 
     def decide(self, rows: Sequence[int], action: str, label: int | None = None) -> list[int]:
         """Records one decision on each row, as one batch; returns the rows that it holds for.

@@ -11,6 +11,7 @@ import numpy as np
 
 from labelclean.data.samples import DUPLICATE_OF, MISSING, UNREADABLE
 from labelclean.errors import printable
+from labelclean.report.doubts import warnings_and_notes
 from labelclean.review.pages import ReviewRows
 
 BINS = 20  # of the score histogram
@@ -83,6 +84,7 @@ class Summary:
     conflict_flag: int
     self_test: tuple[tuple[str, str], ...]
     made: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -90,6 +92,7 @@ def summarise(rows: ReviewRows) -> Summary:
     """The whole report in figures."""
     meta = rows.report.meta
     shown = _most_confused(rows)
+    warnings, notes = warnings_and_notes(meta.noise_rate, meta.notes)
     return Summary(
         noise_rate=meta.noise_rate,
         noise_interval=meta.noise_rate_interval,
@@ -107,7 +110,8 @@ def summarise(rows: ReviewRows) -> Summary:
         conflict_flag=len(rows.flags) - 1,  # the last one, where there are any
         self_test=_self_test(meta.self_test),
         made=_made(rows),
-        notes=tuple(printable(note) for note in meta.notes),
+        warnings=tuple(map(printable, warnings)),
+        notes=tuple(map(printable, notes)),
     )
 
 

@@ -21,11 +21,13 @@ from labelclean.data.images import (
 )
 from labelclean.data.samples import ImageSource
 
-SMALL = 224  # px, the longer side in the grid: sharp on screens of two dots a px
-LARGE = 1024  # px, the longer side of the image that is looked at
+SMALL = 224  # px, the longer side in a grid
+SIDES = (SMALL, 448, 1024, 2048)  # px: a browser asks for the least that fills its place
+FULL = 0  # stands for a side: every pixel of the image
 LOSSLESS = 96  # px: images up to this side stay as they are, since JPEG would smear them
 CACHE_BYTES = 96 * 2**20
 JPEG_QUALITY = 86
+FULL_QUALITY = 93  # who zooms in looks at single pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class Thumbnails:
         return self._bytes
 
     def get(self, row: int, side: int = SMALL) -> Picture:
-        """The picture of a row, its longer side at most `side` px. Raises UnreadableImage."""
+        """The picture of a row, no side longer than `side` px. Raises UnreadableImage."""
         key = (row, side)
         with self._lock:
             if key in self._kept:
@@ -77,24 +79,29 @@ class Thumbnails:
 def make_picture(encoded: bytes | NDArray[np.uint8], side: int) -> Picture:
     """The whole image, upright, on white where transparent; never enlarged.
 
+    side  px, the longest that the longer side may be; FULL: as large as it is
+
     Raises UnreadableImage.
     """
     try:
         with quiet(), open_image(encoded) as image:
-            image.draft(None, (side, side))  # JPEG: decodes at a fraction of the size
+            if side != FULL:
+                image.draft(None, (side, side))  # JPEG: decodes at a fraction of the size
             image.load()
             upright = ImageOps.exif_transpose(image)
             shown = to_8_bit(upright)
+            if side == FULL:
+                return _encode(shown, FULL_QUALITY, subsampling=0)
             shown.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-            return _encode(shown)
+            return _encode(shown, JPEG_QUALITY, subsampling=2)
     except DECODER_ERRORS as error:
         raise UnreadableImage(reason_of(error)) from error
 
 
-def _encode(image: Image.Image) -> Picture:
+def _encode(image: Image.Image, quality: int, subsampling: int) -> Picture:
     out = io.BytesIO()
     if max(image.size) <= LOSSLESS:
         image.save(out, "PNG")
         return Picture(data=out.getvalue(), media_type="image/png")
-    image.save(out, "JPEG", quality=JPEG_QUALITY)
+    image.save(out, "JPEG", quality=quality, subsampling=subsampling)
     return Picture(data=out.getvalue(), media_type="image/jpeg")

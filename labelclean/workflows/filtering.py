@@ -21,6 +21,7 @@ from labelclean.learning import runtime, team
 from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
+from labelclean.report.doubts import doubts
 from labelclean.report.meta import ConfusablePair, ReportMeta
 from labelclean.report.table import (
     HELD_OUT,
@@ -36,7 +37,6 @@ from labelclean.workflows.preparing import Samples, prepare
 from labelclean.workflows.rescoring import ask_model, check_classes
 
 NAMED = 5  # images in a note on conflicts
-HARDLY_BELIEVED = 0.5  # noise rate from which on the user is told to doubt it
 
 
 def default_preset(device: str) -> str:
@@ -285,7 +285,7 @@ def _report(
         source=options.record(source),
         training=learned.history,
         self_test=None if tested is None else tested.to_json(),
-        notes=(*table.notes, *_conflict_notes(samples), *_doubts(decision)),
+        notes=(*table.notes, *_conflict_notes(samples), *doubts(decision.noise_rate)),
     )
     return Report.from_columns(columns, meta)
 
@@ -314,16 +314,6 @@ def _conflict_notes(samples: Samples) -> list[str]:
     )
     are = "image is" if len(images) == 1 else "images are"
     return [f"{len(images):,} {are} there more than once with different labels: {named}"]
-
-
-def _doubts(decision: verdicts.Verdicts) -> list[str]:
-    """What makes the figures hard to believe."""
-    if decision.noise_rate <= HARDLY_BELIEVED:
-        return []
-    return [
-        f"{decision.noise_rate:.0%} of the labels look wrong: if that cannot be, the network has "
-        "learned too little; try more --epochs or a larger --arch"
-    ]
 
 
 def _versions() -> dict[str, str]:

@@ -29,6 +29,7 @@ from labelclean.progress import Reporter
 from labelclean.report.table import Report
 from labelclean.review import server, standalone
 from labelclean.review.neighbours import Neighbours
+from labelclean.review.next_steps import NextStep, next_steps
 from labelclean.review.pages import ReviewRows
 from labelclean.review.session import Counter, ReviewSession
 from labelclean.review.thumbnails import Thumbnails
@@ -40,10 +41,11 @@ MOST_IN_PAGE = 5000  # images in a page of one file: a browser holds them all at
 
 @dataclass(frozen=True, kw_only=True)
 class Reviewed:
-    """How a review ended, and where its decisions are."""
+    """How a review ended, where its decisions are, and the commands that come next."""
 
     counter: Counter
     decisions: Path
+    steps: tuple[NextStep, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,7 @@ def review_report(
     path = Path(report)
     opened = _open(path, images, reporter or Reporter())
     store = DecisionStore.open(decisions_path(path), report_digest=opened.digest)
+    steps = next_steps(path, opened.report.meta.source)
     session = ReviewSession(opened.rows, store, _user() if reviewer is None else reviewer)
     try:
         with _listen(port) as listening:
@@ -89,6 +92,7 @@ def review_report(
                 neighbours=opened.neighbours,
                 title=printable(path.name),
                 digest=opened.digest,
+                commands=steps,
             )
             address = f"http://127.0.0.1:{port}/?token={token}"
 
@@ -98,7 +102,7 @@ def review_report(
                     _open_browser(address)
 
             server.run(server.make_app(parts, port=port, token=token), listening, ready)
-        return Reviewed(counter=session.counter(), decisions=store.path)
+        return Reviewed(counter=session.counter(), decisions=store.path, steps=steps)
     finally:
         session.close()
 

@@ -48,6 +48,8 @@ def test_hostile_names_are_shown_and_not_run(page, tmp_path):
             shown.append(page.inner_text("#name"))
             page.keyboard.press("a")
         wait_for_stamps(page, len(HOSTILE))
+        page.wait_for_selector("#end[open]")
+        page.keyboard.press("Escape")
         assert shown == list(HOSTILE.values())
         assert page.inner_text("#given") == script and page.inner_text("#suggested") == markup
         page.hover("#suggested")

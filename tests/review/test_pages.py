@@ -85,7 +85,7 @@ def test_undo_leaves_what_another_reviewer_decided(tmp_path):
 
 
 def test_pictures_are_encoded_anew_and_no_larger_than_asked(review):
-    picture = review.client.get("/thumb/3")
+    picture = review.client.get("/image/3")
     assert picture.headers["content-type"] == "image/png"
     image = Image.open(io.BytesIO(picture.content))
     assert image.size == (24, 24) and image.getpixel((0, 0)) == (120, 90, 160)
@@ -101,9 +101,9 @@ def test_a_large_photo_is_shrunk_whole_and_upright(tmp_path):
     opened.client.get(f"/?token={TOKEN}")
     sizes = [
         Image.open(io.BytesIO(opened.client.get(path).content)).size
-        for path in ("/thumb/0", "/image/0")
+        for path in ("/image/0?side=224", "/image/0?side=1024", "/image/0?side=0")
     ]
-    assert sizes == [(112, 224), (512, 1024)]
+    assert sizes == [(112, 224), (512, 1024), (1500, 3000)]
     opened.session.close()
 
 
@@ -113,11 +113,11 @@ def test_an_unreadable_image_is_a_404_with_the_reason(tmp_path):
     (tmp_path / "images" / "01.png").write_bytes(b"")
     opened = open_review(report)
     opened.client.get(f"/?token={TOKEN}")
-    for path in ("/thumb/0", "/thumb/1"):
+    for path in ("/image/0", "/image/1"):
         answer = opened.client.get(path)
         assert answer.status_code == 404
         assert answer.headers["content-type"].startswith("text/plain")
-    assert opened.client.get("/thumb/1").text == "the file is empty"
+    assert opened.client.get("/image/1").text == "the file is empty"
     opened.session.close()
 
 

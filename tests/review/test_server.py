@@ -33,7 +33,7 @@ def stranger(review):
     return review.client
 
 
-@pytest.mark.parametrize("path", ["/", "/api/rows", "/thumb/0", "/image/0", "/assets/app.js"])
+@pytest.mark.parametrize("path", ["/", "/api/rows", "/image/0", "/assets/app.js"])
 @pytest.mark.parametrize("token", [None, "", "wrong", "secret-tokem"])
 def test_nothing_is_answered_without_the_token(stranger, path, token):
     params = {} if token is None else {"token": token}
@@ -86,7 +86,7 @@ def test_a_form_of_another_page_decides_nothing(review):
 
 
 def test_every_answer_forbids_inline_script_framing_and_guessed_types(review):
-    for path in ("/", "/api/rows", "/thumb/0", "/assets/app.js", "/nothing"):
+    for path in ("/", "/api/rows", "/image/0", "/assets/app.js", "/nothing"):
         headers = review.client.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers[CSP].split(";"))
         assert policy["default-src"] == "'none'"
@@ -104,12 +104,12 @@ CSP = "content-security-policy"
 @pytest.mark.parametrize(
     "path",
     [
-        "/thumb/..%2f..%2freport.csv",
-        "/thumb/../report.csv",
+        "/image/..%2f..%2freport.csv",
+        "/image/../report.csv",
         "/image/00.png",
         "/assets/..%2fserver.py",
     ]
-    + ["/assets/page.html", "/assets/%2e%2e%2f%2e%2e%2fpages.py", "/thumb/-1", "/report.csv"],
+    + ["/assets/page.html", "/assets/%2e%2e%2f%2e%2e%2fpages.py", "/image/-1", "/report.csv"],
 )
 def test_no_path_leads_to_a_file(review, path):
     answer = review.client.get(path)
@@ -117,7 +117,10 @@ def test_no_path_leads_to_a_file(review, path):
     assert b"given_label" not in answer.content
 
 
-@pytest.mark.parametrize("path", ["/thumb/12", "/image/99999999999999999999", "/api/row/12"])
+@pytest.mark.parametrize(
+    "path",
+    ["/image/12", "/image/99999999999999999999", "/api/row/12", "/api/pair?row=12&precision=0.9"],
+)
 def test_a_row_that_is_not_there_is_refused(review, path):
     assert review.client.get(path).status_code == 400
 
@@ -224,7 +227,7 @@ def test_a_file_that_cannot_be_written_is_told_and_nothing_counts_as_decided(rev
     locked.close()
 
 
-def test_ctrl_c_ends_the_server_in_good_order_and_says_where_the_decisions_are(tmp_path):
+def test_ctrl_c_ends_the_server_in_good_order_and_says_what_comes_next(tmp_path):
     report = simple_review(tmp_path)
     with served(report, "--reviewer", "eve") as (address, process):
         host = address.partition("/?")[0]
@@ -240,6 +243,10 @@ def test_ctrl_c_ends_the_server_in_good_order_and_says_where_the_decisions_are(t
     assert err.splitlines() == [
         "labelclean: open this address; Ctrl-C ends the review",
         f"2 decisions in {decisions_path(report)}",
+        "about 9 wrong labels expected among the images without one",
+        f"Write the corrected labels:  labelclean apply {report} --out labels-clean",
+        f"Train a classifier on them:  labelclean train --report {report}",
+        f"Go on with the review:       labelclean review {report}",
     ]
     assert {d.reviewer for d in read_decisions(decisions_path(report)).values()} == {"eve"}
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from labelclean.cli import app
 from labelclean.decisions.store import read_decisions
+from labelclean.review.standalone import side_for
 
 HOSTILE = [
     "<!--<script>.png",
@@ -101,14 +102,17 @@ def test_decisions_are_kept_by_the_browser_and_downloaded(page, hostile_page, tm
     page.keyboard.press("?")
     page.fill("#reviewer", '=eve "x"')
     page.keyboard.press("Escape")
-    for key in "axuk":
+    for key in "axug":
         page.keyboard.press(key)
     for _ in HOSTILE[4:]:
         page.keyboard.press("o")
+        page.keyboard.press("/")
         page.keyboard.type("של")
         page.keyboard.press("Enter")
     everything = f"{len(HOSTILE)} / {len(HOSTILE)}"
     wait_for_decided(page, everything)
+    page.wait_for_selector("#end[open]")
+    page.keyboard.press("Escape")
     found = download(page, tmp_path / "decisions.csv")
     raw = csv.reader(io.StringIO((tmp_path / "decisions.csv").read_bytes().decode("latin-1"), ""))
     assert [cell for cells in raw for cell in cells if cell.startswith("=")] == []
@@ -129,7 +133,7 @@ def test_undo_and_filters_work_without_a_server(page, tmp_path):
     report = simple_review(tmp_path)
     write_page(report, tmp_path / "page.html")
     open_file(page, tmp_path / "page.html")
-    page.keyboard.press("b")
+    page.keyboard.press("e")
     page.keyboard.press("a")
     page.wait_for_function(
         "() => document.querySelector('#count-decided').textContent === '6 / 12'"
@@ -162,11 +166,56 @@ def test_images_to_compare_with_are_in_the_file(page, tmp_path):
     )
 
 
+def test_every_number_of_images_agrees_with_what_the_file_holds(page, tmp_path):
+    names = [f"{k}.png" for k in range(20)]
+    write_images(tmp_path / "images", names)
+    rows = [row(name, "cat", "dog", 0.01 * k) for k, name in enumerate(names[:4])]
+    rows += [row(name, "fox", "fox", 0.5 + 0.01 * k) for k, name in enumerate(names[4:])]
+    rows[-1] = row(names[-1], "dog", "cat", 0.45, issue=False)
+    report_of(rows, tmp_path / "images").write(tmp_path / "report.csv")
+    said = write_page(tmp_path / "report.csv", tmp_path / "page.html", "--top", "6")
+    assert said.startswith("6 images in ")
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector(".thumb", state="attached")
+    assert "This file holds 6 of them, the most suspicious ones; 4 of these look wrong." in (
+        page.inner_text(".headline")
+    )
+    for name, count in (
+        ("Look at the 6 most suspicious images", 6),
+        ("4 given cat, suggested dog: 4 in this file", 4),
+        ("Score 0.0 to 0.05: 4 images, 4 look wrong: 4 in this file", 4),
+        ("Score 0.5 to 0.55: 5 images, 0 look wrong: 1 in this file", 1),
+    ):
+        page.keyboard.press("s")
+        page.get_by_role("button", name=name).dispatch_event("click")
+        page.wait_for_function(
+            "count => document.querySelectorAll('.thumb').length === count", arg=count
+        )
+        assert page.inner_text("#count-decided") == "0 / 6"
+    page.keyboard.press("s")
+    # What the file has no image of leads nowhere.
+    assert page.get_by_role("button", name="fox", exact=True).is_disabled()
+    assert page.get_by_role("button", name="Score 0.6").count() == 0
+
+
+def test_the_images_take_as_much_room_as_a_mail_can_carry():
+    assert [side_for(count) for count in (1, 200, 5000)] == [1024, 323, 256]
+
+
+def test_on_paper_the_file_shows_the_figures_and_the_images(page, tmp_path):
+    write_page(simple_review(tmp_path), tmp_path / "page.html")
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector(".thumb", state="attached")
+    page.emulate_media(media="print")
+    assert page.locator("#summary .histogram").is_visible()
+    assert page.locator(".thumb").first.is_visible()
+    assert not page.locator(".panel, .filters, .tabs").first.is_visible()
+
+
 @needs_linux
 def test_no_name_ends_the_data_or_runs(page, hostile_page):
     open_file(page, hostile_page)
     assert page.inner_text("#given") == LABELS[0]
     assert len(page.query_selector_all("script")) == 3  # theme, data, review
-    names = [card.get_attribute("aria-label") for card in page.query_selector_all(".thumb")]
-    shown = [name.partition(", given")[0] for name in names]
+    shown = [card.text_content().partition(" ")[0] for card in page.query_selector_all(".thumb")]
     assert shown[0] == "<!--<script>.png" and shown[2] == r"new\nline.png"

@@ -1,32 +1,36 @@
 // The review: views, pages, keys and decisions.
 
-import { announce, byId, decisionText, numberText, percent, showBanner } from "./dom.js";
+import { announce, byId, counted, decisionText, numberText, percent, showBanner } from "./dom.js";
 import { Filters, readAddress, writeAddress } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Panel } from "./panel.js";
 import { Chooser } from "./chooser.js";
+import { digitClasses, showClassKeys } from "./classes.js";
+import { BulkAccept } from "./bulk.js";
+import { ListEnd } from "./end.js";
+import { Zoom } from "./zoom.js";
+import { commandOf, keyOf } from "./keys.js";
+import { watchTheme } from "./looks.js";
 
 const POLL = 2500; // ms between two looks for what other tabs decided
-
-const KEYS = {
-  a: "accept", k: "keep", o: "other", x: "exclude", u: "unsure", z: "undo",
-  j: "back", l: "on", ArrowLeft: "back", ArrowRight: "on", ArrowUp: "up", ArrowDown: "down",
-  " ": "select", b: "pair", Escape: "clear", PageUp: "page-back", PageDown: "page-on",
-  Home: "first", End: "last", "/": "search",
-};
-const WITH_SHIFT = {
-  ArrowLeft: "extend-back", ArrowRight: "extend-on", ArrowUp: "extend-up", ArrowDown: "extend-down",
-};
 
 export class Review {
   constructor(facts, backend) {
     this.facts = facts;
     this.backend = backend;
     this.filters = new Filters(facts, () => this.load({ offset: 0 }));
-    this.grid = new Grid(facts, backend, (cells) => this.panel.show(cells));
+    this.grid = new Grid(facts, backend, (cells) => this.#focused(cells));
     this.grid.onSelection = () => this.#showSelection();
     this.panel = new Panel(facts, backend);
+    this.panel.next = () => this.grid.rows[this.grid.focused + 1];
+    this.panel.onSimilar = (cells, similar) => this.zoom.compare(cells, similar);
+    this.zoom = new Zoom(facts, backend);
     this.chooser = new Chooser(facts);
+    this.bulk = new BulkAccept(facts, backend);
+    this.end = new ListEnd(backend, {
+      onMore: () => this.openFilter("decided=no"),
+      onOpen: () => this.openFilter(String(new URLSearchParams({ ...this.filters.query(), decided: "no" }))),
+    });
     this.page = { total: 0, offset: 0, rows: [] };
     this.version = -1;
     this.asked = 0;
@@ -38,13 +42,18 @@ export class Review {
     document.addEventListener("click", (event) => this.#click(event));
     byId("page-size").addEventListener("change", () => this.load({ offset: 0 }));
     byId("help-open").addEventListener("click", () => byId("help").showModal());
-    this.#watchTheme();
+    byId("zoom").addEventListener("close", () => this.grid.focus(this.grid.focused));
+    byId("end").addEventListener("close", () => this.grid.focus(this.grid.focused));
+    byId("photo").addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    this.grid.place.addEventListener("dblclick", () => this.#openZoom());
+    watchTheme();
+    this.#watchBars();
   }
 
   async start() {
     const { view, query, offset } = readAddress();
     const isFresh = Object.keys(query).length === 0 && view !== "review";
-    this.filters.set(isFresh ? { verdict: "issue" } : query);
+    this.filters.set(isFresh ? this.facts.first : query);
     this.show(view === "review" ? "review" : "summary");
     await this.load(isFresh ? { find: "undecided" } : { offset });
     setInterval(() => this.#poll(), POLL);
@@ -74,6 +83,7 @@ export class Review {
     const asked = this.asked;
     const { query, size } = { query: this.filters.query(), size: this.size };
     byId("grid").setAttribute("aria-busy", "true");
+    this.filters.showCount();
     let page;
     try {
       page = await this.backend.page(query, size, where);
@@ -89,7 +99,7 @@ export class Review {
     byId("empty").hidden = page.total > 0;
     const last = page.offset + page.rows.length;
     const range = page.total
-      ? `${numberText(page.offset + 1)}–${numberText(last)} of ${numberText(page.total)} images` : "0 images";
+      ? `${numberText(page.offset + 1)}–${numberText(last)} of ${counted(page.total, "image")}` : "0 images";
     byId("range").textContent = range;
     byId("page-number").textContent =
       `${Math.floor(page.offset / size) + 1} / ${Math.max(1, Math.ceil(page.total / size))}`;
@@ -104,6 +114,27 @@ export class Review {
     announce(range);
     const isTyping = this.#isTyping(document.activeElement);
     this.grid.focus(this.#placeOf(focus), { isQuiet: this.view !== "review" || (isTyping && !wasInGrid) });
+  }
+
+  // Of every image that comes into focus, in the grid, the panel and an open zoom.
+  #focused(cells) {
+    this.panel.show(cells);
+    showClassKeys(this.facts, cells, (code) => this.#decide("other", code));
+    if (this.zoom.isOpen) {
+      this.zoom.show(cells);
+      this.zoom.compare(cells, this.panel.similar);
+    }
+  }
+
+  #openZoom(at = null) {
+    const cells = this.grid.rows[this.grid.focused];
+    if (cells) this.zoom.open(cells, this.panel.similar, at);
+  }
+
+  #wheel(event) {
+    if (event.deltaY >= 0 || event.ctrlKey) return; // down: the page scrolls
+    event.preventDefault();
+    this.#openZoom(event);
   }
 
   #placeOf(focus) {
@@ -127,6 +158,8 @@ export class Review {
       unsure: () => this.#decide("unsure"),
       other: () => this.#decideOther(),
       undo: () => this.#undo(),
+      bulk: () => this.#acceptMany(),
+      zoom: () => this.#openZoom(),
       back: by(-1),
       on: by(1),
       up: () => this.#move(grid.focused - grid.columns(), true),
@@ -166,10 +199,19 @@ export class Review {
     // With this filter what was just decided is gone from the list, so the rest has moved up.
     if (step > 0 && this.filters.query().decided === "no")
       next = offset + rows.filter((cells) => !cells.decision).length;
-    if (step > 0 && next >= total && offset + rows.length >= total) announce("This is the last page");
+    if (step > 0 && next >= total && offset + rows.length >= total) return this.#showEnd();
     else if (step < 0 && offset === 0) announce("This is the first page");
     else return this.load({ offset: Math.max(0, next) }, focus);
     return null;
+  }
+
+  async #showEnd() {
+    if (this.zoom.isOpen) this.zoom.close();
+    try {
+      await this.end.show(this.filters.query());
+    } catch (error) {
+      showBanner(error.message);
+    }
   }
 
   #selectPair() {
@@ -204,7 +246,8 @@ export class Review {
     }
     grid.clear();
     this.#showSelection();
-    const isLast = !this.#goOn(places[places.length - 1]);
+    // After a batch, what was left out of it comes next, wherever that stands on the page.
+    const isLast = !this.#goOn(places.at(-1)) && !(places.length > 1 && this.#goOn(-1));
     let answer;
     try {
       answer = await this.backend.decide(cells.map((each) => each.row), action, label);
@@ -227,6 +270,7 @@ export class Review {
     this.isTurning = true;
     await this.#turn(1, "undecided");
     this.isTurning = false;
+    if (!this.page.total) await this.#showEnd();
   }
 
   // To the next image without a decision on this page; false if there is none.
@@ -246,6 +290,28 @@ export class Review {
     const code = await this.chooser.ask(what, [second, suggested]);
     grid.focus(grid.focused);
     if (code !== null) await this.#decide("other", code, places);
+  }
+
+  async #acceptMany() {
+    const cells = this.grid.rows[this.grid.focused];
+    if (!cells || this.isTurning) return;
+    if (cells.suggested < 0 || cells.suggested === cells.given) {
+      announce("This label is judged right: there is nothing to accept");
+      return;
+    }
+    const rows = await this.bulk.ask(cells);
+    if (rows.length) {
+      this.isTurning = true;
+      try {
+        await this.backend.decide(rows, "accept", null);
+        await this.load({ find: "undecided" });
+        announce(`${counted(rows.length, "image")} accepted`);
+      } catch (error) {
+        showBanner(`Not stored: ${error.message}`);
+      }
+      this.isTurning = false;
+    }
+    this.grid.focus(this.grid.focused);
   }
 
   async #undo() {
@@ -310,33 +376,44 @@ export class Review {
   }
 
   #key(event) {
-    if (document.querySelector("dialog[open]")) return;
-    if (event.altKey || event.isComposing) return;
-    const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
+    const dialog = document.querySelector("dialog[open]");
+    const inZoom = this.zoom.isOpen && !document.querySelector("dialog[open]:not(#zoom)");
+    if (dialog && !inZoom) return;
     if (this.#isTyping(event.target)) {
       if (event.key !== "Escape") return;
       this.grid.focus(Math.max(0, this.grid.focused));
       event.preventDefault();
       return;
     }
-    if ((event.ctrlKey || event.metaKey) && !isUndo) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (inZoom ? this.zoom.key(event) || this.#run(event, true) : this.#outside(event)) event.preventDefault();
+  }
+
+  // The keys of the page where no dialog is open. True if it was one of them.
+  #outside(event) {
+    const key = event.ctrlKey || event.metaKey || event.altKey ? "" : keyOf(event);
     if (key === "?") byId("help").showModal();
     else if (key === "s") this.show("summary");
     else if (key === "r" && this.view === "summary") this.show("review");
-    else if (this.view !== "review" || !this.#run(event, key, isUndo)) return;
-    event.preventDefault();
+    else return this.view === "review" && this.#run(event);
+    return true;
   }
 
   // False if the key is none of the review's.
-  #run(event, key, isUndo) {
+  #run(event, inZoom = false) {
     const isPressing = event.target instanceof Element && event.target.closest("button, summary, a");
-    if (isPressing && (key === " " || key === "Enter")) return false; // the button's own
-    const name = isUndo ? "undo" : event.shiftKey && WITH_SHIFT[key] ? WITH_SHIFT[key] : KEYS[key];
-    if (!name) return false;
-    if (event.repeat && ["accept", "keep", "exclude", "unsure", "undo", "other"].includes(name)) return true;
-    this.commands[name]();
+    if (isPressing && (event.key === " " || event.key === "Enter")) return false; // the button's own
+    const name = commandOf(event, { inZoom });
+    if (name === null) return false;
+    if (name.startsWith("class ")) this.#decideClass(Number(name.at(-1)) - 1);
+    else if (name) this.commands[name]();
     return true;
+  }
+
+  // Only the digits that stand on the buttons.
+  #decideClass(digit) {
+    const cells = this.grid.rows[this.grid.focused];
+    const code = cells && digitClasses(this.facts, cells)[digit];
+    if (code !== undefined) this.#decide("other", code);
   }
 
   #click(event) {
@@ -359,30 +436,8 @@ export class Review {
     writeAddress(this.view, this.filters.query(), this.page.offset);
   }
 
-  #watchTheme() {
-    const button = byId("theme");
-    const themes = ["system", "light", "dark"];
-    const signs = { system: "◐", light: "☀", dark: "☾" };
-    const current = () => document.documentElement.dataset.theme ?? "system";
-    const label = () => {
-      button.textContent = signs[current()];
-      button.setAttribute("aria-label", `Theme: ${current()}`);
-      button.title = `Theme: ${current()}`;
-    };
-    button.addEventListener("click", () => {
-      const next = themes[(themes.indexOf(current()) + 1) % themes.length];
-      if (next === "system") delete document.documentElement.dataset.theme;
-      else document.documentElement.dataset.theme = next;
-      try {
-        localStorage.setItem("labelclean.theme", next);
-      } catch {
-        // Storage is switched off: it holds until the page is closed.
-      }
-      label();
-      announce(`Theme: ${next}`);
-    });
-    label();
-    // Bars of the histogram are no buttons, so Enter and Space are ours to hear.
+  // Bars of the histogram are no buttons, so Enter and Space are ours to hear.
+  #watchBars() {
     document.addEventListener("keydown", (event) => {
       const bar = event.target instanceof Element && event.target.closest("g[data-filter]");
       if (bar && (event.key === "Enter" || event.key === " ")) {

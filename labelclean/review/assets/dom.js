@@ -28,6 +28,10 @@ export function showBanner(text) {
   banner.hidden = text === "";
 }
 
+// Narrow windows, as in narrow.css.
+export const oneColumn = matchMedia("(max-width: 900px)");
+export const isOneColumn = () => oneColumn.matches;
+
 export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 
 export const numberText = (value) => value.toLocaleString("en");
@@ -39,6 +43,32 @@ export function chanceText(chance) {
   if (chance < 0.005 && chance > 0) return "< 1 %";
   return percent(chance);
 }
+
+const TINY = 64; // px: images up to this are shown with their pixels
+
+// An image whose pixels stay sharp squares where it is smaller than its place.
+export function picture(address, properties) {
+  const image = make("img", { decoding: "async", draggable: false, ...properties });
+  showPixels(image);
+  image.addEventListener("error", () => image.classList.add("broken"));
+  image.addEventListener("load", () => image.classList.remove("broken"));
+  if (address) image.src = address;
+  return image;
+}
+
+export function showPixels(image) {
+  const mark = () => image.classList.toggle("pixels", image.naturalWidth <= TINY && image.naturalHeight <= TINY);
+  if (image.complete) mark();
+  image.addEventListener("load", mark);
+}
+
+// The least side that the server makes which fills a place of that size on this screen.
+export function sideFor(facts, px) {
+  const wanted = px * devicePixelRatio * 0.9; // a tenth larger is not seen
+  return facts.sides.find((side) => side >= wanted) ?? facts.sides.at(-1);
+}
+
+export const counted = (count, one, many = `${one}s`) => `${numberText(count)} ${count === 1 ? one : many}`;
 
 export function labelName(facts, code) {
   return code < 0 ? "no label" : facts.labels[code];

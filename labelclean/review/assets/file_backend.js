@@ -131,12 +131,44 @@ export class FileBackend {
     };
   }
 
-  thumb(row) {
-    return this.facts.pictures[row] ?? this.facts.small[row] ?? "data:,";
+  count(query) {
+    return this.facts.rows.filter((cells) => this.#fits(cells, query)).length;
   }
 
-  image(row) {
-    return this.facts.pictures[row] ?? "data:,";
+  async ahead(query) {
+    const isListed = (cells) => this.#fits(cells, { ...query, decided: undefined });
+    const open = this.facts.rows.filter((cells) => !this.current.has(cells.row));
+    const beyond = open.filter((cells) => !isListed(cells));
+    const wrong = beyond.reduce((sum, cells) => sum + (cells.chance ?? 0), 0);
+    return {
+      listed: this.count({ ...query, decided: undefined }),
+      undecided: open.filter(isListed).length,
+      batches: beyond.length ? [{ images: beyond.length, wrong }] : [],
+    };
+  }
+
+  async pair({ given, suggested }, precision) {
+    const open = this.facts.rows
+      .filter((cells) => cells.given === given && cells.suggested === suggested && cells.sure !== null && !this.current.has(cells.row))
+      .sort((one, other) => other.sure - one.sure);
+    let sum = 0;
+    let count = 0;
+    open.forEach(({ sure }, k) => {
+      sum += sure;
+      if (sum / (k + 1) >= precision) count = k + 1;
+    });
+    const taken = open.slice(0, count);
+    return {
+      total: open.length,
+      rows: taken.map((cells) => cells.row),
+      names: taken.map((cells) => cells.image),
+      precision: count ? taken.reduce((all, { sure }) => all + sure, 0) / count : 0,
+    };
+  }
+
+  // The file holds one size of each image.
+  picture(row) {
+    return this.facts.pictures[row] ?? this.facts.small[row] ?? "data:,";
   }
 
   get reviewer() {

@@ -1,6 +1,6 @@
 // The filters: a form, a query, and the address of the page, which all say the same.
 
-import { byId, make } from "./dom.js";
+import { byId, isOneColumn, make, oneColumn } from "./dom.js";
 
 const FIELDS = [
   "verdict", "given", "suggested", "label", "decided", "status", "flag", "low", "high", "search",
@@ -13,6 +13,11 @@ export class Filters {
     this.#fill("status", facts.statuses.map((status) => (status === "duplicate_of" ? "exact copy" : status.replaceAll("_", " "))));
     this.#fill("flag", facts.flags.map((flag) => flag.replaceAll("_", " ")));
     byId("flag-filter").hidden = facts.flags.length === 0;
+    const fold = () => {
+      byId("filter-fold").open = !isOneColumn();
+    };
+    fold();
+    oneColumn.addEventListener("change", fold);
     let timer = 0;
     this.form.addEventListener("input", (event) => {
       clearTimeout(timer);
@@ -33,16 +38,22 @@ export class Filters {
   }
 
   query() {
-    const found = {};
+    const set = {};
     for (const name of FIELDS) {
       const { value } = this.form.elements[name];
-      if (value !== "") found[name] = value;
+      if (value !== "") set[name] = value;
     }
-    return found;
+    return set;
   }
 
   set(query) {
     for (const name of FIELDS) this.form.elements[name].value = query[name] ?? "";
+  }
+
+  // How many are set, where the form is folded away.
+  showCount() {
+    const count = Object.keys(this.query()).length;
+    byId("filter-count").textContent = count ? `${count} set` : "";
   }
 
   focusSearch() {

@@ -1,17 +1,9 @@
 // The grid: one page of thumbnails, the one in focus and those selected.
 
-import { byId, chanceText, decisionText, labelName, make } from "./dom.js";
+import { byId, chanceText, isOneColumn, labelName, make, picture, sideFor } from "./dom.js";
 
+const CARD = 180; // px of a picture
 const SIGNS = { accept: "✓", keep: "↩", other: "✎", exclude: "✕", unsure: "?" };
-const TINY = 64; // px: images up to this are shown with their pixels
-
-// Sharp squares instead of a blur, for images that are smaller than their place.
-export function showPixels(image) {
-  const mark = () => image.classList.toggle("pixels", image.naturalWidth <= TINY && image.naturalHeight <= TINY);
-  if (image.complete) mark();
-  image.addEventListener("load", mark);
-}
-
 export function badgesOf(facts, cells) {
   const badges = [];
   const status = facts.statuses[cells.status];
@@ -50,31 +42,27 @@ export class Grid {
 
   #card(cells, at) {
     const { facts } = this;
-    const image = make("img", { alt: "", loading: "lazy", decoding: "async", draggable: false });
+    const image = picture("", { alt: "", loading: "lazy" });
     image.addEventListener("error", () => {
       image.hidden = true;
       card.classList.add("without-image");
     });
-    showPixels(image);
-    image.src = this.backend.thumb(cells.row);
+    image.src = this.backend.picture(cells.row, sideFor(facts, CARD));
+    const hidden = (text) => make("span", { class: "visually-hidden", textContent: text });
+    const label = (kind, code) => make("bdi", { class: kind, title: labelName(facts, code), textContent: labelName(facts, code) });
     const changes = cells.suggested !== cells.given && cells.suggested >= 0;
     const card = make(
       "div",
       { class: "thumb", role: "option", id: `card-${at}`, tabIndex: -1, "aria-selected": "false", "data-at": at },
+      hidden(`${cells.image} `),
       make("div", { class: "frame" }, image, make("span", { class: "no-image", textContent: "no image" }),
         make("span", { class: "badges" }, ...badgesOf(facts, cells))),
-      make(
-        "div",
-        { class: "labels" },
-        make("bdi", { class: "from", textContent: labelName(facts, cells.given) }),
-        changes ? make("bdi", { class: "to", textContent: labelName(facts, cells.suggested) }) : null,
-      ),
-      make(
-        "div",
-        { class: "meta" },
-        make("span", { textContent: cells.chance === null ? "not judged" : `${chanceText(cells.chance)} wrong` }),
-      ),
+      make("div", { class: "labels" }, hidden(" given "), label("from", cells.given),
+        ...(changes ? [hidden(" suggested "), label("to", cells.suggested)] : [hidden(" judged right")])),
+      make("div", { class: "meta" },
+        make("span", { textContent: cells.chance === null ? "not judged" : `${chanceText(cells.chance)} wrong` })),
       make("span", { class: "stamp" }),
+      make("span", { class: "visually-hidden undecided", textContent: "undecided" }),
       make("span", { class: "check", "aria-hidden": "true", textContent: "✓" }),
     );
     this.#mark(card, cells);
@@ -90,18 +78,7 @@ export class Grid {
     const stamp = card.querySelector(".stamp");
     stamp.hidden = !decision;
     stamp.textContent = decision ? `${SIGNS[decision.action]} ${decision.action === "other" ? decision.name : decision.action}` : "";
-    card.setAttribute(
-      "aria-label",
-      [
-        cells.image,
-        `given ${labelName(facts, cells.given)}`,
-        cells.suggested !== cells.given && cells.suggested >= 0
-          ? `suggested ${labelName(facts, cells.suggested)}` : "label judged right",
-        cells.chance === null ? "not judged" : `${chanceText(cells.chance)} chance to be wrong`,
-        ...badgesOf(facts, cells).map((badge) => badge.textContent),
-        decision ? decisionText(facts, decision) : "undecided",
-      ].join(", "),
-    );
+    card.querySelector(".undecided").hidden = Boolean(decision);
   }
 
   refresh(row) {
@@ -123,7 +100,9 @@ export class Grid {
     card.tabIndex = 0;
     card.classList.add("in-focus");
     if (!isQuiet) card.focus({ preventScroll: true });
-    card.scrollIntoView({ block: "nearest" });
+    // In one column the photo and its buttons are above: they are what is to be seen.
+    if (isOneColumn()) byId("panel").scrollIntoView({ block: "start" });
+    else card.scrollIntoView({ block: "nearest" });
     this.onFocus(this.rows[next], next);
   }
 

@@ -1,31 +1,37 @@
 // The panel: the image in focus, large, what is known of it, and images to compare it with.
 
-import { byId, chanceText, decisionText, labelName, make } from "./dom.js";
-import { badgesOf, showPixels } from "./grid.js";
+import { byId, chanceText, decisionText, labelName, showPixels, sideFor } from "./dom.js";
+import { strip } from "./compare.js";
+import { badgesOf } from "./grid.js";
 
 const PAUSE = 120; // ms: keys held down must not ask for every image that flies by
+const SMALL = 180; // px: of a card in the grid, whose picture is there already
 
 export class Panel {
   constructor(facts, backend) {
     this.facts = facts;
     this.backend = backend;
     this.shown = null;
+    this.similar = null; // of the row shown, once they are known
+    this.onSimilar = null;
+    this.next = () => null; // cells of the image that is looked at next
     this.timer = 0;
     const large = byId("large");
     showPixels(large);
     large.addEventListener("error", () => {
-      large.hidden = true;
+      byId("photo").hidden = true;
       byId("large-missing").hidden = false;
       byId("large-missing").textContent = `No image to show: ${this.facts.statuses[this.shown?.status] ?? "unknown"}`;
     });
     large.addEventListener("load", () => {
-      large.hidden = false;
+      byId("photo").hidden = false;
       byId("large-missing").hidden = true;
     });
   }
 
   clear() {
     this.shown = null;
+    this.similar = null;
     byId("panel").classList.add("is-empty");
   }
 
@@ -42,7 +48,8 @@ export class Panel {
     byId("badges").replaceChildren(...badgesOf(facts, cells));
     byId("chance").value = cells.chance ?? 0;
     byId("chance").hidden = cells.chance === null;
-    byId("chance-text").textContent = cells.chance === null ? "not judged" : `${chanceText(cells.chance)} chance to be wrong`;
+    byId("chance-text").textContent = cells.chance === null ? "not judged" : chanceText(cells.chance);
+    byId("chance-rest").textContent = cells.chance === null ? "" : "chance to be wrong";
     byId("figures").textContent = this.#figures(cells);
     const decision = byId("decision");
     decision.hidden = !cells.decision;
@@ -66,48 +73,41 @@ export class Panel {
     return `${decisionText(this.facts, decision)}${by}, ${at}`;
   }
 
+  #side() {
+    const { clientWidth, clientHeight } = byId("photo").parentElement;
+    return sideFor(this.facts, Math.max(clientWidth, clientHeight));
+  }
+
   #showPictures(cells) {
     const large = byId("large");
-    large.hidden = false;
+    byId("photo").hidden = false;
     byId("large-missing").hidden = true;
     large.alt = `${cells.image}, given ${labelName(this.facts, cells.given)}`;
-    large.src = this.backend.thumb(cells.row); // at once; the large one follows
+    large.src = this.backend.picture(cells.row, sideFor(this.facts, SMALL)); // at once; the large one follows
+    this.similar = null;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#showMore(cells), PAUSE);
   }
 
   async #showMore(cells) {
+    const side = this.#side();
     const preload = new Image();
     preload.addEventListener("load", () => {
-      if (this.shown?.row === cells.row) byId("large").src = preload.src;
+      if (this.shown?.row !== cells.row) return;
+      byId("large").src = preload.src;
+      const next = this.next();
+      if (next) new Image().src = this.backend.picture(next.row, side);
     });
-    preload.src = this.backend.image(cells.row);
+    preload.src = this.backend.picture(cells.row, side);
     let similar = [];
     try {
       similar = await this.backend.similar(cells);
     } catch {
-      return; // the next request tells what is wrong; this one is only for comparison
+      return; // the next request says what is wrong; this one is only for comparison
     }
-    if (this.shown?.row === cells.row) byId("similar").replaceChildren(...similar.map((each) => this.#strip(each, cells)));
-  }
-
-  #strip(each, cells) {
-    const name = labelName(this.facts, each.label);
-    const role = each.label === cells.given ? "given" : "suggested";
-    const images = each.rows.map((row, k) => {
-      const sure = each.similarity ? `, similarity ${each.similarity[k].toFixed(2)}` : "";
-      const image = make("img", { alt: `${row.image}, ${name}${sure}`, title: `${row.image}${sure}`, loading: "lazy", decoding: "async" });
-      showPixels(image);
-      image.addEventListener("error", () => image.classList.add("broken"));
-      image.src = this.backend.thumb(row.row);
-      return image;
-    });
-    const kind = each.similarity ? "nearest" : "most trusted";
-    return make(
-      "section",
-      { class: `strip ${role}` },
-      make("h3", {}, `${kind} `, make("bdi", { textContent: name })),
-      images.length ? make("div", { class: "strip-images" }, ...images) : make("p", { class: "muted", textContent: "none is judged right" }),
-    );
+    if (this.shown?.row !== cells.row) return;
+    this.similar = similar;
+    byId("similar").replaceChildren(...similar.map((each) => strip(this.facts, this.backend, each, cells)));
+    this.onSimilar?.(cells, similar);
   }
 }

@@ -30,12 +30,19 @@ export class ServerBackend {
     return this.#send("/api/undo", {});
   }
 
-  thumb(row) {
-    return `/thumb/${row}?v=${this.facts.digest}`;
+  // What is left when a list is at its end.
+  ahead(query) {
+    return this.#ask(`/api/ahead?${new URLSearchParams(query)}`);
   }
 
-  image(row) {
-    return `/image/${row}?v=${this.facts.digest}`;
+  // The undecided rows with the same two labels that may be accepted at that precision.
+  pair(cells, precision) {
+    return this.#ask(`/api/pair?${new URLSearchParams({ row: cells.row, precision })}`);
+  }
+
+  // side: px of the longer side, one of facts.sides, or 0 for all its pixels
+  picture(row, side) {
+    return `/image/${row}?side=${side}&v=${this.facts.digest}`;
   }
 
   // One after the other, in the order of the keys.
