@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from labelclean.apply.outcome import Outcome
 from labelclean.errors import ReportError, printable
-from labelclean.sources.splits import is_split_word
+from labelclean.sources.levels import find_levels
+from labelclean.sources.splits import TRAIN, plain_split
 
 _LONGEST = 255  # bytes of a name on the usual disks
 
@@ -34,17 +35,26 @@ def place_as_they_are(files: Sequence[str], outcome: Outcome) -> Placing:
     return Placing(moves=tuple((name, name) for name in kept))
 
 
-def place_in_classes(files: Sequence[str], outcome: Outcome) -> Placing:
+def place_in_classes(
+    files: Sequence[str], outcome: Outcome, root: str = "", level: int | None = None
+) -> Placing:
     """Every file in the folder of its final label; files of no row stay where they were.
 
-    files  CLASS/..., or SPLIT/CLASS/... where all top folders are called like splits
+    files  relative to the root
+    level  which folder is the class, as the report was made with; None: found out as then
 
     Raises ReportError if a label can be no folder.
     """
     index = {name: k for k, name in enumerate(outcome.images)}
     changed, excluded = outcome.is_changed.tolist(), outcome.is_excluded.tolist()
-    tops = {name.split("/")[0] for name in files if "/" in name}
-    depth = 1 if tops and all(is_split_word(top) for top in tops) else 0
+    levels = find_levels(files, root, level)
+    depths = dict(zip(files, levels.depths, strict=True))
+    trained = [
+        name
+        for name, split in zip(files, levels.splits, strict=True)
+        if depths[name] >= 0 and plain_split(split or TRAIN) == TRAIN
+    ]
+    outside = trained[0].split("/")[: depths[trained[0]]] if trained else []
     kept = [name for name in files if name not in index or not excluded[index[name]]]
     is_moved = [name in index and changed[index[name]] for name in kept]
     # Where upper and lower case are the same name, two files must not become one.
@@ -53,7 +63,7 @@ def place_in_classes(files: Sequence[str], outcome: Outcome) -> Placing:
     for name, moved in zip(kept, is_moved, strict=True):
         target = name
         if moved:
-            wanted = _target(name, outcome.labels[index[name]], depth)
+            wanted = _target(name, outcome.labels[index[name]], depths[name], outside)
             target = _free(wanted, taken)
             taken.add(target.casefold())
             renamed += target != wanted
@@ -62,18 +72,17 @@ def place_in_classes(files: Sequence[str], outcome: Outcome) -> Placing:
     return Placing(moves=tuple(moves), renamed=renamed, unreported=unreported)
 
 
-def _target(name: str, label: str, depth: int) -> str:
+def _target(name: str, label: str, depth: int, outside: list[str]) -> str:
     if problem := _problem(label):
         raise ReportError(
             f"label '{printable(label)}' of {printable(name)} {problem}, so it cannot be a "
             "folder: decide for another label, or write a table (--out clean.csv)"
         )
     parts = name.split("/")
-    if len(parts) > depth + 1:
+    if depth >= 0:
         return "/".join([*parts[:depth], label, *parts[depth + 1 :]])
-    # An image outside the class folders; one outside the splits too is trained on.
-    above = parts[:-1] or ["train"] * depth
-    return "/".join([*above, label, parts[-1]])
+    # An image outside the class folders; one outside the splits too goes to the training split.
+    return "/".join([*(parts[:-1] or outside), label, parts[-1]])
 
 
 def _problem(label: str) -> str:

@@ -16,7 +16,7 @@ from labelclean.errors import SourceError, printable
 from labelclean.sources.columns import image_column, label_column
 from labelclean.sources.folders import Listing
 from labelclean.sources.formats.parquet import join_shards, read_shard
-from labelclean.sources.labels import given_labels
+from labelclean.sources.labels import given_labels, look_alike_key
 from labelclean.sources.locating import locate
 from labelclean.sources.rows import Rows
 from labelclean.sources.tables import Table, Texts, read_labels_table, read_table
@@ -38,6 +38,7 @@ class _Named:
     """A table whose rows have the names that the report calls them.
 
     folder  what stands before the paths in the table, "" for nothing
+    one_hot columns of 0 and 1, where the labels are those
     """
 
     table: Table
@@ -46,6 +47,7 @@ class _Named:
     names: Sequence[str]
     labels: Texts
     folder: str = ""
+    one_hot: tuple[int, ...] = ()
 
 
 def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
@@ -68,7 +70,7 @@ def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
                 unreported += bool(name.strip())
                 continue
             seen.add(k)
-            if label is not None and label != outcome.given[k]:
+            if label is not None and _differ(label, outcome.given[k], origin):
                 raise SourceError(
                     f"{each.table.where(row)}: {printable(name)} is '{printable(label)}' here, in "
                     f"the report '{printable(outcome.given[k])}': the labels are others than the "
@@ -86,6 +88,7 @@ def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
             table=each.table,
             image=each.image,
             label=each.label,
+            one_hot=each.one_hot,
             labels=labels,
             dropped=dropped,
             added=tuple(rows),
@@ -93,6 +96,12 @@ def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
         for (each, labels, dropped), rows in zip(parts, added, strict=True)
     )
     return Edits(edits=edits, unreported=unreported)
+
+
+def _differ(label: str, given: str, origin: Origin) -> bool:
+    if origin.reading.merge_labels:
+        return look_alike_key(label) != look_alike_key(given)
+    return label != given
 
 
 def _check_seen(origin: Origin, outcome: Outcome, seen: set[int]) -> None:
@@ -145,6 +154,7 @@ def _path_names(origin: Origin, outcome: Outcome) -> list[_Named]:
                 table=table,
                 image=image,
                 label=given.columns[0],
+                one_hot=given.columns if given.is_one_hot else (),
                 names=_located(names, known, origin, table.where),
                 labels=given.labels,
                 folder=folder,

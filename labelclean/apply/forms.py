@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from labelclean.apply.class_folders import Placing, place_as_they_are, place_in_classes
 from labelclean.apply.editing import plan_edits
-from labelclean.apply.origin import ARCHIVE, CLASS_FOLDERS, METADATA, SHARDS, TABLE, Origin
+from labelclean.apply.origin import CLASS_FOLDERS, METADATA, SHARDS, TABLE, Origin
 from labelclean.apply.outcome import Outcome
 from labelclean.apply.parquet_labels import rewrite_parquet
 from labelclean.apply.relabelling import Edit, rewrite_text
@@ -27,9 +27,19 @@ from labelclean.apply.writing import (
 from labelclean.data.noisy_files import csv_bytes
 from labelclean.errors import ConfigError, ReportError, SourceError, printable
 from labelclean.report.files import encode_json
-from labelclean.sources.tables import PARQUET, SUFFIXES
+from labelclean.sources.tables import (
+    ARROW,
+    EXCEL,
+    JSON,
+    PARQUET,
+    SUFFIXES,
+    packed,
+    read_bytes,
+    table_ending,
+)
 
 _NEW_TABLES = (".csv", ".jsonl", ".parquet")
+_NOT_WRITTEN = EXCEL + JSON + ARROW  # labels that came so are written as a new table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +73,7 @@ def prepare(
     """
     if link is not None and link not in LINKS:
         raise ConfigError(f"--link is {printable(link)}, must be {', '.join(LINKS)}")
-    ending = out.suffix.lower()
+    ending = table_ending(out)
     is_table = ending in SUFFIXES
     links_files = not is_table and origin.kind in (METADATA, CLASS_FOLDERS)
     if link is not None and not links_files:
@@ -72,7 +82,9 @@ def prepare(
         )
     if links_files:
         return _folder(origin, outcome, link or LINKS[0])
-    if origin.kind in (TABLE, METADATA) or (origin.kind == SHARDS and ending in PARQUET):
+    is_kept = not origin.tables or table_ending(origin.tables[0]) not in _NOT_WRITTEN
+    is_one = origin.kind == SHARDS and ending in PARQUET
+    if is_one or (is_kept and origin.kind in (TABLE, METADATA)):
         return _same_table(origin, outcome, out)
     if origin.kind == SHARDS and not is_table and len(origin.tables) > 1:
         return _shards(origin, outcome)
@@ -93,7 +105,7 @@ def _same_table(origin: Origin, outcome: Outcome, out: Path) -> Prepared:
         )
     planned = plan_edits(origin, outcome)
     (edit,) = planned.edits
-    write, notes = _table_writer(edit)
+    write, notes = _table_writer(edit, origin.reading.encoding)
 
     def make(place: Path, advance: Advance) -> Sequence[Written]:
         write(place, advance)
@@ -143,11 +155,11 @@ def _folder(origin: Origin, outcome: Outcome, link: str) -> Prepared:
         planned = plan_edits(origin, outcome)
         unreported = planned.unreported
         for edit in planned.edits:
-            write, more = _table_writer(edit)
+            write, more = _table_writer(edit, origin.reading.encoding)
             notes += more
             tables.append((edit.table.path.relative_to(root).as_posix(), write))
     else:
-        placing = place_in_classes(origin.listed, outcome)
+        placing = place_in_classes(origin.listed, outcome, str(root), origin.reading.class_level)
         unreported = placing.unreported
 
     def make(place: Path, advance: Advance) -> Sequence[Written]:
@@ -168,17 +180,19 @@ def _folder(origin: Origin, outcome: Outcome, link: str) -> Prepared:
     )
 
 
-def _table_writer(edit: Edit) -> tuple[Callable[[Path, Advance], None], tuple[str, ...]]:
+def _table_writer(
+    edit: Edit, encoding: str | None
+) -> tuple[Callable[[Path, Advance], None], tuple[str, ...]]:
     path = edit.table.path
     if path.suffix.lower() in PARQUET:
         return lambda place, advance: rewrite_parquet(edit, place, advance), ()
     try:
-        data, notes = rewrite_text(edit, path.read_bytes())
+        data, notes = rewrite_text(edit, read_bytes(path), encoding)
     except OSError as error:
         raise SourceError(f"{printable(path)}: cannot be read: {error.strerror}") from None
 
     def write(place: Path, advance: Advance) -> None:
-        write_bytes(place, data)
+        write_bytes(place, packed(data, path))
 
     return write, notes
 
@@ -190,8 +204,7 @@ def _new_table(origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: 
         also = {
             CLASS_FOLDERS: ", or in nothing for a folder",
             SHARDS: "" if len(origin.tables) == 1 else ", or in nothing for a folder",
-            ARCHIVE: "",
-        }[origin.kind]
+        }.get(origin.kind, "")
         raise ConfigError(
             f"--out {printable(out)}: labels of {printable(origin.source)} are written to a name "
             f"that ends in {ways}{also}"
@@ -209,13 +222,10 @@ def _new_table(origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: 
         return [write_bytes(place, data)]
 
     # The columns are the new table's own, and its split is too where the images are files.
-    words = zip(origin.options[::2], origin.options[1::2], strict=True)
-    options = [
-        word
-        for pair in words
-        if pair[0] in ("--split", "--root") and origin.kind != CLASS_FOLDERS
-        for word in pair
-    ]
+    options: list[str] = []
+    for flag, value in zip(origin.options, origin.options[1:], strict=False):
+        if flag in ("--split", "--root") and origin.kind != CLASS_FOLDERS:
+            options += [flag, value]
     return Prepared(make=make, reads=(str(origin.root or origin.source), None, *options))
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report.table import Report
+from labelclean.sources.archives import is_archive_name
 from labelclean.sources.folders import Listing
-from labelclean.sources.formats.metadata import is_metadata
+from labelclean.sources.formats.metadata import holds_labels, is_metadata
 from labelclean.sources.options import SourceOptions, recorded_options
 from labelclean.sources.tables import PARQUET
 
@@ -83,7 +84,7 @@ def find_origin(report: Report, report_path: Path, images: Path | None) -> Origi
     old_root = None if report.meta.image_root is None else Path(report.meta.image_root)
     root = None if old_root is None else (images or old_root).absolute()
     reading = recorded_options(how)
-    options = _words(how, "image_col", "label_col", "split_col", "split", "root")
+    options = _words(how)
     labels = how.get("labels")
     if labels is not None or (old_root is not None and Path(source) != old_root):
         table = _found(Path(labels or source), images, report_path)
@@ -102,19 +103,29 @@ def find_origin(report: Report, report_path: Path, images: Path | None) -> Origi
     if not is_path:
         return Origin(kind=ARCHIVE, source=source, root=None, options=options)
     path = (images or Path(source)).absolute()
+    shards = _shards(path)
     return Origin(
-        kind=SHARDS,
+        kind=SHARDS if shards else ARCHIVE,
         source=str(path),
         root=None,
-        tables=_shards(path),
+        tables=shards,
         reading=reading,
         options=options,
     )
 
 
-def _words(how: Mapping[str, str | None], *names: str) -> tuple[str, ...]:
-    given = [("--" + name.replace("_", "-"), how.get(name)) for name in names]
-    return tuple(word for flag, value in given if value is not None for word in (flag, value))
+def _words(how: Mapping[str, str | None]) -> tuple[str, ...]:
+    """What filter is given again, as words of a command."""
+    words: list[str] = []
+    for name in (
+        "image_col", "label_col", "split_col", "split", "root", "one_hot", "class_level",
+        "encoding", "multi_label",
+    ):  # fmt: skip
+        if (value := how.get(name)) is not None:
+            words += ["--" + name.replace("_", "-"), value]
+    for glob in (how.get("ignore") or "").split("\n"):
+        words += ["--ignore", glob] if glob else []
+    return (*words, "--merge-labels") if how.get("merge_labels") else tuple(words)
 
 
 def _found(recorded: Path, images: Path | None, report_path: Path) -> Path:
@@ -139,6 +150,8 @@ def _from_folder(source: str, root: Path, reading: SourceOptions) -> Origin:
     listing = Listing(root, reading.ignore)
     listing.walk()
     tables = tuple(root / path for path in listing.paths if is_metadata(path))
+    if tables and not holds_labels(tables[0], reading):
+        tables = ()  # captions: the folders were the classes
     return Origin(
         kind=METADATA if tables else CLASS_FOLDERS,
         source=source,
@@ -150,10 +163,13 @@ def _from_folder(source: str, root: Path, reading: SourceOptions) -> Origin:
 
 
 def _shards(path: Path) -> tuple[Path, ...]:
+    """The Parquet files with images; () for archives and Arrow, into which nothing is written."""
     if path.is_file():
-        return (path,)
+        return (path,) if path.suffix.lower() in PARQUET else ()
     if not path.is_dir():
         raise SourceError(f"{printable(path)}: the images are not there: give them by --images")
     listing = Listing(path)
     listing.walk()
+    if any(is_archive_name(name) for name in listing.paths):
+        return ()
     return tuple(path / name for name in listing.paths if name.lower().endswith(PARQUET))

@@ -22,6 +22,11 @@ def rewrite_parquet(edit: Edit, target: Path, advance: Advance) -> None:
     Raises SourceError if the label column cannot hold a new label, OSError if it cannot be written.
     """
     name = edit.table.columns[edit.label]
+    if edit.one_hot:
+        raise SourceError(
+            f"{printable(edit.table.path)}: one-hot columns are written to CSV or JSON Lines, not "
+            "to Parquet: save the table so and run filter again"
+        )
     with pq.ParquetFile(edit.table.path) as file:
         names = edit.table.class_names.get(edit.label)
         if names is not None:
@@ -87,7 +92,8 @@ def _converter(
     if names is not None:
         place = {name: k for k, name in reversed(list(enumerate(names)))}
         return place.__getitem__
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    plain = kind.value_type if pa.types.is_dictionary(kind) or is_list else kind
     example: object = ""
     if pa.types.is_boolean(plain):
         example = True
@@ -106,7 +112,7 @@ def _converter(
                 f"'{printable(edit.table.columns[edit.label])}' is {plain} and cannot hold the "
                 f"label '{printable(label)}': decide for another label"
             ) from None
-        return cell
+        return [cell] if is_list else cell
 
     return to_cell
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from labelclean.errors import SourceError, printable
+from labelclean.sources.dialects import SPACES, Dialect, find_dialect, spaces_in
 from labelclean.sources.encodings import decode_text
-from labelclean.sources.tables import JSON_LINES, Table
+from labelclean.sources.labels import LABEL_KEYS, single_labels
+from labelclean.sources.splits import flag_value
+from labelclean.sources.tables import JSON_LINES, Table, table_ending
 
-_DELIMITERS = ",;\t"
 _ENCODINGS = (
     (b"", "utf-8"),
     (codecs.BOM_UTF8, "utf-8"),
@@ -32,6 +34,7 @@ class Edit:
     """What becomes of the rows of one table.
 
     image, label  positions of the columns
+    one_hot       columns of 0 and 1, one a class, in place of a column of labels
     labels        row -> its new label
     dropped       rows to leave out
     added         (image, label) of rows to add at the end
@@ -43,22 +46,43 @@ class Edit:
     labels: Mapping[int, str]
     dropped: frozenset[int]
     added: tuple[tuple[str, str], ...] = ()
+    one_hot: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = {self.table.columns[k] for k in self.one_hot}
+        wanted = [*self.labels.values(), *(label for _, label in self.added)]
+        unknown = sorted(set(wanted) - names) if names else []
+        if unknown:
+            raise SourceError(
+                f"{printable(self.table.path)}: has a column of 0 and 1 for each class and none "
+                f"for '{printable(unknown[0])}': decide for another label, or add the column"
+            )
+
+    def cells_of(self, label: str) -> dict[int, str]:
+        """What a label is in the row: its text, or a 1 and zeros."""
+        if not self.one_hot:
+            return {self.label: label}
+        return {k: "1" if self.table.columns[k] == label else "0" for k in self.one_hot}
 
 
-def rewrite_text(edit: Edit, data: bytes) -> tuple[bytes, tuple[str, ...]]:
+def rewrite_text(
+    edit: Edit, data: bytes, encoding: str | None = None
+) -> tuple[bytes, tuple[str, ...]]:
     """The bytes of the table after the edit, in its own encoding where that has the letters.
 
-    returns  bytes, notes
+    encoding  that the table was read in, where it was named
+    returns   bytes, notes
 
     Raises SourceError if the bytes are not those of the table.
     """
     path = edit.table.path
-    text, _ = decode_text(data, path)
+    text, _ = decode_text(data, path, encoding)
+    tried = _ENCODINGS if encoding is None else ((b"", encoding), *_ENCODINGS)
     mark, encoding = next(
-        ((mark, name) for mark, name in _ENCODINGS if _encoded(text, mark, name) == data),
+        ((mark, name) for mark, name in tried if _encoded(text, mark, name) == data),
         (b"", "utf-8"),
     )
-    is_lines = path.suffix.lower() in JSON_LINES
+    is_lines = table_ending(path) in JSON_LINES
     changed = _rewrite_lines(edit, text) if is_lines else _rewrite_delimited(edit, text)
     out = _encoded(changed, mark, encoding)
     if out is not None:
@@ -68,8 +92,13 @@ def rewrite_text(edit: Edit, data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 def like(old: object, new: str) -> object:
     """The new label as the kind of value that the old one is: 3 and not "3" among numbers."""
+    if isinstance(old, list) and len(old) == 1:
+        return [like(old[0], new)]
+    if isinstance(old, dict):
+        keys = [key for key in LABEL_KEYS if key in old]
+        return {**old, keys[0]: like(old[keys[0]], new)} if keys else new
     if isinstance(old, bool):
-        return {"true": True, "false": False}.get(new, new)
+        return {"true": True, "false": False, "1": True, "0": False}.get(new, new)
     if isinstance(old, (int, float)):
         try:
             number = float(new) if isinstance(old, float) else int(new)
@@ -87,17 +116,17 @@ def _encoded(text: str, mark: bytes, encoding: str) -> bytes | None:
 
 
 def _rewrite_delimited(edit: Edit, text: str) -> str:
-    delimiter = _delimiter(edit, text)
-    out: list[str] = []
-    row, line_end = -1, "\n"
-    for raw, fields in _records(edit, text, delimiter):
+    dialect = _dialect(edit, text)
+    out: list[str] = [text[: dialect.start]]
+    row, line_end = -1 if dialect.has_header else 0, "\n"
+    for raw, fields in _records(edit, text[dialect.start :], dialect.delimiter):
         if not fields:
             out.append(raw)
             continue
-        if row == -1:
+        if len(out) == 1:
             line_end = raw[len(raw.rstrip("\r\n")) :] or "\n"
         if row in edit.labels:
-            out.append(_with_field(raw, fields, edit.label, edit.labels[row], delimiter))
+            out.append(_relabelled(raw, fields, edit, edit.labels[row], dialect.delimiter))
         elif row not in edit.dropped:
             out.append(raw)
         row += 1
@@ -109,22 +138,59 @@ def _rewrite_delimited(edit: Edit, text: str) -> str:
         out.append(line_end)
     for image, label in edit.added:
         cells = [""] * len(edit.table.columns)
-        cells[edit.image], cells[edit.label] = image, label
-        out.append(_line(cells, delimiter) + line_end)
+        cells[edit.image] = image
+        for place, cell in edit.cells_of(label).items():
+            cells[place] = cell
+        out.append(_line(cells, dialect.delimiter) + line_end)
     return "".join(out)
 
 
-def _delimiter(edit: Edit, text: str) -> str:
-    """The one that gives the table's columns."""
-    for delimiter in _DELIMITERS:
-        header = next((fields for _, fields in _records(edit, text, delimiter) if fields), [])
-        if tuple(name.strip() for name in header) == edit.table.columns:
-            return delimiter
-    raise SourceError(f"{printable(edit.table.path)}: its header changed while it was read")
+def _relabelled(raw: str, fields: list[str], edit: Edit, label: str, delimiter: str) -> str:
+    for place, cell in edit.cells_of(label).items():
+        old = fields[place]
+        new = as_one_hot(old, cell) if edit.one_hot else like_text(old, cell)
+        if new != old:
+            raw = _with_field(raw, fields, place, new, delimiter)
+            fields = [*fields[:place], new, *fields[place + 1 :]]
+    return raw
+
+
+def as_one_hot(old: str, new: str) -> str:
+    """0 or 1 as the column writes them: 1.0 where it has 0.0."""
+    if old and flag_value(old) == (new == "1"):
+        return old
+    return f"{new}.0" if "." in old else new
+
+
+def like_text(old: str, new: str) -> str:
+    """The label in the list or object that the old one is in, where that is JSON or Python's."""
+    plain = old.strip()
+    if plain[:1] not in "[{" or plain[-1:] not in "]}" or not plain:
+        return new
+    for written in (json.dumps, repr):
+        (label,) = single_labels([plain], str, "", "keep")[0]
+        quoted = written(label) if label is not None else ""
+        if quoted and plain.count(quoted) == 1:
+            return old.replace(quoted, written(new))
+    return new
+
+
+def _dialect(edit: Edit, text: str) -> Dialect:
+    """How the text is written; as the table was."""
+    header = None if edit.table.has_header else False
+    dialect, columns = find_dialect(text, edit.table.path, header)
+    if columns != edit.table.columns:
+        raise SourceError(f"{printable(edit.table.path)}: its header changed while it was read")
+    return dialect
 
 
 def _records(edit: Edit, text: str, delimiter: str) -> Iterator[tuple[str, list[str]]]:
     """Each record as it stands in the text, and its fields."""
+    if delimiter == SPACES:
+        pattern = spaces_in(text)
+        for line in text.splitlines(keepends=True):
+            yield line, re.split(pattern, line.strip()) if line.strip() else []
+        return
     taken: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -144,7 +210,9 @@ def _records(edit: Edit, text: str, delimiter: str) -> Iterator[tuple[str, list[
 def _with_field(raw: str, fields: list[str], position: int, new: str, delimiter: str) -> str:
     """The record with another field there, quoted as the old one was."""
     body = raw.rstrip("\r\n")
-    field = re.compile(rf'(?:"(?:[^"]|"")*")?[^{delimiter}]*')
+    if delimiter == SPACES:
+        return _with_word(raw, fields, position, new)
+    field = re.compile(rf'(?:"(?:[^"]|"")*")?[^{re.escape(delimiter)}]*')
     start = 0
     for _ in range(position):
         found = field.match(body, start)
@@ -160,14 +228,29 @@ def _with_field(raw: str, fields: list[str], position: int, new: str, delimiter:
     return changed + raw[len(body) :]
 
 
+def _with_word(raw: str, fields: list[str], position: int, new: str) -> str:
+    """The record of a table between spaces with another field there."""
+    if not new or any(char.isspace() for char in new):
+        raise SourceError(
+            f"label '{printable(new)}' holds a space, and the table has spaces between its fields: "
+            "decide for another label, or save the table with commas"
+        )
+    start = 0
+    for field in fields[:position]:
+        start = raw.index(field, start) + len(field)
+    start = raw.index(fields[position], start)
+    return raw[:start] + new + raw[start + len(fields[position]) :]
+
+
 def _line(cells: list[str], delimiter: str) -> str:
+    if delimiter == SPACES:
+        return " ".join(cells)
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
     return out.getvalue().removesuffix("\r\n")
 
 
 def _rewrite_lines(edit: Edit, text: str) -> str:
-    name = edit.table.columns[edit.label]
     lines = text.split("\n")
     out: list[str] = []
     row = 0
@@ -176,12 +259,21 @@ def _rewrite_lines(edit: Edit, text: str) -> str:
             out.append(line)
             continue
         if row in edit.labels:
-            out.append(_with_value(line, name, edit.labels[row]))
+            for place, cell in edit.cells_of(edit.labels[row]).items():
+                line = _with_value(line, edit.table.columns[place], cell)
+            out.append(line)
         elif row not in edit.dropped:
             out.append(line)
         row += 1
     added = [
-        json.dumps({edit.table.columns[edit.image]: image, name: label}, ensure_ascii=False)
+        json.dumps(
+            {edit.table.columns[edit.image]: image}
+            | {
+                edit.table.columns[k]: like(0, cell) if edit.one_hot else cell
+                for k, cell in edit.cells_of(label).items()
+            },
+            ensure_ascii=False,
+        )
         for image, label in edit.added
     ]
     if added:

@@ -76,13 +76,17 @@ def records(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
 
 def spaced(body: str) -> Iterator[tuple[int, list[str]]]:
     """Lines as fields between spaces: two and more where lines have those, else each."""
-    lines = body.splitlines()
-    some = [line for line in lines if line.strip()][:_LOOKED_AT]
-    wide = [len(re.split(r"\s{2,}|\t", line.strip())) for line in some]
-    pattern = r"\s{2,}|\t" if wide and min(wide) == max(wide) > 1 else r"\s+"
-    for number, line in enumerate(lines, 1):
+    pattern = spaces_in(body)
+    for number, line in enumerate(body.splitlines(), 1):
         if line.strip():
             yield number, re.split(pattern, line.strip())
+
+
+def spaces_in(body: str) -> str:
+    """The pattern of what stands between fields: two spaces and more where lines have those."""
+    some = islice((line.strip() for line in body.splitlines() if line.strip()), _LOOKED_AT)
+    wide = {len(re.split(r"\s{2,}|\t", line)) for line in some}
+    return r"\s{2,}|\t" if len(wide) == 1 and wide != {1} else r"\s+"
 
 
 def _delimiter(body: str, order: str) -> str:

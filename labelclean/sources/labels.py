@@ -18,7 +18,9 @@ from labelclean.sources.tables import NO_TEXT, Table, Texts
 from labelclean.sources.wording import counted, listed, shown
 
 _SEPARATORS = "|;,/+ "
-_KEYS = ("choices", "choice", "labels", "label", "class", "classes", "category", "name", "value")
+LABEL_KEYS = (
+    "choices", "choice", "labels", "label", "class", "classes", "category", "name", "value",
+)  # fmt: skip
 _NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
 
 
@@ -31,6 +33,7 @@ class GivenLabels:
     name: str
     order: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    is_one_hot: bool = False
 
     @classmethod
     def none(cls, table: Table) -> GivenLabels:
@@ -96,7 +99,9 @@ def _one_hot(table: Table, columns: tuple[int, ...], named: bool, several: str) 
     notes = () if named else (f"one-hot columns, one a class: {names}",)
     if skipped:
         notes = (*notes, f"{counted(skipped, 'row')} with several labels: without a label")
-    return GivenLabels(labels=labels, columns=columns, name="one-hot columns", notes=notes)
+    return GivenLabels(
+        labels=labels, columns=columns, name="one-hot columns", notes=notes, is_one_hot=True
+    )
 
 
 def clean_labels(texts: Texts, names: tuple[str, ...] | None = None) -> Texts:
@@ -159,7 +164,7 @@ def _parts(text: str) -> list[str] | None:
 
 def _flat(found: object) -> list[str] | None:
     if isinstance(found, dict):
-        keys = [key for key in _KEYS if key in found]
+        keys = [key for key in LABEL_KEYS if key in found]
         return _flat(found[keys[0]]) if keys else None
     if isinstance(found, (list, tuple, set)):
         parts = [_flat(item) for item in found]

@@ -33,7 +33,7 @@ EXCEL = (".xlsx",)
 PARQUET = (".parquet", ".pq")
 ARROW = (".arrow",)
 SUFFIXES = DELIMITED + JSON_LINES + JSON + EXCEL + PARQUET + ARROW
-_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_MODULES: dict[str, Any] = {".gz": gzip, ".bz2": bz2, ".xz": lzma}
 NO_TEXT = frozenset({"", "nan", "NaN"})  # what other tools write for an absent label
 
 Texts = list[str | None]
@@ -68,7 +68,7 @@ class Table:
 def table_ending(path: Path) -> str:
     """The ending of a table's name, without that of its compression: .csv for labels.csv.gz."""
     suffix = path.suffix.lower()
-    if suffix in _OPENERS:
+    if suffix in _MODULES:
         return Path(path.stem).suffix.lower()
     return suffix
 
@@ -79,15 +79,21 @@ def is_table_name(name: str) -> bool:
 
 def read_bytes(path: Path) -> bytes:
     """The file's content, unpacked where it is compressed. Raises OSError."""
-    opener = _OPENERS.get(path.suffix.lower())
-    if opener is None:
+    module = _MODULES.get(path.suffix.lower())
+    if module is None:
         return path.read_bytes()
     try:
-        with opener(path, "rb") as file:
+        with module.open(path, "rb") as file:
             data: bytes = file.read()
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise OSError(f"damaged compressed file ({error})") from None
     return data
+
+
+def packed(data: bytes, path: Path) -> bytes:
+    """The content compressed as a file of that name is."""
+    module = _MODULES.get(path.suffix.lower())
+    return data if module is None else module.compress(data)
 
 
 def read_table(

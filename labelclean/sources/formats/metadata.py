@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from labelclean.errors import SourceError
-from labelclean.sources.columns import choose_image_column, has_label_column
+from labelclean.sources.columns import has_label_column, image_column, one_hot_columns
 from labelclean.sources.formats.class_folders import ClassFolders
 from labelclean.sources.locating import matcher
+from labelclean.sources.options import SourceOptions
 from labelclean.sources.protocol import FileFormat, Found, Place
 from labelclean.sources.rows import Rows, concatenate, read_rows
 from labelclean.sources.splits import split_of
@@ -22,6 +24,18 @@ def is_metadata(path: str) -> bool:
     return stem == "metadata" and dot + suffix in SUFFIXES and path.count("/") <= 1
 
 
+def holds_labels(path: Path, options: SourceOptions) -> bool:
+    """Whether a metadata file has labels, and not captions alone."""
+    return _has_labels(read_table(path, encoding=options.encoding), options)
+
+
+def _has_labels(table: Table, options: SourceOptions) -> bool:
+    if options.label_col is not None or options.one_hot is not None:
+        return True
+    image = image_column(table, options.image_col)
+    return has_label_column(table, image) or bool(one_hot_columns(table, None, (image,)))
+
+
 class MetadataFolder(FileFormat):
     name = "image folder with metadata"
 
@@ -33,12 +47,9 @@ class MetadataFolder(FileFormat):
 
     def read(self, place: Place, labelled: bool) -> Found:
         found = self._metadata(place)
-        options = place.options
-        if options.label_col is None and options.one_hot is None:
-            tables = [table for table, _ in found.values()]
-            image, _ = choose_image_column(tables[0], options.image_col)
-            if not has_label_column(tables[0], image):
-                return self._by_folders(place, tables[0])
+        options, first = place.options, next(iter(found.values()))[0]
+        if not _has_labels(first, options):
+            return self._by_folders(place, first)
         listing = place.holder
         match = matcher(listing, is_walked=True)
         parts: list[Rows] = []
