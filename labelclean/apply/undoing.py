@@ -18,6 +18,7 @@ from labelclean.apply.writing import (
 )
 from labelclean.disk import Move
 from labelclean.errors import ReportError, printable
+from labelclean.opening import read_regular
 from labelclean.schema import Count, Flag, Text
 from labelclean.sources.wording import counted
 
@@ -102,7 +103,7 @@ def _undo(out: Path, log: Path, advance: Advance) -> Undone:
 
 def _read_log(out: Path, log: Path) -> _Log:
     try:
-        data = schema.loads(log.read_bytes())
+        data = schema.loads(read_regular(log))
     except FileNotFoundError:
         raise ReportError(
             f"{printable(out)}: has no {printable(log.name)} beside it, so apply did not write it "

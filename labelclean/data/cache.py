@@ -48,7 +48,7 @@ from labelclean.data.samples import MISSING, UNREADABLE, ImageSource, SampleTabl
 from labelclean.data.workers import Worker
 from labelclean.errors import SourceError
 
-FORMAT = 1  # of the cache's files; raise it with every change to them or to how pixels come about
+FORMAT = 2  # of the cache's files; raise it with every change to them or to how pixels come about
 FEW = 2_000  # images; below it the start of processes costs more than they gain
 BLOCK_BYTES = 4 << 20  # of pixels that a process decodes before it writes them
 SPOT_CHECKS = 64  # rows whose checksum is compared when a cache is opened

@@ -1,26 +1,39 @@
-"""Decoding: any image that Pillow reads becomes one uint8 square of the training size."""
+"""Decoding: an image in a format of photos becomes one uint8 square of the training size."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import io
+import os
 import struct
+import sys
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from labelclean.data.samples import MISSING, UNREADABLE, ImageSource, SampleTable
 from labelclean.errors import SourceError
+from labelclean.opening import IMAGE_BYTES
 
+# All that a photo or a scan can be in, by Pillow's names. Others start helper programs (EPS runs
+# Ghostscript) or hold what is no picture. HEIF is there where a plugin was registered.
+FORMATS = (
+    "AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM",
+    "PSD", "QOI", "SGI", "TGA", "TIFF", "WEBP",
+)  # fmt: skip
 SMALL = 64  # px: images up to this side are trained on as they are
+LARGE = 16 << 20  # px: from here on an image is converted in strips
+STRIP = 1 << 20  # px of a strip
 HEADERS_READ = 256  # images whose size is looked at before a size is chosen
 
 # What Pillow's readers are known to raise on damaged files: most parse by struct and indexing and
@@ -106,7 +119,7 @@ def _header_size(encoded: bytes | NDArray[np.uint8]) -> tuple[int, int]:
 def decode(encoded: bytes | NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
     """The first frame, upright, on white where it is transparent, as (size, size, 3).
 
-    encoded  a file that Pillow reads, or pixels (h, w, 3)
+    encoded  a file in one of FORMATS, or pixels (h, w, 3)
 
     White, since it is the page that pictures with alpha are made for; dropping the alpha would
     show whatever colours lie hidden under it. JPEG files much larger than needed are shrunk while
@@ -121,9 +134,7 @@ def decode(encoded: bytes | NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.ui
         with image:
             image.draft(None, (2 * spec.resize, 2 * spec.resize))
             image.load()
-            with suppress(*DECODER_ERRORS):  # damaged EXIF data does not spoil the pixels
-                ImageOps.exif_transpose(image, in_place=True)
-            return square(to_8_bit(image), spec)
+            return square(upright(to_8_bit_shrunk(image, 2 * spec.resize), image), spec)
     except DECODER_ERRORS as error:
         raise UnreadableImage(reason_of(error)) from error
 
@@ -137,10 +148,12 @@ def open_image(encoded: bytes | NDArray[np.uint8]) -> Image.Image:
         return _from_array(encoded)
     if not encoded:
         raise UnreadableImage("the file is empty")
+    if len(encoded) > IMAGE_BYTES:
+        raise UnreadableImage(f"too large: {len(encoded):,} bytes, limit {IMAGE_BYTES:,}")
     try:
-        image = Image.open(io.BytesIO(encoded))
+        image = Image.open(io.BytesIO(encoded), formats=_formats())
     except UnidentifiedImageError as error:
-        raise UnreadableImage("not in an image format that Pillow knows") from error
+        raise UnreadableImage("not in an image format that photos have") from error
     except DECODER_ERRORS as error:
         raise UnreadableImage(reason_of(error)) from error
     limit = Image.MAX_IMAGE_PIXELS
@@ -149,6 +162,11 @@ def open_image(encoded: bytes | NDArray[np.uint8]) -> Image.Image:
     if not (image.width and image.height):
         raise UnreadableImage("the image has no pixels")
     return image
+
+
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
@@ -172,18 +190,81 @@ def to_8_bit(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def to_8_bit_range(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+def to_8_bit_shrunk(image: Image.Image, least: int) -> Image.Image:
+    """to_8_bit, of a large image in strips and with its shorter side not much above `least` px.
+
+    So that what is needed beside the decoded image does not grow with it.
+    """
+    factor = min(image.size) // max(1, least)
+    if image.width * image.height <= LARGE or factor < 2:
+        return to_8_bit(image)
+    wide, high = image.width // factor * factor, image.height // factor * factor
+    step = max(1, STRIP // image.width // factor) * factor
+    is_ranged = image.mode.startswith(("I", "F"))
+    limits = value_range(image, step) if is_ranged else None
+    parts = []
+    for top in range(0, high, step):
+        strip = image.crop((0, top, wide, min(top + step, high)))
+        if is_ranged:
+            part = Image.fromarray(to_8_bit_range(np.asarray(strip), limits))
+        else:
+            strip.info = dict(image.info)  # with the transparent colour of palettes
+            part = to_8_bit(strip)
+        parts.append(part.reduce(factor))
+    whole = Image.new(parts[0].mode, (wide // factor, sum(part.height for part in parts)))
+    top = 0
+    for part in parts:
+        whole.paste(part, (0, top))
+        top += part.height
+    return whole
+
+
+def value_range(image: Image.Image, step: int) -> tuple[float, float] | None:
+    """The least and the largest finite value, looked for strip by strip; None where none is."""
+    found: list[tuple[float, float]] = []
+    for top in range(0, image.height, step):
+        values = np.asarray(image.crop((0, top, image.width, min(top + step, image.height))))
+        values = values[np.isfinite(values)]
+        if values.size:
+            found.append((float(values.min()), float(values.max())))
+    return (min(a for a, _ in found), max(b for _, b in found)) if found else None
+
+
+def upright(image: Image.Image, original: Image.Image) -> Image.Image:
+    """Turned as the EXIF data of the original says; damaged data does not spoil the pixels."""
+    with suppress(*DECODER_ERRORS):
+        turn = _TURNS.get(original.getexif().get(ExifTags.Base.Orientation, 1))
+        return image if turn is None else image.transpose(turn)
+    return image
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def to_8_bit_range(
+    values: NDArray[np.generic], limits: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
     """Scales to 0-255 by the range that the values are in; nothing that is finite is clipped.
 
     Integers: the fewest of 8, 12, 16 or 31 bits that hold the largest, so that 12-bit cameras and
     scanners are not nearly black and 16-bit photos keep their brightness. Floats: 0-1 or 0-255.
     With anything negative or beyond: from the least value to the largest. NaN becomes black.
+
+    limits  least and largest value of the whole image, of which `values` are a part
     """
     scaled = values.astype(np.float64)
     finite = scaled[np.isfinite(scaled)]
     if not finite.size:
         return np.zeros(values.shape, np.uint8)
-    low, high = float(finite.min()), float(finite.max())
+    low, high = limits or (float(finite.min()), float(finite.max()))
     is_integer = np.issubdtype(values.dtype, np.integer)
     ceilings = [2.0**bits - 1 for bits in (8, 12, 16, 31)] if is_integer else [1.0, 255.0]
     if low >= 0 and high <= ceilings[-1]:
@@ -229,10 +310,68 @@ def reason_of(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps Pillow's warnings about single files from the terminal: the status says it all."""
-    with warnings.catch_warnings():
+    """Keeps warnings about single files from the terminal: the status says it all.
+
+    Pillow's, and what libtiff and its kin write themselves, without a file's name.
+    """
+    with warnings.catch_warnings(), _own_errors_only():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _own_errors_only() -> Iterator[None]:
+    """What C libraries write to the file of standard error is dropped, not what Python writes."""
+    with _silence.lock:
+        _silence.depth += 1
+        if _silence.depth == 1:
+            _silence.begin()
+    try:
+        yield
+    finally:
+        with _silence.lock:
+            _silence.depth -= 1
+            if _silence.depth == 0:
+                _silence.end()
+
+
+class _Silence:
+    """Shared by all threads, since the process has one standard error."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.depth = 0
+        self._plain: TextIO | None = None
+        self._own: int | None = None
+
+    def begin(self) -> None:
+        plain = sys.stderr
+        try:
+            is_shared = plain.fileno() == 2
+            plain.flush()
+            self._own = os.dup(2)
+        except (OSError, ValueError, AttributeError):  # closed, or no file
+            return
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        if is_shared:
+            self._plain = plain
+            sys.stderr = open(
+                self._own, "w", 1, encoding=plain.encoding, errors=plain.errors, closefd=False
+            )
+
+    def end(self) -> None:
+        if self._own is None:
+            return
+        if self._plain is not None:
+            sys.stderr.flush()
+            sys.stderr, self._plain = self._plain, None
+        os.dup2(self._own, 2)
+        os.close(self._own)
+        self._own = None
+
+
+_silence = _Silence()
 
 
 # What became of a row. NO_ACCESS is an unreadable row that may read well the next time.

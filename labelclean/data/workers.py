@@ -45,6 +45,9 @@ def _decode_here(start: int, wanted: NDArray[np.bool_]) -> Block:
     return decode_block(_job, start, wanted)
 
 
+SECONDS = 60.0  # an image may take; a process that hangs costs its row
+
+
 class Worker:
     """Decodes blocks in a process of its own, so that it is known which block a crash is due to.
 
@@ -59,7 +62,7 @@ class Worker:
 
     def decode(self, start: int, wanted: NDArray[np.bool_]) -> list[Block]:
         if self._in_process:
-            with suppress(BrokenExecutor):
+            with suppress(BrokenExecutor, TimeoutError):
                 return [self._send(start, wanted)]
             # Where no process can start at all, the images are not to blame.
             self._in_process = self._can_start()
@@ -71,12 +74,14 @@ class Worker:
     def _decode_alone(self, row: int) -> Block:
         try:
             return self._send(row, np.ones(1, bool))
-        except BrokenExecutor:
+        except (BrokenExecutor, TimeoutError) as error:
+            is_slow = isinstance(error, TimeoutError)
+            reason = f"not decoded in {SECONDS:g} s" if is_slow else "the decoder crashed on it"
             return Block(
                 start=row,
                 outcome=np.full(1, DAMAGED, np.uint8),
                 digest=np.zeros((1, 2), np.uint64),
-                reasons=((row, "the decoder crashed on it"),),
+                reasons=((row, reason),),
             )
 
     def _can_start(self) -> bool:
@@ -89,8 +94,10 @@ class Worker:
 
     def _send(self, start: int, wanted: NDArray[np.bool_]) -> Block:
         try:
-            block: Block = self._submit(_decode_here, start, wanted).result()
-        except BrokenExecutor:
+            # of a whole block as much as for one image and a second more for each
+            patience = SECONDS + int(wanted.sum()) - 1
+            block: Block = self._submit(_decode_here, start, wanted).result(patience)
+        except (BrokenExecutor, TimeoutError):
             self._discard()
             raise
         return block

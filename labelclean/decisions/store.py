@@ -14,6 +14,7 @@ from pathlib import Path
 from labelclean.decisions.decision import ACTIONS, FIELDS, LABELLING, Decision
 from labelclean.decisions.decision_csv import parse_decisions, write_decisions_csv
 from labelclean.errors import ReportError, printable
+from labelclean.opening import check_regular, read_regular
 from labelclean.report.table import Report
 
 __all__ = [
@@ -173,11 +174,11 @@ def read_decisions(path: Path, *, report_digest: str | None = None) -> dict[str,
     Raises ReportError if the file is neither, with the line of a CSV.
     """
     try:
+        check_regular(path)
         with open(path, "rb") as file:
             if file.read(len(_MAGIC)) == _MAGIC:
                 return _read_store(path, report_digest)
-            file.seek(0)
-            return parse_decisions(path, file.read())
+        return parse_decisions(path, read_regular(path))
     except FileNotFoundError:
         raise ReportError(f"{printable(path)}: no such file; correct the path") from None
     except OSError as error:

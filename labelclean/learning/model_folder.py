@@ -22,6 +22,7 @@ from labelclean.data.images import ImageSpec
 from labelclean.data.transform import Transform
 from labelclean.errors import LabelcleanError, RunError, printable
 from labelclean.learning import models
+from labelclean.opening import read_regular
 from labelclean.schema import Count, Flag, Number, Text
 
 FORMAT = 1  # of config.json; raise it when older versions would misread the folder
@@ -194,7 +195,7 @@ def _read(folder: Path, path: Path) -> bytes:
     if not folder.is_dir():
         raise RunError(f"{printable(folder)}: no such folder; give the one that train wrote")
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise RunError(
             f"{printable(path)}: {error.strerror}; give the folder that train wrote"

@@ -16,6 +16,7 @@ import pandas as pd
 from labelclean import disk
 from labelclean.data.samples import DUPLICATE_OF
 from labelclean.errors import ReportError, printable
+from labelclean.opening import read_regular
 from labelclean.report import files
 from labelclean.report.fingerprint import edited, fingerprint, problem_of
 from labelclean.report.meta import ReportMeta, meta_path, six_digits
@@ -205,7 +206,7 @@ def _parsed(name: str, columns: files.Columns) -> list[Any]:
 
 def _read_bytes(path: Path, if_missing: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         raise ReportError(f"{printable(path)}: {if_missing}") from None
     except OSError as error:

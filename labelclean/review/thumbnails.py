@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from labelclean.data.images import (
     DECODER_ERRORS,
@@ -18,6 +18,8 @@ from labelclean.data.images import (
     quiet,
     reason_of,
     to_8_bit,
+    to_8_bit_shrunk,
+    upright,
 )
 from labelclean.data.samples import ImageSource
 
@@ -88,10 +90,10 @@ def make_picture(encoded: bytes | NDArray[np.uint8], side: int) -> Picture:
             if side != FULL:
                 image.draft(None, (side, side))  # JPEG: decodes at a fraction of the size
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            shown = to_8_bit(upright)
             if side == FULL:
-                return _encode(shown, FULL_QUALITY, subsampling=0)
+                whole = upright(to_8_bit(image), image)
+                return _encode(whole, FULL_QUALITY, subsampling=0)
+            shown = upright(to_8_bit_shrunk(image, 2 * side), image)
             shown.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
             return _encode(shown, JPEG_QUALITY, subsampling=2)
     except DECODER_ERRORS as error:

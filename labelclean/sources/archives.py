@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelclean.errors import SourceError
+from labelclean.opening import IMAGE_BYTES
 from labelclean.sources.folders import Listing, is_hidden_path
 from labelclean.sources.wording import counted, shown
 
@@ -50,6 +51,13 @@ class _Member:
     name: str
     start: int
     size: int
+
+
+def _within_limit(data: bytes) -> bytes:
+    """A few bytes in an archive may be many when they are unpacked."""
+    if len(data) > IMAGE_BYTES:
+        raise OSError(f"unpacked it is larger than {IMAGE_BYTES >> 20} MiB")
+    return data
 
 
 @dataclass
@@ -92,11 +100,12 @@ class ArchiveImages:
         file = self._open[member.archive]
         if isinstance(file, zipfile.ZipFile):
             try:
-                return file.read(member.name)
+                with file.open(member.name) as unpacked:
+                    return _within_limit(unpacked.read(IMAGE_BYTES + 1))
             except (*_DAMAGE, RuntimeError, NotImplementedError) as error:  # a password; a codec
                 raise OSError(f"in {os.path.basename(path)}: {error}") from None
         file.seek(member.start)
-        data = file.read(member.size)
+        data = _within_limit(file.read(min(member.size, IMAGE_BYTES + 1)))
         if len(data) < member.size:
             raise OSError(f"{os.path.basename(path)} ends before the image does")
         return data

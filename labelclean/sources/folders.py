@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelclean.errors import SourceError
+from labelclean.opening import IMAGE_BYTES, read_regular
 from labelclean.sources.wording import counted
 
 _STUBS = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow knows their names, but cannot decode them
@@ -49,8 +50,7 @@ class FileImages:
     mtimes: NDArray[np.int64]
 
     def read(self, row: int) -> bytes:
-        with open(os.path.join(self.root, self.files[row]), "rb") as file:
-            return file.read()
+        return read_regular(os.path.join(self.root, self.files[row]), IMAGE_BYTES)
 
     def fingerprint(self, row: int) -> str:
         return f"{self.files[row]}|{self.sizes[row]}|{self.mtimes[row]}"
@@ -160,8 +160,7 @@ class Listing:
         )
 
     def content(self, path: str) -> bytes:
-        with open(os.path.join(self.root, path), "rb") as file:
-            return file.read()
+        return read_regular(os.path.join(self.root, path))
 
     def is_visible_image(self, path: str) -> bool:
         return is_image_name(path) and not _is_hidden(posixpath.basename(path))

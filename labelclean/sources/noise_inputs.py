@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labelclean.data.noise import Labels, Matrix, mapping_matrix
 from labelclean.errors import ConfigError, SourceError
+from labelclean.opening import read_regular
 from labelclean.sources.columns import IMAGE_NAMES, LABEL_NAMES
 from labelclean.sources.encodings import decode_text
 from labelclean.sources.tables import SUFFIXES, Table, Texts, read_table
@@ -162,7 +163,7 @@ def _read_matrix(table: Table, class_names: Sequence[str]) -> Matrix:
 
 def _lines(path: Path) -> tuple[Texts, Callable[[int], str]]:
     try:
-        text, _ = decode_text(path.read_bytes(), path)
+        text, _ = decode_text(read_regular(path), path)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
     lines: Texts = [line.strip() for line in text.rstrip().splitlines()]

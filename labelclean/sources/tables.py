@@ -22,6 +22,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from labelclean.errors import SourceError
+from labelclean.opening import TABLE_BYTES, check_regular, read_regular
 from labelclean.sources.dialects import SPACES, Dialect, find_dialect, records, spaced
 from labelclean.sources.encodings import decode_text
 from labelclean.sources.wording import shown
@@ -81,10 +82,10 @@ def read_bytes(path: Path) -> bytes:
     """The file's content, unpacked where it is compressed. Raises OSError."""
     module = _MODULES.get(path.suffix.lower())
     if module is None:
-        return path.read_bytes()
+        return read_regular(path)
     try:
-        with module.open(path, "rb") as file:
-            data: bytes = file.read()
+        with module.open(io.BytesIO(read_regular(path)), "rb") as file:
+            data: bytes = file.read(TABLE_BYTES)
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise OSError(f"damaged compressed file ({error})") from None
     return data
@@ -120,6 +121,8 @@ def read_table(
             "save the table as CSV, JSON Lines or Parquet"
         )
     try:
+        if content is None:
+            check_regular(path)
         if suffix in PARQUET:
             table = _read_parquet(path)
         elif suffix in ARROW:

@@ -143,7 +143,7 @@ def test_a_second_run_starts_from_the_cache(tmp_path: Path) -> None:
     assert seen == []
     for name in ("pixels", "status", "reason", "digest"):
         np.testing.assert_array_equal(getattr(second, name), getattr(first, name))
-    assert second.reason[3] == "not in an image format that Pillow knows"
+    assert second.reason[3] == "not in an image format that photos have"
     assert isinstance(second.pixels, np.memmap)
     second.pixels[:] = 0  # stays in this process
     third = loaded(table, tmp_path / "cache")

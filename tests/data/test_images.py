@@ -243,7 +243,7 @@ def test_unreadable_files_say_why() -> None:
     jpeg = encode(noise(64, 64), "JPEG")
     cases = {
         b"": "the file is empty",
-        b"<html>not found</html>": "not in an image format that Pillow knows",
+        b"<html>not found</html>": "not in an image format that photos have",
         jpeg[: len(jpeg) // 2]: "truncated",
         encode(noise(64, 64))[:2000]: "truncated",
     }
