@@ -15,6 +15,7 @@ OK = "ok"
 MISSING = "missing"  # a label whose image is not there
 UNREADABLE = "unreadable"  # a file that no decoder accepts, empty or too large
 UNLABELLED = "unlabelled"  # an image without a label
+REPEATED = "repeated"  # a further row of the input for the image of an earlier row
 DUPLICATE_OF = "duplicate_of:"  # followed by the path of the first image with the same content
 
 NO_LABEL = -1

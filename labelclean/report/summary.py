@@ -56,7 +56,7 @@ def summary_json(report: Report) -> dict[str, Any]:
     """The summary's figures, JSON-ready; names as they are."""
     meta = report.meta
     return {
-        "rows": len(report),
+        "rows": sum(meta.counts.values()),
         "counts": dict(meta.counts),
         "label_issues": int(report.frame["is_label_issue"].sum()),
         "noise_rate": meta.noise_rate,
@@ -91,7 +91,7 @@ def _headlines(report: Report) -> list[Text]:
         f"{count:,} {printable(status)}" for status, count in meta.counts.items() if status != OK
     ]
     lines = [
-        _line("images:        ", f"{judged:,} judged, of {len(report):,} rows"),
+        _line("images:        ", f"{judged:,} judged, of {sum(meta.counts.values()):,} rows"),
         _line("wrong labels:  ", f"{issues:,} look wrong" if issues else "none looks wrong"),
         _line("noise rate:    ", f"{meta.noise_rate:.1%} ({low:.1%} to {high:.1%})"),
     ]

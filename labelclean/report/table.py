@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from labelclean import disk
-from labelclean.data.samples import DUPLICATE_OF
+from labelclean.data.samples import DUPLICATE_OF, REPEATED
 from labelclean.errors import ReportError, printable
 from labelclean.opening import read_regular
 from labelclean.report import files
@@ -35,10 +35,12 @@ COLUMNS = {
     "status": TEXT,
     "flags": TEXT,
     "near_duplicate_of": TEXT,
+    "reason": TEXT,  # why the row was not judged, "" where it was
 }
 OPTIONAL = {
     "flags",
     "near_duplicate_of",
+    "reason",
 }  # may be absent: older reports and those of other tools lack them
 
 # Words in the column flags, separated by spaces.
@@ -50,22 +52,31 @@ NO_CLASS = "no_class"  # seems to belong to none of the classes
 class Report:
     """One row for each input row, in input order, also for those without a readable image.
 
-    frame  (n, 12) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
+    frame  (n, 13) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
            six significant digits, NaN where there is none; a low label_score is suspicious
     meta   all that later commands need beside the rows
+    repeated  rows for the image of an earlier row, by their place among all rows: in the file, and
+           not in the frame, so that there each image is one row
 
     Raises ValueError if the frame is none of a report.
     """
 
     frame: pd.DataFrame
     meta: ReportMeta
+    repeated: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         if list(self.frame.columns) != list(COLUMNS):
             raise ValueError(f"columns {list(self.frame.columns)}, not {list(COLUMNS)}")
         frame = pd.DataFrame({name: _column(name, self.frame[name]) for name in COLUMNS})
-        object.__setattr__(self, "frame", frame)
         counts = count_statuses(frame["status"].tolist())
+        is_repeated = frame["status"] == REPEATED
+        if is_repeated.any():
+            object.__setattr__(self, "repeated", frame[is_repeated])
+            frame = frame[~is_repeated].reset_index(drop=True)
+        elif self.repeated is not None:
+            counts[REPEATED] = len(self.repeated)
+        object.__setattr__(self, "frame", frame)
         object.__setattr__(self, "meta", replace(self.meta, counts=counts))
 
     @classmethod
@@ -84,8 +95,12 @@ class Report:
         return len(self.frame)
 
     def to_frame(self) -> pd.DataFrame:
-        """A copy of the rows, for the caller to change."""
-        return self.frame.copy()
+        """A copy of all rows, the repeated ones in their places, for the caller to change."""
+        if self.repeated is None:
+            return self.frame.copy()
+        size = len(self.frame) + len(self.repeated)
+        others = [k for k in range(size) if k not in set(self.repeated.index)]
+        return pd.concat([self.frame.set_index(pd.Index(others)), self.repeated]).sort_index()
 
     def write(self, path: str | Path, force: bool = False) -> None:
         """The report and its meta file, both or neither; "-" is CSV on standard output, no meta.
@@ -94,13 +109,15 @@ class Report:
         """
         if str(path) == "-":
             sys.stdout.flush()
-            sys.stdout.buffer.write(files.encode_csv(self.frame))
+            sys.stdout.buffer.write(files.encode_csv(self.to_frame()))
             sys.stdout.buffer.flush()
             return
         path = Path(path)
         check_can_write(path, force)
         meta = replace(self.meta, rows=fingerprint(self.frame))
-        disk.write_files({path: files.encode(self.frame, path), meta_path(path): meta.to_json()})
+        disk.write_files(
+            {path: files.encode(self.to_frame(), path), meta_path(path): meta.to_json()}
+        )
 
     @classmethod
     def read(cls, path: str | Path, note: Callable[[str], None] = lambda _: None) -> Report:

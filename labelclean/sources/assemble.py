@@ -66,7 +66,10 @@ def assemble(found: Found, options: SourceOptions, name: str) -> SampleTable:
         truth=true_labels,
         root=found.root,
         notes=tuple(notes),
-        merged=tuple((each.row, each.name, each.label or "") for each in found.merged),
+        merged=tuple(
+            (each.row, each.name, each.label or "")
+            for each in (found.merged if len(kept) == len(keep) else ())
+        ),
         understood=Understood(
             format=name,
             why=found.why,

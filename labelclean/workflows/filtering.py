@@ -34,6 +34,13 @@ from labelclean.workflows import resuming
 from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, find_method, learn
 from labelclean.workflows.preparing import Samples, prepare
+from labelclean.workflows.reasons import (
+    as_given,
+    reason_notes,
+    unjudged_reasons,
+    with_repeated,
+    without_untrained,
+)
 from labelclean.workflows.rescoring import ask_model, check_classes
 
 NAMED = 5  # images in a note on conflicts
@@ -160,7 +167,10 @@ def read_samples(
         spec = model.transform.spec
         others = tuple(name for name in model.class_names if name not in table.class_names)
         table = replace(table, class_names=(*table.class_names, *others))
-    return prepare(table, where, device_is_cpu=device.type == "cpu", reporter=reporter, spec=spec)
+    samples = prepare(
+        table, where, device_is_cpu=device.type == "cpu", reporter=reporter, spec=spec
+    )
+    return samples if model is not None else without_untrained(samples)
 
 
 def _with_noise_rate(
@@ -243,10 +253,11 @@ def _report(
     suggested = np.where(flags.no_class, table.labels, decision.suggested)
     words = ((HELD_OUT, table.held_out.tolist()), (NO_CLASS, flags.no_class.tolist()))
     is_copy = flags.near != np.arange(len(table))
+    reasons = unjudged_reasons(samples, decision.label_score)
     columns = {
         "image": table.paths,
-        "given_label": names[table.labels],
-        "suggested_label": names[suggested],
+        "given_label": as_given(names[table.labels], samples.untrained),
+        "suggested_label": as_given(names[suggested], samples.untrained),
         "is_label_issue": decision.is_label_issue.tolist(),
         "label_score": decision.label_score,
         "issue_probability": decision.issue_probability,
@@ -258,6 +269,7 @@ def _report(
             " ".join(word for word, is_so in words if is_so[row]) for row in range(len(table))
         ],
         "near_duplicate_of": np.where(is_copy, np.array(table.paths, dtype=object)[flags.near], ""),
+        "reason": reasons,
     }
     pairs = tuple(
         ConfusablePair(
@@ -285,9 +297,14 @@ def _report(
         source=options.record(source),
         training=learned.history,
         self_test=None if tested is None else tested.to_json(),
-        notes=(*table.notes, *_conflict_notes(samples), *doubts(decision.noise_rate)),
+        notes=(
+            *table.notes,
+            *_conflict_notes(samples),
+            *reason_notes(reasons),
+            *doubts(decision.noise_rate),
+        ),
     )
-    return Report.from_columns(columns, meta)
+    return Report.from_columns(with_repeated(columns, table), meta)
 
 
 def _config(config: FilterConfig) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ class Samples:
     first       (n,)  first row of the same content
     rows        rows with an image
     train_rows  rows with an image and a label that are not held out
+    untrained   row -> its label, of a class without an image to train on: not judged
     """
 
     table: SampleTable
@@ -32,6 +34,7 @@ class Samples:
     first: NDArray[np.int64]
     rows: NDArray[np.int64]
     train_rows: NDArray[np.int64]
+    untrained: Mapping[int, str] = field(default_factory=dict)
 
 
 def prepare(

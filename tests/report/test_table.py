@@ -26,7 +26,8 @@ from labelclean.report.table import (
     check_can_write,
 )
 
-FILLED = [name for name in COLUMNS if name != "near_duplicate_of"]
+EMPTY = {"near_duplicate_of": "", "reason": ""}
+FILLED = [name for name in COLUMNS if name not in EMPTY]
 ENDINGS = [".csv", ".tsv", ".jsonl", ".parquet"]
 ROWS = [
     ("a.png", "cat", "dog", True, 0.01, 0.987654321, 0.9, "cat", -0.75, "ok", ""),
@@ -88,7 +89,7 @@ def test_names_and_figures_read_back_exactly_in_every_format(tmp_path_factory, d
         assert same(report, Report.read(path))
         for row, cells in zip(drawn, Report.read(path).frame.itertuples(index=False), strict=True):
             texts = [value for value in row if isinstance(value, str)]
-            assert [*texts, ""] == [value for value in cells if isinstance(value, str)]
+            assert [*texts, "", ""] == [value for value in cells if isinstance(value, str)]
 
 
 @settings(max_examples=200, deadline=None)
@@ -110,8 +111,8 @@ def test_the_csv_file_as_another_program_sees_it(tmp_path):
     text = (tmp_path / "r.csv").read_bytes().decode()
     assert text == (
         "image,given_label,suggested_label,is_label_issue,label_score,issue_probability,"
-        "suggested_probability,second_label,margin,status,flags,near_duplicate_of\n"
-        '\'=1+1,"a,b","say ""x""",True,0.123457,1,1e-09,\'\'q,-0.5,ok,,\n'
+        "suggested_probability,second_label,margin,status,flags,near_duplicate_of,reason\n"
+        '\'=1+1,"a,b","say ""x""",True,0.123457,1,1e-09,\'\'q,-0.5,ok,,,\n'
     )
     assert pd.read_csv(tmp_path / "r.csv")["is_label_issue"].dtype == bool
 
@@ -120,7 +121,7 @@ def test_the_csv_file_as_another_program_sees_it(tmp_path):
 def test_a_report_without_the_newer_columns_reads_as_one_where_they_are_empty(ending, tmp_path):
     path = tmp_path / f"r{ending}"
     report_of().write(path)
-    older = report_of().frame.drop(columns=["flags", "near_duplicate_of"])
+    older = report_of().frame.drop(columns=["flags", "near_duplicate_of", "reason"])
     path.write_bytes(files.encode(older, path))
     assert Report.read(path).frame["flags"].tolist() == [""] * len(ROWS)
 
@@ -178,10 +179,26 @@ def test_dash_writes_csv_to_standard_output_and_no_meta(tmp_path, monkeypatch, c
 
 
 def test_a_frame_of_pandas_own_types_makes_the_same_report():
-    frame = pd.DataFrame(ROWS, columns=FILLED).assign(near_duplicate_of="")
+    frame = pd.DataFrame(ROWS, columns=FILLED).assign(**EMPTY)
     meta = report_of().meta
     assert same(Report(frame=frame, meta=meta), report_of())
     assert same(Report(frame=frame.convert_dtypes(), meta=meta), report_of())
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_rows_that_name_an_image_again_are_in_the_file_and_not_in_the_frame(ending, tmp_path):
+    again = ("a.png", "cat", "cat", False, None, None, None, "", None, "repeated", "")
+    rows = [ROWS[0], again, *ROWS[1:], again]
+    report = report_of(rows)
+    assert report.frame["image"].tolist() == [row[0] for row in ROWS]
+    assert report.meta.counts["repeated"] == 2
+    report.write(tmp_path / f"r{ending}")
+    found = Report.read(tmp_path / f"r{ending}")
+    assert found.to_frame()["image"].tolist() == [row[0] for row in rows]
+    assert found.to_frame()["status"].tolist() == [row[9] for row in rows]
+    assert len(found) == len(ROWS) and same(found, report)
+    found.write(tmp_path / f"s{ending}")
+    assert (tmp_path / f"s{ending}").read_bytes() == (tmp_path / f"r{ending}").read_bytes()
 
 
 def test_to_frame_is_a_copy():
@@ -346,7 +363,7 @@ def spoiled(folder: Path, ending: str, change) -> str:
         (
             ".csv",
             lambda b: b.replace(b"cat,dog", b"cat"),
-            "r.csv:2: 11 cells where the header has 12; restore the line or run filter again",
+            "r.csv:2: 12 cells where the header has 13; restore the line or run filter again",
         ),
         (".csv", lambda b: b + b'"open', "r.csv:6: not CSV (unexpected end of data); run filter a"),
         (".jsonl", lambda b: b + b"{", "r.jsonl:5: not a line of JSON; run filter again"),
@@ -444,7 +461,7 @@ def test_a_report_that_a_spreadsheet_saved_reads_as_before(tmp_path):
     ],
 )
 def test_a_frame_that_is_no_report_is_a_value_error(column, cells):
-    frame = pd.DataFrame(ROWS, columns=FILLED).assign(near_duplicate_of="")
+    frame = pd.DataFrame(ROWS, columns=FILLED).assign(**EMPTY)
     frame[column] = pd.Series(cells, dtype=object)
     with pytest.raises(ValueError, match=column):
         Report(frame=frame, meta=report_of().meta)
