@@ -77,6 +77,14 @@ def test_the_photo_takes_half_of_the_windows_height_and_none_of_it_is_cut_off(pa
     assert page.evaluate(fit) == "contain"
 
 
+def test_wide_and_tall_photos_are_whole_in_the_grid(page, review):
+    for at in (0, 1):
+        frame = page.locator(f"#card-{at} .frame").bounding_box()
+        assert page.locator(f"#card-{at} img").bounding_box() == frame
+        fit = f"getComputedStyle(document.querySelector('#card-{at} img')).objectFit"
+        assert page.evaluate(fit) == "contain"
+
+
 @pytest.mark.parametrize("ratio", [1, 2])
 def test_a_photo_is_sent_in_the_size_that_the_screen_needs(browser, one_server, ratio):
     context = browser.new_context(

@@ -42,8 +42,8 @@ export class Panel {
     this.shown = cells;
     const changes = cells.suggested !== cells.given && cells.suggested >= 0;
     byId("name").textContent = cells.image;
-    byId("given").textContent = labelName(facts, cells.given);
-    byId("suggested").textContent = labelName(facts, cells.suggested);
+    for (const name of ["given", "suggested"])
+      byId(name).textContent = byId(name).title = labelName(facts, cells[name]);
     byId("suggested-title").textContent = changes ? "suggested" : "judged right";
     byId("badges").replaceChildren(...badgesOf(facts, cells));
     byId("chance").value = cells.chance ?? 0;
