@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from labelclean import __version__
 from labelclean.commands import (
@@ -25,10 +25,11 @@ from labelclean.commands import (
     showing,
     training,
 )
+from labelclean.commands.help_pages import PanelCommand, StepsGroup, help_command, with_help_all
 from labelclean.errors import LabelcleanError, printable
 
 
-class OneLineErrors(TyperGroup):
+class OneLineErrors(StepsGroup):
     """Turns what the user can mend into one line and exit code 2, an interruption into 130."""
 
     def invoke(self, ctx: Any) -> Any:  # typer may carry its own click: never import click
@@ -78,7 +79,7 @@ app = typer.Typer(
     cls=OneLineErrors,
     name="labelclean",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # loading rich alone takes as long as --help may
 )
@@ -94,26 +95,37 @@ def _show_version(is_asked: bool) -> None:
 def root_command(
     version: Annotated[
         bool,
-        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
+        typer.Option(
+            "--version",
+            "-V",
+            is_eager=True,
+            callback=_show_version,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
     """Finds the wrong labels of an image data set, and the labels that fit better."""
 
 
-app.command("filter")(filtering.filter_command)
-app.command("demo")(demo.demo_command)
-app.command("evaluate")(evaluating.evaluate_command)
-app.command("plan")(planning.plan_command)
-app.command("show")(showing.show_command)
-app.command("plot")(plotting.plot_command)
-app.command("export")(exporting.export_command)
-app.command("import-decisions")(exporting.import_decisions_command)
-app.command("apply")(applying.apply_command)
-app.command("train")(training.train_command)
-app.command("review")(reviewing.review_command)
-app.command("predict")(predicting.predict_command)
-app.command("inject-noise")(injecting.inject_noise_command)
-app.command("benchmark")(benchmarking.benchmark_command)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "filter": filtering.filter_command,
+    "evaluate": evaluating.evaluate_command,
+    "plan": planning.plan_command,
+    "review": reviewing.review_command,
+    "show": showing.show_command,
+    "plot": plotting.plot_command,
+    "apply": applying.apply_command,
+    "export": exporting.export_command,
+    "import-decisions": exporting.import_decisions_command,
+    "train": training.train_command,
+    "predict": predicting.predict_command,
+    "demo": demo.demo_command,
+    "inject-noise": injecting.inject_noise_command,
+    "benchmark": benchmarking.benchmark_command,
+    "help": help_command,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name, cls=PanelCommand)(with_help_all(_command))
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -243,6 +244,11 @@ def _check_trains_nothing(given: Mapping[str, Any]) -> None:
         raise ConfigError(f"--from-model trains nothing: leave {flags} out")
 
 
+def _width() -> int:
+    """Columns of the terminal; 100 where there is none, or it does not say."""
+    return max(40, shutil.get_terminal_size(fallback=(100, 24)).columns)
+
+
 def _print_report(report: Any, out: str, as_json: bool) -> None:
     """To stdout, unless the report itself is there."""
     from labelclean.report import summary
@@ -250,5 +256,5 @@ def _print_report(report: Any, out: str, as_json: bool) -> None:
     if as_json:
         text = json.dumps(summary.summary_json(report))
     else:
-        text = summary.summary_text(report, out)
+        text = summary.summary_text(report, out, width=_width())
     print(text.rstrip("\n"), file=sys.stderr if out == "-" else sys.stdout)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,12 @@ def render(report: Report, path: str | Path | None = None) -> RenderableType:
     if notes:
         parts += [Text(), *(_line("note: ", printable(note)) for note in notes)]
     if path is not None and str(path) != "-":
-        parts += [Text(), _line("report:        ", printable(path))]
+        command = shlex.join(["labelclean", "review", str(path)])
+        parts += [
+            Text(),
+            _line("report:        ", printable(path)),
+            _line("look at it:    ", printable(command)),
+        ]
     return Group(*parts)
 
 
@@ -85,21 +92,22 @@ def summary_json(report: Report) -> dict[str, Any]:
 def _headlines(report: Report) -> list[Text]:
     meta = report.meta
     low, high = meta.noise_rate_interval
-    issues = int(report.frame["is_label_issue"].sum())
     judged = int(report.frame["label_score"].notna().sum())
     others = [
         f"{count:,} {printable(status)}" for status, count in meta.counts.items() if status != OK
     ]
     lines = [
         _line("images:        ", f"{judged:,} judged, of {sum(meta.counts.values()):,} rows"),
-        _line("wrong labels:  ", f"{issues:,} look wrong" if issues else "none looks wrong"),
-        _line("noise rate:    ", f"{meta.noise_rate:.1%} ({low:.1%} to {high:.1%})"),
+        _line(
+            "noise rate:    ",
+            f"about {meta.noise_rate:.1%} of the labels are wrong ({low:.1%} to {high:.1%})",
+        ),
+        _line("wrong labels:  ", _issues(report)),
     ]
     if others:
         lines.insert(1, _line("other rows:    ", ", ".join(others)))
     if meta.self_test:
-        figures = (f"{printable(k)} {_figure(v)}" for k, v in meta.self_test.items())
-        lines.append(_line("self-test:     ", ", ".join(figures)))
+        lines.append(_line("self-test:     ", _self_test(meta.self_test)))
     if meta.seconds:
         total = sum(meta.seconds.values())
         stages = ", ".join(f"{printable(k)} {v:.1f}" for k, v in meta.seconds.items())
@@ -107,6 +115,35 @@ def _headlines(report: Report) -> list[Text]:
             _line("seconds:       ", f"{total:.1f} on {printable(meta.device)} ({stages})")
         )
     return lines
+
+
+def _issues(report: Report) -> str:
+    """How many labels look wrong, and how many of these are expected to be wrong."""
+    issues = report.frame[report.frame["is_label_issue"]]
+    if not len(issues):
+        return "none looks wrong"
+    looks = "1 looks" if len(issues) == 1 else f"{len(issues):,} look"
+    chances = issues["issue_probability"].dropna()
+    if not len(chances):
+        return f"{looks} wrong"
+    return f"{looks} wrong, about {chances.sum():,.0f} of them are expected to be"
+
+
+def _self_test(found: Mapping[str, Any]) -> str:
+    """The figures of a self-test as a sentence; a figure that is missing is left out."""
+    words = []
+    if found.get("recall") is not None:
+        planted = found.get("planted")
+        of = "labels" if planted is None else f"{planted:,} labels"
+        words.append(f"of {of} flipped on purpose {found['recall']:.0%} were found")
+        if found.get("recall_interval"):
+            low, high = found["recall_interval"]
+            words[-1] += f" ({low:.0%} to {high:.0%})"
+    if found.get("suggestion_accuracy") is not None:
+        words.append(f"the former label was suggested for {found['suggestion_accuracy']:.0%}")
+    if found.get("precision") is not None:
+        words.append(f"of those that look wrong {found['precision']:.0%} are expected to be")
+    return "; ".join(words)
 
 
 def _rows_table(rows: pd.DataFrame) -> Table:
@@ -140,10 +177,6 @@ def _pairs_table(report: Report) -> Table:
 
 def _line(heading: str, words: str) -> Text:
     return Text.assemble((heading, "bold"), words, overflow="fold")
-
-
-def _figure(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else printable(value)
 
 
 def _or_none(value: float) -> float | None:

@@ -30,13 +30,15 @@ def test_the_summary_names_counts_rate_rows_pairs_notes_and_the_way_on():
         row("c.png", "dog", "dog", 0.9, issue=False),
         row("d.png", "dog", "dog", float("nan"), issue=False, status="missing"),
     ]
-    report = report_of(rows, notes=("1 label has no image",), self_test={"recall": 0.91})
+    flips = {"planted": 30, "recall": 0.91, "recall_interval": [0.79, 0.97], "precision": 0.8}
+    report = report_of(rows, notes=("1 label has no image",), self_test=flips)
     assert summary_text(report, "my report.csv") == (
         "images:        3 judged, of 4 rows\n"
         "other rows:    1 missing\n"
-        "wrong labels:  2 look wrong\n"
-        "noise rate:    20.0% (15.0% to 25.0%)\n"
-        "self-test:     recall 0.91\n"
+        "noise rate:    about 20.0% of the labels are wrong (15.0% to 25.0%)\n"
+        "wrong labels:  2 look wrong, about 2 of them are expected to be\n"
+        "self-test:     of 30 labels flipped on purpose 91% were found (79% to 97%); of those that "
+        "look wrong\n80% are expected to be\n"
         "seconds:       1.2 on cpu (train 1.2)\n"
         "\n"
         "Most suspicious\n"
@@ -51,6 +53,7 @@ def test_the_summary_names_counts_rate_rows_pairs_notes_and_the_way_on():
         "note: 1 label has no image\n"
         "\n"
         "report:        my report.csv\n"
+        "look at it:    labelclean review 'my report.csv'\n"
     )
 
 
@@ -70,14 +73,22 @@ def test_names_are_neither_markup_nor_emoji_codes_nor_control_codes():
         notes=(evil,),
         device=evil,
         seconds={evil: 1.0},
-        self_test={evil: evil},
+        self_test={evil: evil, "recall": 0.5},
     )
     text = summary_text(report, evil, width=300)
-    assert text.count(shown) == 3 + 2 + 1 + 2 + 2 + 1
+    assert text.count(shown) == 3 + 2 + 1 + 2 + 2
     assert not set("\x1b\u202e\udcff😄") & set(text)
     terminal = Console(file=io.StringIO(), force_terminal=True, width=300)
     terminal.print(render(report))
     assert "\x1b[31m" not in terminal.file.getvalue()
+
+
+def test_no_line_is_wider_than_the_terminal():
+    rows = [row(f"{'long ' * 9}{k}.png", "a b " * 9, "c d " * 9, 0.1) for k in range(3)]
+    report = report_of(rows, notes=("a note " * 30,), seconds={f"stage {k}": 1.0 for k in range(9)})
+    for width in (40, 80, 132):
+        lines = summary_text(report, "report.csv", width=width).splitlines()
+        assert max(map(len, lines)) <= width
 
 
 def test_a_long_name_is_folded_and_not_cut():

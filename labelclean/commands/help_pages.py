@@ -1,0 +1,219 @@
+"""What --help shows: options in panels, the seldom ones behind --help-all, commands by the work."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+LONG = 20  # options of a command above which --help shows only those that are needed often
+HELP_FLAGS = ("-h", "--help", "--help-all")
+ALL = "labelclean.help_all"  # key in a context: whether every option is shown
+
+# The order of work, by the names of the commands.
+STEPS = {
+    "Find wrong labels": ("filter", "evaluate", "plan"),
+    "Look and decide": ("review", "show", "plot"),
+    "Use what was decided": ("apply", "export", "import-decisions"),
+    "Train on the labels": ("train", "predict"),
+    "Try it with known wrong labels": ("demo", "inject-noise", "benchmark"),
+    "Help": ("help",),
+}
+EXAMPLE = (
+    "labelclean demo clothes",
+    "labelclean filter clothes/images clothes/labels.csv --out report.csv",
+    "labelclean review report.csv",
+    "labelclean apply report.csv --out clean.csv",
+)
+
+# Panels by the names of the options; the rest of a command is its training.
+PANELS = {
+    "Input": (
+        *("report", "images", "decisions", "image_col", "label_col", "split", "split_col"),
+        *("one_hot", "class_level", "ignore", "encoding", "merge_labels", "multi_label", "root"),
+        *("download", "test", "test_labels", "test_split", "allow_overlap", "data"),
+    ),
+    "Noise": (
+        *("symm", "asymm", "mapping", "human", "human_col", "instance", "bernoulli", "noise"),
+    ),
+    "Verdict": (
+        *("from_model", "budget", "target_precision", "threshold", "gamma", "self_test"),
+        *("fail_over", "above", "undecided", "truth", "target_noise"),
+    ),
+    "Output": (
+        *("out", "export", "license", "run_dir", "html", "top", "export_decisions", "figures"),
+        *("link", "dry_run", "undo", "plots", "to", "limit", "force", "as_json", "quiet"),
+    ),
+    "Machine": (
+        *("preset", "minutes", "device", "gpus", "precision", "compile", "workers", "image_size"),
+        *("cache_dir", "cache_limit", "resume", "seed", "seeds", "jobs", "port", "no_open"),
+    ),
+}
+TRAINING, METHODS, HELP = "Training", "Methods", "Help"
+OF_METHODS = (
+    *("method", "methods", "complementary", "start", "ramp", "nl_scale", "pl_weight", "pl_start"),
+    *("class_weights", "noise_rate", "scheme", "compare"),
+)
+
+# What --help shows of a command with more than LONG options.
+OFTEN = {
+    "filter": (
+        *("image_col", "label_col", "split", "budget", "target_precision", "threshold"),
+        *("fail_over", "out", "force", "as_json", "preset", "minutes", "device", "resume"),
+    ),
+    "train": (
+        *("report", "decisions", "test", "test_labels", "out", "export", "force", "as_json"),
+        *("preset", "minutes", "device", "resume", "scheme"),
+    ),
+    "inject-noise": (
+        *("symm", "asymm", "mapping", "human", "instance", "image_col", "label_col", "images"),
+        *("out", "force", "as_json", "seed"),
+    ),
+    "benchmark": (
+        *("root", "methods", "noise", "seeds", "out", "figures", "preset", "epochs", "device"),
+        *("as_json",),
+    ),
+}
+
+
+class PanelCommand(TyperCommand):
+    """A command whose --help puts the options into panels."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        names = ("Arguments", "Options", *PANELS, METHODS, TRAINING, HELP)
+        shown: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
+        hidden = 0
+        has_panels = is_long(self.params)
+        is_short = has_panels and not ctx.meta.get(ALL)
+        often = OFTEN.get(self.name or "", ())
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is None:
+                continue
+            panel = panel_of(param.name) if has_panels else "Options"
+            if param.param_type_name == "argument":
+                panel = "Arguments"
+            if is_short and panel not in ("Arguments", HELP) and param.name not in often:
+                hidden += 1
+            else:
+                shown[panel].append(record)
+        for panel, records in shown.items():
+            if records:
+                with formatter.section(panel):
+                    formatter.write_dl(records)
+        if hidden:
+            formatter.write_paragraph()
+            formatter.write_text(f"{hidden} more options: labelclean {self.name} --help-all")
+
+
+class StepsGroup(TyperGroup):
+    """The program, whose --help lists the commands in the order of the work, with an example."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # Typer would load pydantic to read the options of the program, for half of the time.
+        if len(args) == 2 and args[0] in self.commands and args[1] in HELP_FLAGS:
+            typer.echo(_help_of(ctx, args[0], shows_all=args[1] == "--help-all"))
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self.commands))
+        for title, names in STEPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(f"{name:{width}}", _whole(self.commands[name].help)) for name in names]
+                )
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("An example, offline and in minutes"):
+            for line in EXAMPLE:
+                formatter.write(f"  {line}\n")
+        formatter.write_paragraph()
+        formatter.write_text("The options of a command: labelclean help COMMAND")
+
+
+def _whole(help_text: str | None) -> str:
+    """The first paragraph of a docstring, uncut."""
+    return " ".join((help_text or "").split("\n\n")[0].split()).rstrip(".")
+
+
+def panel_of(name: str | None) -> str:
+    if name in ("help", "help_all"):
+        return HELP
+    if name in OF_METHODS:
+        return METHODS
+    return next((panel for panel, names in PANELS.items() if name in names), TRAINING)
+
+
+def is_long(params: Sequence[Any]) -> bool:
+    return len([param for param in params if param.param_type_name == "option"]) > LONG
+
+
+def with_help_all(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the option --help-all, if it has more options than --help shows."""
+    signature = inspect.signature(command, eval_str=True)
+    if len(signature.parameters) <= LONG:
+        return command
+
+    @functools.wraps(command)
+    def run(*, help_all: bool = False, **options: Any) -> None:
+        command(**options)
+
+    asked = inspect.Parameter(
+        "help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_HelpAllOption
+    )
+    parameters = [*signature.parameters.values(), asked]
+    run.__dict__["__signature__"] = signature.replace(
+        parameters=[each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    )
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _show_all(ctx: typer.Context, is_asked: bool) -> None:
+    if is_asked:
+        ctx.meta[ALL] = True
+        typer.echo(ctx.get_help())
+        raise typer.Exit
+
+
+_HelpAllOption = Annotated[
+    bool,
+    typer.Option(
+        "--help-all",
+        is_eager=True,
+        callback=_show_all,
+        help="Show every option, also those of training and methods, and exit.",
+    ),
+]
+
+
+def help_command(
+    ctx: typer.Context,
+    command: Annotated[str | None, typer.Argument(help="Name of a command.")] = None,
+) -> None:
+    """Show the help of a command, with all its options, or of the program."""
+    from labelclean.errors import ConfigError, printable
+
+    program = ctx.parent
+    assert program is not None  # of a command there always is one
+    if command is None:
+        typer.echo(program.get_help())
+        return
+    group: Any = program.command
+    if command not in group.commands:
+        names = ", ".join(group.commands)
+        raise ConfigError(f"no command '{printable(command)}'; there are {names}")
+    typer.echo(_help_of(program, command, shows_all=True))
+
+
+def _help_of(program: Any, command: str, shows_all: bool) -> str:
+    """The help of a command of the program, whose context this is."""
+    inner = type(program)(program.command.commands[command], info_name=command, parent=program)
+    inner.meta[ALL] = shows_all or None
+    text: str = inner.get_help()
+    return text
