@@ -124,6 +124,7 @@ class RuntimeConfig:
     workers: int | None = None  # decoding processes; None: one a core
     minutes: float | None = None  # time for the training; sets the number of epochs
     image_size: int | None = None  # px; None: from the images
+    bit_depth: int | None = None  # of images of more than 8 bits; None: from the images
     cache_dir: Path | None = None
     cache_limit: float = 50.0  # GiB on disk; larger data sets are decoded again each epoch
     run_dir: Path | None = None
@@ -137,6 +138,7 @@ class RuntimeConfig:
                 *_below("--workers", self.workers, 1),
                 *_outside("--minutes", self.minutes, 0, 1e6, open_low=True),
                 *_outside("--image-size", self.image_size, 8, 1024),
+                *_outside("--bit-depth", self.bit_depth, 8, 31),
                 *_outside("--cache-limit", self.cache_limit, 0, 1e6),
             ]
         )
@@ -162,6 +164,8 @@ class FilterConfig:
             problems.append("--minutes is of a training, --from-model has none; give one")
         if self.from_model is not None and self.runtime.image_size is not None:
             problems.append("--from-model has an image size of its own: leave --image-size out")
+        if self.from_model is not None and self.runtime.bit_depth is not None:
+            problems.append("--from-model has a bit depth of its own: leave --bit-depth out")
         _raise_all(problems)
 
 

@@ -14,6 +14,7 @@ import typer
 from labelclean.commands.options import (
     ArchOption,
     BatchSizeOption,
+    BitDepthOption,
     CacheDirOption,
     CacheLimitOption,
     ClassLevelOption,
@@ -178,6 +179,7 @@ def filter_command(
     compile: CompileOption = False,
     workers: WorkersOption = None,
     image_size: ImageSizeOption = None,
+    bit_depth: BitDepthOption = None,
     cache_dir: CacheDirOption = None,
     cache_limit: CacheLimitOption = 50.0,
     run_dir: Annotated[

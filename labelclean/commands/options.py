@@ -107,6 +107,10 @@ MinutesOption = Annotated[
 ImageSizeOption = Annotated[
     int | None, typer.Option(help="px; default: from the images, at most 224 (CPU: 128).")
 ]
+BitDepthOption = Annotated[
+    int | None,
+    typer.Option(help="Of images of more than 8 bits: 12 or 16; default: from the images."),
+]
 CacheDirOption = Annotated[Path | None, typer.Option(help="Folder for decoded pixels.")]
 CacheLimitOption = Annotated[float, typer.Option(help="GiB it may hold; beyond: stream.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]

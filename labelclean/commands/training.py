@@ -12,6 +12,7 @@ import typer
 from labelclean.commands.options import (
     ArchOption,
     BatchSizeOption,
+    BitDepthOption,
     CacheDirOption,
     CacheLimitOption,
     CompileOption,
@@ -118,6 +119,7 @@ def train_command(
     compile: CompileOption = False,
     workers: WorkersOption = None,
     image_size: ImageSizeOption = None,
+    bit_depth: BitDepthOption = None,
     cache_dir: CacheDirOption = None,
     cache_limit: CacheLimitOption = 50.0,
     run_dir: Annotated[

@@ -56,10 +56,12 @@ class ImageSpec:
     size    px, side of the result
     resize  px, the shorter side before the centre crop; equal to size: the crop loses only
             what sticks out of the central square
+    values  black and white of images of more than 8 bits; None: of each its own
     """
 
     size: int
     resize: int
+    values: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= self.resize:
@@ -134,7 +136,9 @@ def decode(encoded: bytes | NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.ui
         with image:
             image.draft(None, (2 * spec.resize, 2 * spec.resize))
             image.load()
-            return square(upright(to_8_bit_shrunk(image, 2 * spec.resize), image), spec)
+            return square(
+                upright(to_8_bit_shrunk(image, 2 * spec.resize, spec.values), image), spec
+            )
     except DECODER_ERRORS as error:
         raise UnreadableImage(reason_of(error)) from error
 
@@ -175,10 +179,13 @@ def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def to_8_bit(image: Image.Image) -> Image.Image:
-    """The same picture in mode L or RGB, on white where it is transparent."""
+def to_8_bit(image: Image.Image, values: tuple[float, float] | None = None) -> Image.Image:
+    """The same picture in mode L or RGB, on white where it is transparent.
+
+    values  black and white of more than 8 bits
+    """
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(to_8_bit_range(np.asarray(image)))
+        return Image.fromarray(to_8_bit_range(np.asarray(image), fixed=values))
     if image.has_transparency_data:
         opaque = Image.new("RGBA", image.size, "white")
         opaque.alpha_composite(
@@ -190,23 +197,25 @@ def to_8_bit(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def to_8_bit_shrunk(image: Image.Image, least: int) -> Image.Image:
+def to_8_bit_shrunk(
+    image: Image.Image, least: int, values: tuple[float, float] | None = None
+) -> Image.Image:
     """to_8_bit, of a large image in strips and with its shorter side not much above `least` px.
 
     So that what is needed beside the decoded image does not grow with it.
     """
     factor = min(image.size) // max(1, least)
     if image.width * image.height <= LARGE or factor < 2:
-        return to_8_bit(image)
+        return to_8_bit(image, values)
     wide, high = image.width // factor * factor, image.height // factor * factor
     step = max(1, STRIP // image.width // factor) * factor
     is_ranged = image.mode.startswith(("I", "F"))
-    limits = value_range(image, step) if is_ranged else None
+    limits = value_range(image, step) if is_ranged and values is None else None
     parts = []
     for top in range(0, high, step):
         strip = image.crop((0, top, wide, min(top + step, high)))
         if is_ranged:
-            part = Image.fromarray(to_8_bit_range(np.asarray(strip), limits))
+            part = Image.fromarray(to_8_bit_range(np.asarray(strip), limits, values))
         else:
             strip.info = dict(image.info)  # with the transparent colour of palettes
             part = to_8_bit(strip)
@@ -250,7 +259,9 @@ _TURNS = {
 
 
 def to_8_bit_range(
-    values: NDArray[np.generic], limits: tuple[float, float] | None = None
+    values: NDArray[np.generic],
+    limits: tuple[float, float] | None = None,
+    fixed: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """Scales to 0-255 by the range that the values are in; nothing that is finite is clipped.
 
@@ -259,6 +270,7 @@ def to_8_bit_range(
     With anything negative or beyond: from the least value to the largest. NaN becomes black.
 
     limits  least and largest value of the whole image, of which `values` are a part
+    fixed   what becomes 0 and 255, whatever the values are
     """
     scaled = values.astype(np.float64)
     finite = scaled[np.isfinite(scaled)]
@@ -267,7 +279,9 @@ def to_8_bit_range(
     low, high = limits or (float(finite.min()), float(finite.max()))
     is_integer = np.issubdtype(values.dtype, np.integer)
     ceilings = [2.0**bits - 1 for bits in (8, 12, 16, 31)] if is_integer else [1.0, 255.0]
-    if low >= 0 and high <= ceilings[-1]:
+    if fixed is not None:
+        low, high = fixed
+    elif low >= 0 and high <= ceilings[-1]:
         low, high = 0.0, next(ceiling for ceiling in ceilings if high <= ceiling)
     scaled -= low
     scaled *= 255 / ((high - low) or 1.0)

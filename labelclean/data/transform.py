@@ -27,7 +27,9 @@ class Transform:
     def __call__(self, image: Image.Image) -> Tensor:
         """(3, size, size) float32."""
         upright = ImageOps.exif_transpose(image)
-        pixels = np.array(square(to_8_bit(upright), self.spec))  # a copy that torch may own
+        pixels = np.array(
+            square(to_8_bit(upright, self.spec.values), self.spec)
+        )  # a copy that torch may own
         return self.normalised(torch.from_numpy(pixels)[None])[0]
 
     def normalised(self, pixels: Tensor) -> Tensor:

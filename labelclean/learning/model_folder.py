@@ -39,6 +39,7 @@ class ModelConfig:
     image_size   px, side of the square that the network sees, cut from the middle of an image
                  whose shorter side was made `resize` px long
     mean, std    of the three colours, 0 to 255
+    values       black and white of images of more than 8 bits; None: of each its own
     flip         mirror images were trained on: they are of the same class
     temperature  the network's logits are divided by it
     license      of the weights; None: nobody said
@@ -52,6 +53,7 @@ class ModelConfig:
     resize: Count
     mean: tuple[Number, Number, Number]
     std: tuple[Number, Number, Number]
+    values: tuple[Number, Number] | None = None
     flip: Flag = True
     temperature: Number = 1.0
     license: Text | None = None
@@ -112,7 +114,9 @@ class TrainedModel(nn.Module):
     @cached_property
     def transform(self) -> Transform:
         """Turns a PIL image into the tensor (3, s, s) that the network expects."""
-        spec = ImageSpec(size=self.config.image_size, resize=self.config.resize)
+        spec = ImageSpec(
+            size=self.config.image_size, resize=self.config.resize, values=self.config.values
+        )
         return Transform(spec=spec, mean=self.config.mean, std=self.config.std)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from labelclean.config import RuntimeConfig
 from labelclean.data import cache, duplicates, images
 from labelclean.data.samples import DUPLICATE_OF, MISSING, OK, UNREADABLE, SampleTable
+from labelclean.data.value_range import choose_values
 from labelclean.errors import SourceError
 from labelclean.learning import team
 from labelclean.progress import Reporter
@@ -53,9 +54,13 @@ def prepare(
     Raises SourceError if no image can be read; to train, if fewer than two classes have one.
     """
     is_trained = spec is not None
-    spec = spec or images.choose_spec(
-        table, image_size=where.image_size, device_is_cpu=device_is_cpu
-    )
+    if spec is None:
+        spec = images.choose_spec(table, image_size=where.image_size, device_is_cpu=device_is_cpu)
+        values, note = choose_values(table, where.bit_depth)
+        spec = replace(spec, values=values)
+        if note:
+            reporter.note(note)
+            table = replace(table, notes=(*table.notes, note))
     pixels = decode(table, spec, where, reporter, stage="decoding")
     if isinstance(pixels, cache.Streamed):
         reporter.note(f"images are decoded anew in each epoch: {pixels.why}")

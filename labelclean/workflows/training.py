@@ -232,6 +232,7 @@ def _train(
         class_names=beliefs.class_names,
         image_size=samples.spec.size,
         resize=samples.spec.resize,
+        values=samples.spec.values,
         mean=fitted.mean,
         std=fitted.std,
         flip=train.flip,
