@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from labelclean import __version__
+from labelclean import __version__, signals
 from labelclean.commands import (
     applying,
     benchmarking,
@@ -27,6 +29,7 @@ from labelclean.commands import (
 )
 from labelclean.commands.help_pages import PanelCommand, StepsGroup, help_command, with_help_all
 from labelclean.errors import LabelcleanError, printable
+from labelclean.signals import Interrupted
 
 
 class OneLineErrors(StepsGroup):
@@ -34,19 +37,50 @@ class OneLineErrors(StepsGroup):
 
     def invoke(self, ctx: Any) -> Any:  # typer may carry its own click: never import click
         try:
-            return super().invoke(ctx)
+            with signals.raised():
+                return super().invoke(ctx)
         except LabelcleanError as error:
             if _is_teller(error):
                 typer.echo(f"labelclean: {printable(error)}", err=True)
             _give_up_full_output()
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            way_on = "; the same command with --resume goes on from the last checkpoint"
-            is_training = not any(word.startswith("--from-model") for word in sys.argv)
-            is_resumable = ctx.invoked_subcommand in ("filter", "train") and is_training
+        except KeyboardInterrupt as error:
             if _is_first():
-                typer.echo(f"labelclean: interrupted{way_on if is_resumable else ''}", err=True)
-            raise typer.Exit(130) from None
+                typer.echo(f"labelclean: {_interruption(error)}", err=True)
+            number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+            raise typer.Exit(128 + number) from None
+        except (OSError, MemoryError) as error:
+            problem = _problem_of_the_system(error)
+            if problem is None:
+                raise
+            typer.echo(f"labelclean: {problem}", err=True)
+            _give_up_full_output()
+            raise typer.Exit(2) from None
+
+
+def _interruption(error: KeyboardInterrupt) -> str:
+    if not isinstance(error, Interrupted):
+        return "interrupted"
+    by = {"SIGINT": "interrupted", "SIGHUP": "ended by SIGHUP: the terminal was closed"}
+    words = by.get(str(error), f"ended by {error}")
+    if error.can_resume is None:
+        return words
+    if error.can_resume:
+        return f"{words}; the same command with --resume goes on from the checkpoint"
+    return f"{words}; no checkpoint was written yet: start again"
+
+
+def _problem_of_the_system(error: OSError | MemoryError) -> str | None:
+    """What the user can do about an error that may come from anywhere; None: nothing."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; give fewer images, or a smaller --workers"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many open files; raise the limit (ulimit -n), or give a smaller --workers"
+    try:
+        sys.stdout.flush()
+    except OSError as full:
+        return f"standard output: cannot be written: {full.strerror}"
+    return None
 
 
 def _give_up_full_output() -> None:

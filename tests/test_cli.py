@@ -222,8 +222,9 @@ def test_an_interruption_is_130_and_says_how_to_go_on(colour_folder: Path):
         rest = process.stderr.read()
     assert process.returncode == 130
     assert rest.splitlines()[-1] == (
-        "labelclean: interrupted; the same command with --resume goes on from the last checkpoint"
+        "labelclean: interrupted; the same command with --resume goes on from the checkpoint"
     )
+    assert os.listdir(colour_folder / "report.run") == ["checkpoint.pt"]
     assert not (colour_folder / "report.csv").exists()
 
 

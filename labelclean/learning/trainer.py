@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from labelclean import signals
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
 from labelclean.errors import ConfigError, RunError
@@ -64,13 +65,28 @@ def fit(
     """
     _check_shares(run.batches)
     good = good or copy.deepcopy(run.state())  # where a collapsed run goes back to
+    with signals.deferred(team.TeamLost):
+        _fit(run, checkpoint, identity, good, on_progress, measure)
+
+
+def _fit(
+    run: Run,
+    checkpoint: Path | None,
+    identity: Mapping[str, str],
+    good: dict[str, Any],
+    on_progress: OnProgress,
+    measure: Measure,
+) -> None:
     saved = time.monotonic()
     while run.epoch < run.epochs:
         for progress in _train_epoch(run, on_progress):
             on_progress(progress)
-            if checkpoint and time.monotonic() - saved > SAVE_EVERY:
+            is_due = signals.is_waiting() or time.monotonic() - saved > SAVE_EVERY
+            if checkpoint and is_due:
                 runtime.save_checkpoint(checkpoint, {**run.state(), "good": good}, identity)
                 saved = time.monotonic()
+            if team.is_first():  # the others end when they lose it
+                signals.stop_if_waiting()
         is_last = run.epoch == run.epochs - 1
         # while cross-entropy alone begins, uneven predictions are no sign yet
         is_judged = is_last or run.progress >= run.config.start
@@ -112,7 +128,8 @@ def _train_epoch(run: Run, on_progress: OnProgress) -> Iterator[Progress]:
         run.seen += len(logits)
         run.step += 1
         elapsed = time.monotonic() - looked
-        if elapsed > REPORT_EVERY or run.step == run.batches.steps_per_epoch:
+        is_last = run.step == run.batches.steps_per_epoch
+        if elapsed > REPORT_EVERY or is_last or signals.is_waiting():
             _stop_if_not_finite(run)  # sync point
             yield _progress(run, images / max(elapsed, 1e-9))
             looked, images = time.monotonic(), 0

@@ -14,6 +14,7 @@ import torch
 
 from labelclean.errors import ConfigError, RunError
 from labelclean.learning import runtime, team
+from labelclean.signals import Interrupted
 
 GPUS = "--gpus"
 INTERRUPTED = 130
@@ -44,8 +45,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
 
     words  of the command line; of --gpus nothing is passed on
 
-    Raises RunError if one of them is killed, which no line of its own can tell, and
-    KeyboardInterrupt if this process is asked to end.
+    Raises RunError if one of them is killed, which no line of its own can tell.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -78,12 +78,10 @@ def launch(processes: int, words: Sequence[str]) -> int:
                     "memory was short, give a smaller --batch-size; --resume goes on"
                 ) from None
             return int(failure.exitcode) if failure.exitcode > 0 else INTERRUPTED
-        except SignalException as error:
-            if error.sigval == signal.SIGINT:  # which all have got, and the first has told
-                return INTERRUPTED
-            raise KeyboardInterrupt from None
-        except KeyboardInterrupt:
-            return INTERRUPTED
+        except SignalException as error:  # which all have got, and the first has told
+            return 128 + int(error.sigval)
+        except Interrupted as error:
+            return 128 + error.number
     return 0
 
 

@@ -18,6 +18,7 @@ from labelclean.config import RuntimeConfig
 from labelclean.errors import RunError
 from labelclean.learning import runtime, team, trainer
 from labelclean.progress import Advance, Reporter
+from labelclean.signals import Interrupted
 from labelclean.workflows.preparing import Samples
 
 
@@ -90,7 +91,11 @@ def claimed(outs: Iterable[Path], run_dir: Path | None) -> Iterator[None]:
                 stack.enter_context(disk.claim_folder(run_dir))
 
         team.agreed(take)
-        yield
+        try:
+            yield
+        except Interrupted as error:
+            error.can_resume = run_dir is not None and any(run_dir.glob("*.pt"))
+            raise
 
 
 def in_run_dir(where: RuntimeConfig, name: str) -> Path | None:

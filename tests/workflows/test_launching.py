@@ -245,9 +245,9 @@ def test_who_is_asked_to_end_ends_all_processes_and_says_so(
         assert any("training" in line for line in running.stderr)  # it waits for that line
         running.send_signal(signal.SIGTERM)
         lines = running.stderr.read().splitlines()
-    assert running.returncode == 130
+    assert running.returncode == 143
     assert [line for line in lines if line.startswith("labelclean:")] == [
-        "labelclean: interrupted; the same command with --resume goes on from the last checkpoint"
+        "labelclean: ended by SIGTERM; the same command with --resume goes on from the checkpoint"
     ]
 
 
