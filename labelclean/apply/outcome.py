@@ -11,13 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from labelclean.data.samples import MISSING, UNREADABLE
-from labelclean.decisions.store import LABELLING, Decision
-from labelclean.errors import ConfigError, ReportError, printable
+from labelclean.decisions.decision import LABELLING, Decision
+from labelclean.errors import ConfigError, printable
 from labelclean.report.table import NO_CLASS, Report
 
 PERSON, MODEL = "person", "model"
 KEEP, EXCLUDE = "keep", "exclude"
-_NAMED = 3  # images in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +93,10 @@ class Outcome:
 def settle(report: Report, decisions: Mapping[str, Decision], policy: Policy) -> Outcome:
     """The outcome; a person's word holds against the model's, unsure is no word.
 
-    decisions  image -> what holds now
-
-    Raises ReportError if a decision is on an image that the report lacks, or on another given
-    label than the report's.
+    decisions  image -> what holds now, as a DecisionBook of the report has it
     """
     frame = report.frame
     images, given = frame["image"].tolist(), frame["given_label"].tolist()
-    _check_decisions(images, given, decisions)
     labels, by = list(given), [""] * len(frame)
     excluded = np.zeros(len(frame), dtype=np.bool_)
     is_unsure = np.zeros(len(frame), dtype=np.bool_)
@@ -143,23 +138,3 @@ def _takes_model(frame: pd.DataFrame, above: float | None) -> NDArray[np.bool_]:
     of_no_class = np.array([NO_CLASS in words.split() for words in frame["flags"]], dtype=np.bool_)
     taken: NDArray[np.bool_] = (probability >= above) & has_other & ~of_no_class  # NaN: not taken
     return taken
-
-
-def _check_decisions(
-    images: list[str], given: list[str], decisions: Mapping[str, Decision]
-) -> None:
-    known = dict(zip(images, given, strict=True))
-    strange = [image for image in decisions if image not in known]
-    if strange:
-        raise ReportError(
-            f"decisions on {len(strange):,} of {len(decisions):,} images that the report lacks, "
-            f"such as {', '.join(map(printable, strange[:_NAMED]))}: give the decisions on this "
-            "report"
-        )
-    for image, decision in decisions.items():
-        if decision.before != known[image] and (decision.before or decision.action == "keep"):
-            raise ReportError(
-                f"decision on {printable(image)}: its label was '{printable(decision.before)}' "
-                f"then, in the report it is '{printable(known[image])}': give the decisions on "
-                "this report"
-            )

@@ -8,6 +8,7 @@ from labelclean.errors import printable
 
 ACTIONS = ("accept", "keep", "other", "exclude", "unsure")
 LABELLING = ("accept", "keep", "other")  # after these the image has a label
+SETTLING = (*LABELLING, "exclude")  # after "unsure" the label may still be wrong
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,22 +11,11 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple
 from pathlib import Path
 
-from labelclean.decisions.decision import ACTIONS, FIELDS, LABELLING, Decision
-from labelclean.decisions.decision_csv import parse_decisions, write_decisions_csv
+from labelclean.decisions.decision import FIELDS, Decision
+from labelclean.decisions.decision_csv import parse_decisions
 from labelclean.errors import ReportError, printable
 from labelclean.opening import check_regular, read_regular
 from labelclean.report.table import Report
-
-__all__ = [
-    "ACTIONS",
-    "LABELLING",
-    "Decision",
-    "DecisionStore",
-    "decisions_path",
-    "digest_of",
-    "read_decisions",
-    "write_decisions_csv",
-]
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x6C626C63  # "lblc", where SQLite tells whose file it is

@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from labelclean.decisions.store import ACTIONS
+from labelclean.decisions.decision import ACTIONS
 from labelclean.review.next_steps import NextStep
 from labelclean.review.pages import ReviewRows
 from labelclean.review.summary_data import summarise

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from labelclean.data.images import UnreadableImage
-from labelclean.decisions.store import ACTIONS
+from labelclean.decisions.decision import ACTIONS
 from labelclean.errors import ReportError, printable
 from labelclean.review import markup
 from labelclean.review.neighbours import Neighbours

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.decisions.store import ACTIONS, Decision, DecisionStore
+from labelclean.decisions.decision import ACTIONS, Decision
+from labelclean.decisions.store import DecisionStore
 from labelclean.errors import printable
 from labelclean.review.ahead import Ahead, SurePair, look_ahead, sure_pair
 from labelclean.review.pages import NO_LABEL, UNDECIDED, Query, QueryError, ReviewRows
 
-SETTLING = ("accept", "keep", "other", "exclude")  # after "unsure" the label may still be wrong
 MOST_AT_ONCE = 10_000  # rows of one batch
 
 

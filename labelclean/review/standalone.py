@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from labelclean.data.images import UnreadableImage
-from labelclean.decisions.store import ACTIONS
+from labelclean.decisions.decision import ACTIONS
 from labelclean.report.files import neutralised
 from labelclean.review.markup import standalone_page
 from labelclean.review.neighbours import Neighbours

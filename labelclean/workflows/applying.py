@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from labelclean.apply.writing import (
     check_out,
     write_result,
 )
-from labelclean.decisions.store import Decision, decisions_path, digest_of, read_decisions
+from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError, printable
 from labelclean.progress import Reporter
 from labelclean.report.meta import meta_path
@@ -65,13 +65,13 @@ def apply_report(
     path = Path(report)
     with reporter.stage("reading"):
         found = Report.read(path, reporter.note)
-        place, made = _decisions(found, path, decisions, policy)
-        outcome = settle(found, made, policy)
+        book = _decisions(found, path, decisions, policy)
+        outcome = settle(found, book.decisions, policy)
         if out is None:
             return Applied(outcome=outcome)
         out = Path(os.path.abspath(out))
         origin = find_origin(found, path, images)
-        _check(out, path, place, origin, force)
+        _check(out, path, book, origin, force)
         held_out = [HELD_OUT in words.split() for words in found.frame["flags"]]
         prepared = prepare(origin, outcome, held_out, out, link)
     counts: dict[str, Any] = {
@@ -82,9 +82,9 @@ def apply_report(
     }
     if is_dry_run:
         return Applied(**counts)
-    facts = _facts(path, place, policy, link, outcome, origin)
+    facts = _facts(path, book.path, policy, link, outcome, origin)
     with disk.claim(out), reporter.stage("writing") as advance:
-        _check(out, path, place, origin, force)  # again: a killed run may be finished by now
+        _check(out, path, book, origin, force)  # again: a killed run may be finished by now
 
         def make(target: Path) -> Sequence[Written]:
             return prepared.make(target, advance)
@@ -102,27 +102,23 @@ def undo_apply(out: Path, *, reporter: Reporter | None = None) -> Undone:
         return undo(out, advance)
 
 
-def _decisions(
-    report: Report, path: Path, given: Path | None, policy: Policy
-) -> tuple[Path | None, Mapping[str, Decision]]:
-    """Where the decisions are, and what they are; none where nobody decided."""
-    beside = decisions_path(path)
-    place = given or (beside if os.path.lexists(beside) else None)
-    made = {} if place is None else read_decisions(place, report_digest=digest_of(report))
-    if not made and not policy.changes_undecided:
-        where = f"none in {printable(place)}" if place else f"no {printable(beside.name)} beside it"
+def _decisions(report: Report, path: Path, given: Path | None, policy: Policy) -> DecisionBook:
+    book = DecisionBook.of(report, path, given)
+    if not book and not policy.changes_undecided:
+        where = f"no {printable(book.beside.name)} beside it"
+        where = f"none in {printable(book.path)}" if book.path else where
         raise ConfigError(
             f"{printable(path)}: nobody decided yet ({where}), so nothing would change: look at "
             f"the images (labelclean review {printable(shlex.quote(str(path)))}), or take the "
             "model's word (--above 0.9)"
         )
-    return place, made
+    return book
 
 
-def _check(out: Path, path: Path, decisions: Path | None, origin: Origin, force: bool) -> None:
-    files = [path, meta_path(path), decisions_path(path), *origin.tables]
-    if decisions is not None:
-        files.append(decisions)
+def _check(out: Path, path: Path, book: DecisionBook, origin: Origin, force: bool) -> None:
+    files = [path, meta_path(path), book.beside, *origin.tables]
+    if book.path is not None:
+        files.append(book.path)
     check_out(out, files=files, folder=origin.folder, force=force)
 
 

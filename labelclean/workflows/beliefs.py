@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from labelclean.data.samples import NO_LABEL, SampleTable
-from labelclean.decisions.store import LABELLING, Decision
-from labelclean.errors import ReportError, printable
+from labelclean.decisions.decision import LABELLING, Decision
 from labelclean.learning.soft_labels import SoftLabels
 from labelclean.report.meta import ReportMeta
 from labelclean.report.table import Report
@@ -45,9 +44,8 @@ class Beliefs:
 def believe(report: Report, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:
     """What the report holds, overridden by the decisions (by image).
 
-    table  the report's own rows, as read_source gives them
-
-    Raises ReportError if a decision is about an image that the report does not have.
+    table      the report's own rows, as read_source gives them
+    decisions  as a DecisionBook of the report has them
     """
     frame = report.frame
     numbers = {name: k for k, name in enumerate(report.meta.class_names)}
@@ -129,12 +127,6 @@ def label_likelihood(
 
 def _overridden(beliefs: Beliefs, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:
     index = {image: row for row, image in enumerate(table.paths)}
-    unknown = [image for image in decisions if image not in index]
-    if unknown:
-        raise ReportError(
-            f"the decisions are about {printable(unknown[0])}, which the report does not have; "
-            "give those of this report by --decisions"
-        )
     added = sorted(
         {
             decision.label

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from labelclean.decisions.store import Decision, DecisionStore, decisions_path, digest_of
-from labelclean.errors import ConfigError, ReportError, printable
+from labelclean.decisions.book import DecisionBook
+from labelclean.decisions.decision import Decision
+from labelclean.errors import ReportError, printable
 from labelclean.exports.matching import Names
 from labelclean.exports.registry import format_of
 from labelclean.report.table import Report
@@ -60,13 +61,8 @@ def import_decisions(
     Raises ConfigError, ReportError.
     """
     form = format_of("--from", source)
-    path = decisions or decisions_path(report)
-    if path.suffix.lower() in (".csv", ".tsv"):
-        raise ConfigError(
-            f"--decisions {printable(path)}: decisions are added to an SQLite file; "
-            "leave it out for the one beside the report"
-        )
     table = Report.read(report)
+    book = DecisionBook.of(table, report, decisions, is_to_grow=True)
     images = table.frame["image"].tolist()
     found = form.read(file)
     names = Names(images)
@@ -102,13 +98,13 @@ def import_decisions(
             f"{printable(file)}: names no image of {printable(report)}: its first is "
             f"{printable(found.labels[0].image)}, the report's is {printable(images[0])}"
         )
-    recorded = _record(path, digest_of(table), made) if made else []
+    recorded = _record(book, made) if made else []
     counts = {action: 0 for action in ("accept", "keep", "other")}
     for decision in recorded:
         counts[decision.action] += 1
     classes = set(table.meta.class_names)
     return Imported(
-        decisions=path,
+        decisions=book.path or book.beside,
         recorded=counts,
         known=len(made) - len(recorded),
         undecided=undecided,
@@ -118,9 +114,9 @@ def import_decisions(
     )
 
 
-def _record(path: Path, digest: str, made: list[Decision]) -> list[Decision]:
+def _record(book: DecisionBook, made: list[Decision]) -> list[Decision]:
     """The decisions that were not there yet: a file that is imported again changes nothing."""
-    store = DecisionStore.open(path, report_digest=digest)
+    store = book.open()
     try:
         said = {image: _said(decision) for image, decision in store.current().items()}
         new = []

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labelclean.decisions.store import decisions_path, digest_of, read_decisions
+from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError
 from labelclean.report.planning import Plan, make_plan
 from labelclean.report.table import Report
-
-SETTLING = ("accept", "keep", "other", "exclude")
 
 
 def plan_review(
@@ -33,17 +31,12 @@ def plan_review(
     if problems:
         raise ConfigError("; ".join(problems))
     found = Report.read(report)
-    beside = decisions_path(Path(report))
-    path = decisions or (beside if beside.exists() else None)
-    made = {} if path is None else read_decisions(path, report_digest=digest_of(found))
-    by_action: dict[str, set[str]] = {}
-    for image, decision in made.items():
-        by_action.setdefault(decision.action, set()).add(image)
+    book = DecisionBook.of(found, Path(report), decisions)
     return make_plan(
         found,
         budget=budget,
         target_noise=target_noise,
-        settled=set().union(*(by_action.get(action, set()) for action in SETTLING)),
-        excluded=by_action.get("exclude", set()),
-        unsure=by_action.get("unsure", set()),
+        settled=book.settled,
+        excluded=book.of_action("exclude"),
+        unsure=book.of_action("unsure"),
     )

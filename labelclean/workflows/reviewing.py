@@ -17,13 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelclean import disk
-from labelclean.decisions.store import (
-    DecisionStore,
-    decisions_path,
-    digest_of,
-    read_decisions,
-    write_decisions_csv,
-)
+from labelclean.decisions.book import DecisionBook
+from labelclean.decisions.decision_csv import write_decisions_csv
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
@@ -54,7 +49,7 @@ class _Opened:
     rows: ReviewRows
     thumbnails: Thumbnails
     neighbours: Neighbours
-    digest: str
+    book: DecisionBook
 
 
 def review_report(
@@ -80,7 +75,7 @@ def review_report(
         raise ConfigError(f"--port is {port}, must be 0 (any that is free) to 65535")
     path = Path(report)
     opened = _open(path, images, reporter or Reporter())
-    store = DecisionStore.open(decisions_path(path), report_digest=opened.digest)
+    store = opened.book.open()
     steps = next_steps(path, opened.report.meta.source)
     session = ReviewSession(opened.rows, store, _user() if reviewer is None else reviewer)
     try:
@@ -91,7 +86,7 @@ def review_report(
                 thumbnails=opened.thumbnails,
                 neighbours=opened.neighbours,
                 title=printable(path.name),
-                digest=opened.digest,
+                digest=opened.book.digest,
                 commands=steps,
             )
             address = f"http://127.0.0.1:{port}/?token={token}"
@@ -113,17 +108,15 @@ def export_decisions(report: str | Path, out: Path, *, force: bool = False) -> i
     Raises ReportError if there are none, or `out` exists and `force` is not given.
     """
     path = Path(report)
-    source = decisions_path(path)
-    digest = digest_of(Report.read(path))
-    if not source.exists():
+    book = DecisionBook.of(Report.read(path), path)
+    if book.path is None:
         raise ReportError(
-            f"{printable(source)}: no decisions yet; make them by labelclean review "
+            f"{printable(book.beside)}: no decisions yet; make them by labelclean review "
             f"{printable(path)}"
         )
-    decisions = read_decisions(source, report_digest=digest)
     disk.check(out, force=force)
-    write_decisions_csv(out, decisions)
-    return len(decisions)
+    write_decisions_csv(out, book.decisions)
+    return len(book)
 
 
 def write_review_page(
@@ -151,7 +144,7 @@ def write_review_page(
             opened.thumbnails,
             opened.neighbours,
             title=printable(path.name),
-            digest=opened.digest,
+            digest=opened.book.digest,
             top=top,
             advance=lambda done, total: advance(done, total, ""),
         )
@@ -170,7 +163,7 @@ def _open(path: Path, images: Path | None, reporter: Reporter) -> _Opened:
         rows=rows,
         thumbnails=Thumbnails(table.images),
         neighbours=Neighbours(rows, _embeddings(path, len(rows))),
-        digest=digest_of(report),
+        book=DecisionBook.of(report, path),
     )
 
 

@@ -16,7 +16,7 @@ from labelclean import __version__, disk
 from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.data.transform import Transform
-from labelclean.decisions.store import decisions_path, digest_of, read_decisions
+from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import exporting, model_folder, runtime, team
 from labelclean.learning.applying import logits_of_rows
@@ -290,15 +290,10 @@ def read_training(
     with reporter.stage("reading"):
         found = Report.read(report, reporter.note)
         table = read_source(found, images)
-        path = decisions or decisions_path(report)
-        made = (
-            read_decisions(path, report_digest=digest_of(found))
-            if decisions or path.exists()
-            else {}
-        )
-        beliefs = believe(found, table, made)
-    if made:
-        reporter.note(f"{len(made):,} decisions of {printable(path)} override the report")
+        book = DecisionBook.of(found, report, decisions)
+        beliefs = believe(found, table, book.decisions)
+    if book:
+        reporter.note(f"{len(book):,} decisions of {printable(book.path)} override the report")
     samples = prepare(
         replace(table, class_names=beliefs.class_names),
         config.runtime,
@@ -315,7 +310,7 @@ def read_training(
     if suggested_only:
         names = first_three(suggested_only, len(suggested_only))
         reporter.note(f"no label of {names} is believed: learned from suggestions alone")
-    return TrainingSource(report=found, data=data, decided=len(made))
+    return TrainingSource(report=found, data=data, decided=len(book))
 
 
 def _tell_what_is_gone(report: Report, table: SampleTable, reporter: Reporter) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 
 import pytest
 from report_data import meta_of
 
 from labelclean.apply.applied import Applied
 from labelclean.apply.outcome import Policy, settle
-from labelclean.decisions.store import Decision
-from labelclean.errors import ConfigError, ReportError
+from labelclean.decisions.decision import Decision
+from labelclean.errors import ConfigError
 from labelclean.report.table import COLUMNS, Report
 
 NAN = math.nan
@@ -105,17 +104,6 @@ def test_a_person_may_decide_on_a_broken_or_unlabelled_image():
     assert found.is_excluded.tolist() == [True, False]
     assert not found.is_broken.any()
     assert found.pairs() == [("", "fox", 1)]
-
-
-def test_decisions_on_another_report_are_refused():
-    with pytest.raises(
-        ReportError, match=re.escape("2 of 2 images that the report lacks, such as x")
-    ):
-        outcome_of([row("a.png")], [said("x", "exclude"), said("y\n", "exclude")])
-    with pytest.raises(
-        ReportError, match="a.png: its label was 'fox' then, in the report .* 'cat'"
-    ):
-        outcome_of([row("a.png")], [said("a.png", "accept", "dog", before="fox")])
 
 
 def test_a_csv_without_the_labels_before_is_believed():

@@ -16,7 +16,8 @@ from report_data import meta_of
 from typer.testing import CliRunner
 
 from labelclean.cli import app
-from labelclean.decisions.store import Decision, DecisionStore, decisions_path, digest_of
+from labelclean.decisions.decision import Decision
+from labelclean.decisions.store import DecisionStore, decisions_path, digest_of
 from labelclean.report.table import COLUMNS, Report
 
 NAMES = ("red", "green", "blue")

@@ -16,14 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_data import meta_of
 
-from labelclean.decisions.store import (
-    Decision,
-    DecisionStore,
-    decisions_path,
-    digest_of,
-    read_decisions,
-    write_decisions_csv,
-)
+from labelclean.decisions.decision import Decision
+from labelclean.decisions.decision_csv import write_decisions_csv
+from labelclean.decisions.store import DecisionStore, decisions_path, digest_of, read_decisions
 from labelclean.errors import OutputError, ReportError
 from labelclean.report.table import COLUMNS, Report
 

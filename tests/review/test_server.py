@@ -12,10 +12,7 @@ import httpx2 as httpx
 import pytest
 from review_data import HOST, PORT, TOKEN, open_review, served, simple_review
 
-from labelclean.decisions.store import (
-    decisions_path,
-    read_decisions,
-)
+from labelclean.decisions.store import decisions_path, read_decisions
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from labelclean import sources
 from labelclean.cli import app
-from labelclean.decisions.store import Decision, DecisionStore, decisions_path, digest_of
+from labelclean.decisions.decision import Decision
+from labelclean.decisions.store import DecisionStore, decisions_path, digest_of
 from labelclean.report.table import COLUMNS, HELD_OUT, Report
 
 NAMES = ("red", "green", "blue")

@@ -10,8 +10,7 @@ import torch
 from report_data import meta_of
 
 from labelclean.data.samples import NO_LABEL, OK, UNLABELLED, SampleTable
-from labelclean.decisions.store import Decision
-from labelclean.errors import ReportError
+from labelclean.decisions.decision import Decision
 from labelclean.report.table import Report
 from labelclean.workflows.beliefs import Beliefs, believe, label_likelihood, soft_labels
 
@@ -135,12 +134,6 @@ def test_a_class_that_a_person_added_comes_after_the_others():
     assert beliefs.class_names == (*NAMES, "zebra")
     assert _probs(beliefs)[1].tolist() == [0, 0, 0, 0, 1]
     assert beliefs.best.tolist() == [0, 4, 1, 1, 3]
-
-
-def test_decisions_about_other_images_are_refused():
-    report = _report()
-    with pytest.raises(ReportError, match="about other.png, which the report does not have"):
-        believe(report, _table(report), _said("other.png", "exclude", None))
 
 
 def test_a_given_label_is_as_probable_as_its_column_of_the_transition_matrix_says():

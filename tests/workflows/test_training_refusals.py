@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 import labelclean
 from labelclean.cli import app
-from labelclean.decisions.store import Decision, DecisionStore, digest_of, write_decisions_csv
+from labelclean.decisions.decision import Decision
+from labelclean.decisions.decision_csv import write_decisions_csv
+from labelclean.decisions.store import DecisionStore, digest_of
 from labelclean.errors import LabelcleanError, RunError
 from labelclean.report.table import Report
 
