@@ -158,7 +158,12 @@ def staged(out: Path) -> Iterator[Path]:
         made.exchange([out.name])
 
 
-def write_files(contents: Mapping[Path, bytes | memoryview], *, gone: Sequence[Path] = ()) -> None:
+def write_files(
+    contents: Mapping[Path, bytes | memoryview],
+    *,
+    gone: Sequence[Path] = (),
+    mode: int = 0o666,
+) -> None:
     """All the files, of one folder, appear whole, and those of `gone` go; or all is as it was.
 
     Raises OutputError.
@@ -166,7 +171,7 @@ def write_files(contents: Mapping[Path, bytes | memoryview], *, gone: Sequence[P
     first = next(iter(contents))
     with claim(*contents), stage(first) as made:
         for path, data in contents.items():
-            write_durably(made.path / path.name, data)
+            write_durably(made.path / path.name, data, mode)
         made.exchange(path.name for path in (*contents, *gone))
 
 
@@ -244,9 +249,9 @@ def unwritable(out: Path | str, error: OSError, flag: str = "") -> OutputError:
     return OutputError(f"{shown}: cannot be written: {printable(reason)}; {remedy}")
 
 
-def write_durably(path: Path, data: bytes | memoryview) -> None:
+def write_durably(path: Path, data: bytes | memoryview, mode: int = 0o666) -> None:
     """A new file that a power cut does not empty. Raises OSError, also if the file is there."""
-    with open(path, "xb") as file:
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

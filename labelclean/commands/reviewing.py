@@ -22,7 +22,12 @@ def review_command(
     reviewer: Annotated[
         str | None, typer.Option(help="Name kept beside your decisions; default: the OS user.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Of 127.0.0.1; 0: one that is free.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Of 127.0.0.1; 0: that of the last review, or one that is free.")
+    ] = 0,
+    new_token: Annotated[
+        bool, typer.Option("--new-token", help="The address of the last review ends to work.")
+    ] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
     export_decisions: Annotated[
         Path | None, typer.Option(help="Write the decisions made so far as CSV, and end.")
@@ -65,6 +70,7 @@ def review_command(
         images=images,
         reviewer=reviewer,
         port=port,
+        new_token=new_token,
         opens_browser=not no_open,
         on_ready=lambda address: _print_address(address, quiet),
         reporter=reporter,

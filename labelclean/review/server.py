@@ -315,6 +315,8 @@ def run(app: ASGIApp, listening: Any, on_ready: Callable[[], None]) -> None:
     """Serves until Ctrl-C. `listening` is a bound socket; on_ready is called when it answers."""
     import uvicorn
 
+    from labelclean.review.connections import MOST, PatientProtocol
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[Any] | None = None) -> None:
             await super().startup(sockets)
@@ -325,6 +327,8 @@ def run(app: ASGIApp, listening: Any, on_ready: Callable[[], None]) -> None:
         log_level="warning",
         access_log=False,
         lifespan="off",
+        http=PatientProtocol,
+        limit_concurrency=MOST,
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=2,

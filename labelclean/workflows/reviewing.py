@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 import socket
 import sys
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
 from labelclean.review import server, standalone
+from labelclean.review.address import Address, keep_address, last_address
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.next_steps import NextStep, next_steps
 from labelclean.review.pages import ReviewRows
@@ -58,6 +59,7 @@ def review_report(
     images: Path | None = None,
     reviewer: str | None = None,
     port: int = 0,
+    new_token: bool = False,
     opens_browser: bool = True,
     on_ready: Callable[[str], None],
     reporter: Reporter | None = None,
@@ -66,7 +68,8 @@ def review_report(
 
     images    where the images lie now; None: where they were
     reviewer  written beside each decision; None: the user of the system
-    port      of 127.0.0.1; 0: one that is free
+    port      of 127.0.0.1; 0: that of the last review of this report, or one that is free
+    new_token  the address of the last review is no longer good
     on_ready  called with the address to open, once it answers
 
     Raises ConfigError, ReportError or SourceError for what the user can mend.
@@ -79,8 +82,10 @@ def review_report(
     steps = next_steps(path, opened.report.meta.source)
     session = ReviewSession(opened.rows, store, _user() if reviewer is None else reviewer)
     try:
-        with _listen(port) as listening:
-            port, token = listening.getsockname()[1], secrets.token_urlsafe(24)
+        last = last_address(path, is_new=new_token)
+        with _listen(port, last.port) as listening:
+            port, token = listening.getsockname()[1], last.token
+            keep_address(path, Address(port=port, token=token))
             parts = server.ReviewParts(
                 session=session,
                 thumbnails=opened.thumbnails,
@@ -187,8 +192,14 @@ def _embeddings(path: Path, count: int) -> NDArray[np.floating] | None:
     return found
 
 
-def _listen(port: int) -> socket.socket:
-    """A socket of this machine only. Raises ConfigError if the port is taken."""
+def _listen(port: int, last: int) -> socket.socket:
+    """A socket of this machine only, for 0 on the last port if that is free.
+
+    Raises ConfigError if the port is taken.
+    """
+    if port == 0 and last:
+        with suppress(ConfigError):
+            return _listen(last, 0)
     # asyncio sends at once only on sockets that say TCP; on others each answer waits 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
