@@ -30,7 +30,6 @@ class TrainConfig:
     method: str = "jnpl"
     arch: str = "smallnet"
     weights: str = "none"
-    freeze_backbone: bool = False
     epochs: int | None = None  # None: from the number of images
     batch_size: int = 128  # images a step
     lr: float = 0.2
@@ -80,6 +79,82 @@ class TrainConfig:
             )
         for share in self.lr_drops:
             problems += _outside("--lr-drops", share, 0, 1)
+        _raise_all(problems)
+
+
+VIEWS = ("features", "scratch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """How heads learn on frozen features. Chosen on photos, flowers, CIFAR-10, Fashion-MNIST and
+    digits of 60 to 10,000 images (examples/benchmark, filter_quality.py); none was held out.
+
+    epochs        passes over the data, but at least `least_steps` steps: few images need more
+    folds         an image is left out of one head in so many, which then says what its label is
+    repeats       times that the folds are drawn anew
+    dropout       share of the features that a step leaves out
+    gain          factor of the logits, over the root of the number of features
+    prototypes    weight of the cosine to the classes' mean directions beside that of the heads
+    """
+
+    epochs: int = 20
+    least_steps: int = 150
+    folds: int = 5
+    repeats: int = 2
+    batch_size: int = 128
+    lr: float = 0.02
+    weight_decay: float = 1e-3
+    dropout: float = 0.5
+    gain: float = 8.0
+    start: float = 0.2
+    ramp: float = 0.3
+    prototypes: float = 0.5
+
+    def train_config(self, images: int, method: str, seed: int) -> TrainConfig:
+        """The settings of the one loop for so many training images."""
+        steps = -(-images // self.batch_size)
+        return TrainConfig(
+            method=method,
+            arch="heads",
+            epochs=max(self.epochs, -(-self.least_steps // steps)),
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            start=self.start,
+            ramp=self.ramp,
+            score_epochs=1,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewConfig:
+    """Which networks look at the images before a label is judged.
+
+    views      "features": heads on a pretrained network's features; "scratch": a network trained
+               here; None: features, and scratch too where images are small or time is given
+    backbone   the pretrained network, see learning.backbones
+    features   file of embeddings (.npy or .parquet) in place of the backbone's
+    download   the backbone's weights may be fetched
+    mirror     the features of an image and of its mirror image are averaged
+    """
+
+    views: tuple[str, ...] | None = None
+    backbone: str = "efficientnet-lite0"
+    features: Path | None = None
+    download: bool = False
+    mirror: bool = False
+    head: HeadConfig = field(default_factory=HeadConfig)
+
+    def __post_init__(self) -> None:
+        problems = []
+        for view in self.views or ():
+            problems += _not_among("--views", view, VIEWS)
+        if self.views is not None and (not self.views or len(set(self.views)) < len(self.views)):
+            problems.append("--views names no view, or one twice")
+        if self.features is not None and "scratch" in (self.views or ()):
+            problems.append("--features needs no images, --views scratch does; leave one out")
         _raise_all(problems)
 
 
@@ -151,6 +226,7 @@ class FilterConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    view: ViewConfig = field(default_factory=ViewConfig)
     self_test: float = 0.0  # share of the labels that is flipped in memory to measure recall
     from_model: Path | None = None  # folder that train wrote: it judges, and nothing is trained
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batches
-from labelclean.learning import features, runtime, schemes, team, trainer
+from labelclean.learning import runtime, schemes, team, trainer
 from labelclean.learning.methods import METHODS
 from labelclean.learning.models import Classifier, SideBySide
 from labelclean.learning.predicting import predict
@@ -157,15 +157,7 @@ def main(path: Path) -> None:
     trainer.fit(normed, identity={})
     found["normed"] = outcome(normed)
     found["resumed"] = outcome(stopped_and_resumed(path.with_name("checkpoint.pt")))
-    whole = features.extract(
-        network(),
-        batches_of(Pixels(is_streamed=False)),
-        np.arange(COUNT),
-        torch.float32,
-        lambda _: None,
-    )
     found["shapes"] = {
-        "features": torch.tensor(whole.features.shape),
         "asked": torch.tensor(streamed.batches._pixels.asked),
         "agreed": torch.tensor(team.agreed(lambda: 10 + team.rank())),
     }

@@ -94,12 +94,33 @@ def filter_command(
     ] = None,
     arch: ArchOption = None,
     weights: WeightsOption = None,
-    freeze_backbone: Annotated[
-        bool | None,
+    views: Annotated[
+        str | None,
         typer.Option(
-            "--freeze-backbone", help="Compute features once and train only a head on them."
+            help="What looks at the images: features (of a pretrained network), scratch (a network "
+            "trained here), or features,scratch. Default: features; scratch too where images are "
+            "up to 64 px, or --epochs, --minutes or --arch is given."
         ),
     ] = None,
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="Pretrained network: efficientnet-lite0 (built in), resnet18, resnet34, resnet50, "
+            "timm:NAME, or NAME=FILE for weights of your own."
+        ),
+    ] = "efficientnet-lite0",
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="Features of your own, .npy or .parquet, a row for each image; no image is opened."
+        ),
+    ] = None,
+    mirror: Annotated[
+        bool,
+        typer.Option(
+            "--mirror", help="Average the features of each image and its mirror image (slower)."
+        ),
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
     minutes: MinutesOption = None,
     batch_size: BatchSizeOption = None,
@@ -206,13 +227,15 @@ def filter_command(
     if lr_drops is not None:
         train["lr_drops"] = shares("--lr-drops", lr_drops)
     if from_model is not None:
-        others = {"preset": preset, "compile": compile or None, "gpus": gpus}
+        others: dict[str, Any] = {"preset": preset, "compile": compile or None, "gpus": gpus}
+        others |= {"views": views, "features": features, "mirror": mirror or None}
         _check_trains_nothing({**others, **train})
     limit = None if fail_over is None else share("--fail-over", fail_over)
     settings = config.FilterConfig(
         train=config.preset(preset or filtering.default_preset(device), **train),
         verdict=config.VerdictConfig(**fields_in(config.VerdictConfig, given)),
         runtime=config.RuntimeConfig(**fields_in(config.RuntimeConfig, given)),
+        view=config.ViewConfig(**{**fields_in(config.ViewConfig, given), "views": _views(views)}),
         self_test=share("--self-test", self_test),
         from_model=from_model,
     )
@@ -234,6 +257,10 @@ def filter_command(
             f"labelclean: noise rate {report.meta.noise_rate:.1%} is above {limit:.1%}", err=True
         )
         raise typer.Exit(1)
+
+
+def _views(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
 def _check_trains_nothing(given: Mapping[str, Any]) -> None:

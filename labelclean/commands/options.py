@@ -65,7 +65,9 @@ MultiLabelOption = Annotated[
     ),
 ]
 RootOption = Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")]
-DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch CIFAR if absent.")]
+DownloadOption = Annotated[
+    bool, typer.Option("--download", help="Fetch CIFAR, or weights, if absent.")
+]
 
 # What a network is and how it learns: TrainConfig.
 PresetOption = Annotated[

@@ -57,11 +57,13 @@ class ImageSpec:
     resize  px, the shorter side before the centre crop; equal to size: the crop loses only
             what sticks out of the central square
     values  black and white of images of more than 8 bits; None: of each its own
+    is_squeezed  the whole image is resized, whatever its sides: nothing is cut off
     """
 
     size: int
     resize: int
     values: tuple[float, float] | None = None
+    is_squeezed: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= self.resize:
@@ -72,8 +74,17 @@ class ImageSpec:
         return self.size * self.size * 3
 
 
-def choose_spec(table: SampleTable, *, image_size: int | None, device_is_cpu: bool) -> ImageSpec:
+def choose_spec(
+    table: SampleTable,
+    *,
+    image_size: int | None,
+    device_is_cpu: bool,
+    is_pretrained: bool = False,
+) -> ImageSpec:
     """Chooses the size from the headers of some hundred images, evenly spaced over the table.
+
+    is_pretrained  larger images are for a pretrained network: 224 px, squeezed to a square, since
+                   what the label names may be anywhere in a photo
 
     Sides up to 64 px stay: the common square, or else the largest side in steps of 4. Larger
     images are resized to 8/7 of the size and cropped (256 and 224, paper Sec. 6.1; 146 and 128 on
@@ -89,7 +100,9 @@ def choose_spec(table: SampleTable, *, image_size: int | None, device_is_cpu: bo
     elif largest <= SMALL:
         size = largest if is_one_square else -(-largest // 4) * 4
     else:
-        size = 128 if device_is_cpu else 224
+        size = 128 if device_is_cpu and not is_pretrained else 224
+    if is_pretrained and largest > SMALL:
+        return ImageSpec(size=size, resize=size, is_squeezed=True)
     is_whole = largest <= SMALL or (is_one_square and largest == size)
     return ImageSpec(size=size, resize=size if is_whole else round(size * 8 / 7))
 
@@ -295,12 +308,18 @@ def square(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
     image    mode L or RGB
     returns  (size, size, 3)
 
-    Only the central square is resampled, so a long strip of an image costs no memory.
+    Only the central square is resampled, so a long strip of an image costs no memory; of a spec
+    that is squeezed, the whole image.
     """
     width, height = image.size
     side = min(width, height) * spec.size / spec.resize
     left, top = (width - side) / 2, (height - side) / 2
-    if side == spec.size:
+    if spec.is_squeezed:
+        if image.size != (spec.size, spec.size):
+            image = image.resize(
+                (spec.size, spec.size), Image.Resampling.BILINEAR, reducing_gap=2.0
+            )
+    elif side == spec.size:
         image = image.crop((int(left), int(top), int(left) + spec.size, int(top) + spec.size))
     else:
         image = image.resize(

@@ -6,26 +6,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
 from labelclean.config import VerdictConfig
 from labelclean.judging import noise_model
 from labelclean.judging.conflicts import resolve
-from labelclean.judging.noise_model import Candidates, Floats, Ints, NoiseModel
+from labelclean.judging.noise_model import (
+    TUNED,
+    Candidates,
+    Fit,
+    Floats,
+    Ints,
+    NoiseModelConfig,
+)
 from labelclean.predictions import Predictions
 
-FIT_ROWS = 20_000  # the model has few parameters; more for many classes
-RESAMPLE_ROWS = 2_000
-RESAMPLES = 10
+FIT_ROWS = 10_000  # the model has few parameters; more for many classes
+ABSURD = 0.9  # noise rate that is believed only if nothing else explains the labels
 CHUNK = 200_000  # rows at once: bounds the memory
 RANK_SHARE = 1e-3  # of label_score: keeps rows of equal probability in order
-MODEL_ERROR = 0.03  # of the noise rate, beside what resampling and other estimators differ by
 PAIRS = 10
-# The noise model has one sharpness for all rows, but rows differ, so it is too sure of both ends:
-# by so much on the runs of examples/benchmark, all of which were looked at (1.3 to 1.5 does).
-TEMPERATURE = 1.4
+FEWEST_PLANTED = 40  # planted labels that the training gain can be read off
 
 Flags = NDArray[np.bool_]
 Singles = NDArray[np.float32]
@@ -76,6 +77,7 @@ def decide(
     verdict: VerdictConfig,
     first: Ints | None = None,
     seed: int = 0,
+    config: NoiseModelConfig = TUNED,
 ) -> Verdicts:
     """Judges every label.
 
@@ -91,10 +93,9 @@ def decide(
         return state
     generator = np.random.Generator(np.random.PCG64(seed))
     sample = _draw(judged, max(FIT_ROWS, 100 * num_classes), generator)
-    candidates, others = _candidates(labels, outputs, sample, num_classes)
-    model, full = _fitted(candidates, others, num_classes)
+    model = _fitted(*_candidates(labels, outputs, sample, num_classes), num_classes, config)
     found = _posteriors(labels, outputs, judged, model)
-    probability = _tempered(_along(found.ranks, found.wrong))
+    probability = _along(found.ranks, found.wrong)
     if first is not None:
         everywhere = np.full(len(labels), np.nan)
         everywhere[judged] = probability
@@ -120,12 +121,16 @@ def decide(
     return replace(
         state,
         noise_rate=noise_rate,
-        noise_rate_interval=_interval(
-            noise_rate, model, full, candidates, others, len(judged), generator
-        ),
+        noise_rate_interval=noise_model.interval(model, len(judged), seed),
         transition_matrix=noise_model.shrunk_rows(found.counts),
         confusable_pairs=_pairs(given[is_issue], best[is_issue], np.bincount(given)),
     )
+
+
+def transition(labels: Ints, outputs: Predictions, num_classes: int, seed: int) -> Floats:
+    """The transition matrix (c, c) that these predictions of the labels (n,) show."""
+    found = decide(labels, outputs, num_classes=num_classes, verdict=VerdictConfig(), seed=seed)
+    return found.transition_matrix
 
 
 def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Verdicts:
@@ -178,16 +183,53 @@ def _candidates(
 
 
 def _fitted(
-    candidates: Candidates, others: tuple[Ints, Floats] | None, num_classes: int
-) -> tuple[NoiseModel, NoiseModel]:
-    """The noise model, and the same with all of the training gain."""
-    gain = noise_model.training_gain(candidates, num_classes, others=others)
-    full = noise_model.fit(candidates, num_classes, gain)
-    share = noise_model.UNSEEN_GAIN * noise_model.share_of_gain(full, candidates)
-    model = replace(full, gain=gain * share)
-    for _ in range(2):  # from the fit with all of the gain: a search from nothing may go astray
-        model = noise_model.refine(model, candidates)
-    return model, full
+    candidates: Candidates,
+    others: tuple[Ints, Floats] | None,
+    num_classes: int,
+    config: NoiseModelConfig,
+) -> Fit:
+    """The noise models that the data leave open, without the training gain that is believed."""
+    gain, full = _gain(candidates, others, num_classes, config)
+    if full is not None and gain == 0:
+        return full
+    return noise_model.fit(candidates, num_classes, gain, config)
+
+
+def _gain(
+    candidates: Candidates,
+    others: tuple[Ints, Floats] | None,
+    num_classes: int,
+    config: NoiseModelConfig,
+) -> tuple[float, Fit | None]:
+    """The training gain that is believed, and the fit with the whole gain if that is none."""
+    whole = noise_model.training_gain(candidates, num_classes, others)
+    full = noise_model.fit(candidates, num_classes, whole, config)
+    if whole == 0:
+        return 0.0, full
+    if full.rate > ABSURD:  # right labels that the network misses were taken for memorised ones
+        without = noise_model.fit(candidates, num_classes, 0.0, config)
+        if without.rate <= ABSURD:
+            return 0.0, without
+    return whole * config.unseen_gain * noise_model.share_of_gain(full, candidates), None
+
+
+def planted_gain(
+    labels: Ints, outputs: Predictions, planted_rows: Ints, num_classes: int, seed: int
+) -> float:
+    """What being trained on adds to a wrong label's log-probability, in nats.
+
+    labels        (n,) that were trained on
+    planted_rows  (p,) rows whose label was planted; too few: all rows are looked at
+    """
+    judged = np.flatnonzero((labels >= 0) & np.isfinite(outputs.p_given))
+    generator = np.random.Generator(np.random.PCG64(seed))
+    sample = _draw(judged, max(FIT_ROWS, 100 * num_classes), generator)
+    if len(planted_rows) < FEWEST_PLANTED:
+        return _gain(*_candidates(labels, outputs, sample, num_classes), num_classes, TUNED)[0]
+    sample = np.union1d(sample, planted_rows)
+    candidates, others = _candidates(labels, outputs, sample, num_classes)
+    is_planted = np.isin(sample, planted_rows)
+    return noise_model.training_gain(candidates, num_classes, others, is_planted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,10 +251,11 @@ class _Posteriors:
     counts: Floats
 
 
-def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: NoiseModel) -> _Posteriors:
-    num_classes = len(model.transition)
-    ranks = model.sharpness * _evidence(outputs, judged, model.gain)
-    weight = noise_model.concentration(model.transition)
+def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: Fit) -> _Posteriors:
+    best_model = model.best
+    num_classes = len(best_model.transition)
+    ranks = best_model.sharpness * _evidence(outputs, judged, best_model.gain)
+    weight = noise_model.concentration(best_model.transition)
     wrong, best_share = np.empty((2, len(judged)))
     best, second = np.empty((2, len(judged)), dtype=np.int64)
     counts = np.zeros((num_classes, num_classes))
@@ -224,7 +267,7 @@ def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: NoiseMo
         # In full the matrix would cost more by its errors than it tells where noise is even.
         ranks[part] -= weight * noise_model.against(found)
         counts += noise_model.count_transitions(
-            some, found.candidates, found.rest, model.transition
+            some, found.candidates, found.rest, best_model.transition
         )
         best[part], best_share[part], second[part] = _alternatives(some, found.candidates)
     return _Posteriors(
@@ -274,17 +317,6 @@ def _along(ranks: Floats, wrong: Floats) -> Floats:
     return np.asarray(fitted.predict(ranks), dtype=np.float64)
 
 
-def _tempered(probability: Floats) -> Floats:
-    """Less sure probabilities (m,) of the same mean and order: log-odds / TEMPERATURE + shift."""
-    mean = float(probability.mean())
-    if not 1e-6 < mean < 1 - 1e-6:
-        return probability
-    odds = logit(np.clip(probability, 1e-9, 1 - 1e-9)) / TEMPERATURE
-    shift = brentq(lambda shift: float(expit(odds + shift).mean()) - mean, -30.0, 30.0)
-    found: Floats = expit(odds + shift)
-    return found
-
-
 def _verdict(verdict: VerdictConfig, order: Ints, probability: Floats, p_given: Singles) -> Flags:
     """Which rows are issues, by the rule that is asked for.
 
@@ -302,41 +334,6 @@ def _verdict(verdict: VerdictConfig, order: Ints, probability: Floats, p_given: 
     else:
         is_issue = probability >= (0.5 if verdict.threshold is None else verdict.threshold)
     return is_issue
-
-
-def _interval(
-    noise_rate: float,
-    model: NoiseModel,
-    full: NoiseModel,
-    candidates: Candidates,
-    others: tuple[Ints, Floats] | None,
-    count: int,
-    generator: np.random.Generator,
-) -> tuple[float, float]:
-    """Where the share of wrong labels may lie: the estimators' span, widened by resampling.
-
-    full  the model with all of the training gain, whatever may speak against it
-    """
-    num_classes = len(model.transition)
-    careful = min(model.gain, noise_model.training_gain(candidates, num_classes, 0.25, others))
-    rates = [
-        noise_rate,
-        _rate(full, candidates),
-        _rate(noise_model.refine(replace(model, gain=0.0), candidates), candidates),
-        _rate(noise_model.refine(replace(model, gain=careful), candidates), candidates),
-        noise_model.anchored_rate(model, candidates),
-    ]
-    rows = min(len(candidates.classes), RESAMPLE_ROWS)
-    resampled = []
-    for _ in range(RESAMPLES):
-        some = candidates.take(generator.integers(0, len(candidates.classes), rows))
-        resampled.append(_rate(noise_model.refine(model, some), some))
-    spread = 2 * float(np.std(resampled)) * np.sqrt(rows / count) + MODEL_ERROR
-    return max(0.0, min(rates) - spread), min(1.0, max(rates) + spread)
-
-
-def _rate(model: NoiseModel, candidates: Candidates) -> float:
-    return float(1 - noise_model.posterior(model, candidates).candidates[:, 0].mean())
 
 
 def _pairs(given: Ints, suggested: Ints, sizes: Ints) -> tuple[Pair, ...]:

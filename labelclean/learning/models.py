@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torchvision
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from labelclean import disk
 from labelclean.errors import ConfigError
 from labelclean.learning.smallnet import SMALL_IMAGE, WIDTHS, SmallNet
+from labelclean.learning.weights import read_state
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
 ARCHITECTURES = ("smallnet", "resnet10", *TORCHVISION, "timm:NAME")
@@ -175,35 +172,6 @@ def _timm(arch: str, weights: str) -> tuple[nn.Module, int]:
             f"--arch {arch} --weights {weights}: {reason}; offline? try --weights none or a file"
         ) from None
     return net, net.num_features
-
-
-# what arbitrary bytes provoke in torch's restricted unpickler, besides UnpicklingError
-_BAD_BYTES = (ValueError, EOFError, LookupError, AttributeError, TypeError)
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from .safetensors or a state dict; never unpickles anything else.
-
-    Raises ConfigError if the file is missing or is neither.
-    """
-    if not path.is_file():
-        raise ConfigError(f"--weights {path}: no such file")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, OSError, RuntimeError, *_BAD_BYTES) as error:
-        raise ConfigError(
-            f"--weights {path}: not a plain state dict ({type(error).__name__}); "
-            "save model.state_dict() or use .safetensors"
-        ) from None
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]  # the habit of many training scripts
-    if not isinstance(content, Mapping) or not all(torch.is_tensor(v) for v in content.values()):
-        raise ConfigError(f"--weights {path}: holds no state dict; save model.state_dict()")
-    return {str(name): tensor for name, tensor in content.items()}
 
 
 def _load_file(model: Classifier, path: Path) -> None:

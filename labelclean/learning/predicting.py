@@ -57,7 +57,7 @@ class ScoreSums:
             tensor.copy_(state[name])
 
 
-class _Columns:
+class Columns:
     """The arrays of Predictions, filled batch by batch; NaN and class -1 until then."""
 
     def __init__(self, count: int, num_classes: int) -> None:
@@ -102,7 +102,7 @@ def _say(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     return images.float(), network(images).float()  # a head whose images are features already
 
 
-def _embedded(features: Tensor) -> NDArray[np.float16]:
+def embedded(features: Tensor) -> NDArray[np.float16]:
     """(b, f) -> (b, EMBEDDED): zeros added, or projected at random.
 
     A random projection keeps angles nearly (Johnson & Lindenstrauss 1984), and the file small.
@@ -145,7 +145,7 @@ def predict(
     sums    of the training, for the epoch means
     embeddings  (n, EMBEDDED), perhaps memory-mapped: filled with what the head gets to see
     """
-    columns = _Columns(len(labels), num_classes)
+    columns = Columns(len(labels), num_classes)
     generator = torch.Generator(labels.device).manual_seed(seed)
     network.eval()
     for batch in batches:
@@ -157,7 +157,7 @@ def predict(
         features, logits = (team.whole(part, len(batch.index)) for part in (features, logits))
         columns.fill(batch.index, logits, labels[batch.index], generator)
         if embeddings is not None:
-            embeddings[batch.index.cpu().numpy()] = _embedded(features)
+            embeddings[batch.index.cpu().numpy()] = embedded(features)
         on_rows(len(batch.index))
     nothing = np.full(len(labels), np.nan, dtype=np.float32)
     epoch_p_given, epoch_margin = (nothing, nothing) if sums is None else sums.means()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,6 +19,7 @@ from labelclean.errors import ConfigError, RunError
 from labelclean.learning import team
 
 CHECKPOINT_VERSION = 1
+WORTH_THREADS = 400_000_000  # multiplications of a step: about 10 ms of a core
 # what torch.load, and a look into what it gave, may raise
 _DAMAGES = (UnpicklingError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError)
 BF16_PAYS = 1.15  # times faster it must be; without the instructions it is several times slower
@@ -77,6 +79,20 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() // 4)
     return 0
+
+
+@contextmanager
+def few_threads(operations: int) -> Iterator[None]:
+    """One thread for steps of so few operations that handing them out takes longer than doing them.
+
+    Where other programs want the cores too, waiting for a thread costs ten times the work.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if operations < WORTH_THREADS else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -49,7 +49,8 @@ def assemble(found: Found, options: SourceOptions, name: str) -> SampleTable:
     class_names, labels, true_labels = _encode(rows, columns[1] if truth is not None else None)
     has_label = labels != NO_LABEL
     status = np.where(is_there, np.where(has_label, OK, UNLABELLED), MISSING).astype(object)
-    _refuse_unlabelled(rows, status, labels, class_names, found.hint)
+    if options.needs_images:
+        _refuse_unlabelled(rows, status, labels, class_names, found.hint)
     notes += _notes(rows, status) + alike
     if options.is_to_train:
         _refuse_unlearnable(rows, status, labels, held_out, class_names)

@@ -30,6 +30,7 @@ class SourceOptions:
                keep (a class of its own)
     root       folder that holds CIFAR
     download   fetch CIFAR where it is not there
+    needs_images  refuse a table none of whose images is there
     is_to_train  refuse what nothing could be learned from, such as one class alone; this follows
                from what is done with the source, and is no option of a command
     """
@@ -48,6 +49,7 @@ class SourceOptions:
     root: Path | None = None
     download: bool = False
     is_to_train: bool = True
+    needs_images: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ignore", tuple(self.ignore or ()))  # a list, of the command line
@@ -82,7 +84,7 @@ class SourceOptions:
 
 
 _ALWAYS_RECORDED = {"labels", "root", "image_col", "label_col", "split_col", "split"}
-_NOT_RECORDED = {"download", "is_to_train"}
+_NOT_RECORDED = {"download", "is_to_train", "needs_images"}
 
 
 def _text(value: object) -> str | None:

@@ -14,7 +14,7 @@ import torchvision
 from numpy.typing import NDArray
 
 from labelclean import __version__, sources
-from labelclean.config import PRESETS, FilterConfig, RuntimeConfig
+from labelclean.config import PRESETS, FilterConfig
 from labelclean.data.duplicates import conflicting
 from labelclean.judging import self_test, verdicts
 from labelclean.learning import runtime, team
@@ -33,7 +33,8 @@ from labelclean.report.table import (
 from labelclean.workflows import resuming
 from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, find_method, learn
-from labelclean.workflows.preparing import Samples, prepare
+from labelclean.workflows.looking import SCRATCH, choose_views, look
+from labelclean.workflows.preparing import Samples, prepare, prepare_features
 from labelclean.workflows.reasons import (
     as_given,
     reason_notes,
@@ -42,6 +43,7 @@ from labelclean.workflows.reasons import (
     without_untrained,
 )
 from labelclean.workflows.rescoring import ask_model, check_classes
+from labelclean.workflows.seeing import check_backbone
 
 NAMED = 5  # images in a note on conflicts
 
@@ -101,7 +103,7 @@ def _filter(
 ) -> Report:
     method = find_method(config.train)
     model = None if config.from_model is None else load_model(config.from_model)
-    samples = read_samples(source, options, config.runtime, device, reporter, model)
+    samples = read_samples(source, options, config, device, reporter, model)
     table = samples.table
     planted = self_test.plant(
         table.labels, samples.train_rows, table.num_classes, config.self_test, config.train.seed
@@ -112,7 +114,7 @@ def _filter(
     else:
         if method.needs_noise_rate and config.train.noise_rate is None:
             config = _with_noise_rate(samples, planted.labels, config, device, reporter)
-        learned = learn(samples, planted.labels, config, device, reporter)
+        learned = look(samples, planted.labels, config, device, reporter)
         team.dismiss()
     with reporter.stage("judging"):
         decision, tested = _judge_and_test(samples, planted, learned)
@@ -142,13 +144,13 @@ def check_input(
     check_can_write(out, force)
     find_method(config.train)
     device = runtime.choose_device(config.runtime.device)
-    read_samples(source, options, config.runtime, device, reporter)
+    read_samples(source, options, config, device, reporter)
 
 
 def read_samples(
     source: str | Path,
     options: sources.SourceOptions,
-    where: RuntimeConfig,
+    config: FilterConfig,
     device: torch.device,
     reporter: Reporter,
     model: TrainedModel | None = None,
@@ -157,8 +159,14 @@ def read_samples(
 
     model  by which they are to be judged: an image may be of any of its classes
     """
+    looks_pretrained = model is None and choose_views(config) != (SCRATCH,)
+    if looks_pretrained:
+        check_backbone(config.view)  # before images are decoded, not after
     with reporter.stage("reading"):
-        table = sources.read(source, replace(options, is_to_train=model is None))
+        needs_images = config.view.features is None
+        is_to_train = model is None and needs_images
+        how = replace(options, is_to_train=is_to_train, needs_images=needs_images)
+        table = sources.read(source, how)
     for note in table.notes:
         reporter.note(note)
     spec = None
@@ -167,8 +175,15 @@ def read_samples(
         spec = model.transform.spec
         others = tuple(name for name in model.class_names if name not in table.class_names)
         table = replace(table, class_names=(*table.class_names, *others))
+    if config.view.features is not None:
+        return without_untrained(prepare_features(table))
     samples = prepare(
-        table, where, device_is_cpu=device.type == "cpu", reporter=reporter, spec=spec
+        table,
+        config.runtime,
+        device_is_cpu=device.type == "cpu",
+        reporter=reporter,
+        spec=spec,
+        is_pretrained=looks_pretrained,
     )
     return samples if model is not None else without_untrained(samples)
 
@@ -298,6 +313,7 @@ def _report(
         training=learned.history,
         self_test=None if tested is None else tested.to_json(),
         notes=(
+            *learned.doubts,
             *table.notes,
             *_conflict_notes(samples),
             *reason_notes(reasons),

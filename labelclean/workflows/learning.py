@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from torch import Tensor
 from labelclean import disk
 from labelclean.config import FilterConfig, TrainConfig, filter_epochs
 from labelclean.data.batches import Batches
-from labelclean.errors import ConfigError
-from labelclean.learning import features, methods, models, runtime, team, trainer
+from labelclean.learning import methods, models, runtime, team, trainer
 from labelclean.learning.predicting import EMBEDDED, ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
 from labelclean.predictions import Predictions
@@ -43,6 +41,8 @@ class Learned:
                  of several processes the first one has them
     history      of each epoch: epoch, lr, loss, disagreement, taken
     config       with the number of epochs that was decided
+    shares       how much each view counted, by name
+    doubts       what makes the figures hard to believe, a line each
     """
 
     predictions: Predictions
@@ -53,6 +53,8 @@ class Learned:
     device: str
     dtype: str
     weights: Path | None
+    shares: Mapping[str, float] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 def learn(
@@ -70,24 +72,13 @@ def learn(
     Raises ConfigError or RunError for what the user can mend.
     """
     find_method(config.train)
-    # of a frozen backbone the checkpoint holds the head's precision, not that of the features
-    is_whole = not config.train.freeze_backbone
-    before = resuming.begun(config.runtime, CHECKPOINT) if is_whole else None
+    before = resuming.begun(config.runtime, CHECKPOINT)
     dtype = resuming.precision(config.runtime, device, before)
     model, batches = set_up(samples, labels, config.train, device, dtype)
     if config.runtime.compile:
         model.compile()
-    learner: torch.nn.Module = model
-    source: BatchSource = batches
-    if config.train.freeze_backbone and isinstance(model, models.Classifier):
-        if config.train.weights == "none":
-            reporter.note("--freeze-backbone without --weights: the features are random ones")
-        with reporter.stage("features") as advance:
-            on_rows = image_counter(advance, len(samples.rows))
-            source = features.extract(model, batches, samples.rows, dtype, on_rows)
-        learner, dtype = copy.deepcopy(model.head), torch.float32
     identity = _identity(samples, labels, config, dtype)
-    run, good, config = _start(learner, source, samples, config, dtype, identity, reporter)
+    run, good, config = _start(model, batches, samples, config, dtype, identity, reporter)
     with reporter.stage("training") as advance:
         trainer.fit(
             run,
@@ -99,11 +90,7 @@ def learn(
         )
     weights = resuming.in_run_dir(config.runtime, WEIGHTS)
     if weights:
-        whole = run.trained
-        if isinstance(model, models.Classifier) and isinstance(source, features.FeatureBatches):
-            model.head.load_state_dict(source.fitted_to_backbone(run.trained.state_dict()))
-            whole = model
-        models.save(whole, weights, _description(samples, batches, config))
+        models.save(run.trained, weights, _description(samples, batches, config))
     with reporter.stage("predicting") as advance:
         on_rows = image_counter(advance, len(samples.rows))
         flipped = np.flatnonzero(labels != samples.table.labels)
@@ -113,7 +100,7 @@ def learn(
             predictions = _predict(
                 run,
                 samples.rows,
-                source.labels,
+                batches.labels,
                 on_rows,
                 run.sums,
                 embeddings=embeddings if team.is_first() else None,
@@ -132,13 +119,7 @@ def learn(
 
 def find_method(train: TrainConfig) -> methods.Method:
     """The method that is asked for. Raises ConfigError if it is unknown or cannot be trained so."""
-    method = methods.find(train.method)
-    if train.freeze_backbone and method.networks > 1:
-        raise ConfigError(
-            f"--freeze-backbone trains one head, --method {train.method} two networks; leave one "
-            "of them out"
-        )
-    return method
+    return methods.find(train.method)
 
 
 def _where(device: torch.device) -> str:
@@ -269,7 +250,7 @@ def _predict(
         labels,
         num_classes=len(run.class_weights),
         dtype=run.dtype,
-        flip=run.config.flip and not isinstance(run.batches, features.FeatureBatches),
+        flip=run.config.flip,
         seed=run.config.seed,
         sums=sums,
         embeddings=embeddings,

@@ -20,6 +20,19 @@ GIB = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unseen(cache.Checked):
+    """Rows whose images are not looked at: the user gave their features."""
+
+    @property
+    def pixels(self) -> None:
+        return None
+
+    def rows(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Raises ValueError: there are no pixels."""
+        raise ValueError("rows of given features have no pixels")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Samples:
     """Decoded samples.
 
@@ -30,7 +43,7 @@ class Samples:
     """
 
     table: SampleTable
-    pixels: cache.Pixels | cache.Streamed
+    pixels: cache.Pixels | cache.Streamed | Unseen
     spec: images.ImageSpec
     first: NDArray[np.int64]
     rows: NDArray[np.int64]
@@ -45,17 +58,24 @@ def prepare(
     device_is_cpu: bool,
     reporter: Reporter,
     spec: images.ImageSpec | None = None,
+    is_pretrained: bool = False,
 ) -> Samples:
     """Decodes the table's images, or finds them in the cache, and checks what is left to learn.
 
     spec  the size that a trained model wants, by which nothing is trained; None: chosen from the
           images
+    is_pretrained  a pretrained network is to look at the images
 
     Raises SourceError if no image can be read; to train, if fewer than two classes have one.
     """
     is_trained = spec is not None
     if spec is None:
-        spec = images.choose_spec(table, image_size=where.image_size, device_is_cpu=device_is_cpu)
+        spec = images.choose_spec(
+            table,
+            image_size=where.image_size,
+            device_is_cpu=device_is_cpu,
+            is_pretrained=is_pretrained,
+        )
         values, note = choose_values(table, where.bit_depth)
         spec = replace(spec, values=values)
         if note:
@@ -79,6 +99,27 @@ def prepare(
         spec=spec,
         first=first,
         rows=np.flatnonzero(has_image),
+        train_rows=train_rows,
+    )
+
+
+def prepare_features(table: SampleTable) -> Samples:
+    """Samples whose features the user gives: no image is opened, none need be there.
+
+    Raises SourceError if fewer than two classes have rows to train on.
+    """
+    count = len(table)
+    status = table.status.copy()
+    status[(status == MISSING) | (status == UNREADABLE)] = OK
+    train_rows = np.flatnonzero((table.labels >= 0) & ~table.held_out)
+    _check_trainable(table, np.ones(count, dtype=np.bool_), train_rows)
+    digest = np.stack([np.arange(count), np.zeros(count)], axis=1).astype(np.uint64)
+    return Samples(
+        table=table.with_status(status),
+        pixels=Unseen(status=status, reason=np.full(count, "", dtype=object), digest=digest),
+        spec=images.ImageSpec(size=1, resize=1, is_squeezed=True),
+        first=np.arange(count),
+        rows=np.arange(count),
         train_rows=train_rows,
     )
 

@@ -101,8 +101,6 @@ class TrainingConfig:
             problems.append(f"--export is {self.export}, must be onnx")
         if self.is_compared and self.scheme == CE_NOISY:
             problems.append(f"--compare compares with {CE_NOISY}: give another --scheme")
-        if self.train.freeze_backbone:
-            problems.append("--freeze-backbone is for filter: train learns the whole network")
         if problems:
             raise ConfigError("; ".join(problems))
 

@@ -208,11 +208,13 @@ def test_rows_that_were_not_trained_on_are_judged_without_the_gain_of_training()
 
 @pytest.mark.parametrize(("count", "classes"), [(50, 3), (400, 2), (3000, 100)])
 def test_few_rows_two_classes_and_many_classes_work(count: int, classes: int):
-    truth, given, outputs = simulated(count, symmetric(classes, 0.2), gain=1.0)
+    truth, given, outputs = simulated(count, symmetric(classes, 0.2))
     decision = decide(given, outputs, classes)
     is_noisy = given != truth
     assert metrics.average_precision(decision.label_score, is_noisy) > 0.8
-    assert decision.noise_rate == pytest.approx(is_noisy.mean(), abs=0.1)
+    low, high = decision.noise_rate_interval
+    assert low <= is_noisy.mean() <= high
+    assert decision.noise_rate == pytest.approx(is_noisy.mean(), abs=0.1 if count > 100 else 0.2)
 
 
 def test_a_class_that_is_never_given_or_alone_does_no_harm():
@@ -233,7 +235,8 @@ def test_the_posterior_is_bayes_rule_in_plain_loops():
     _, given, outputs = simulated(40, symmetric(5, 0.3), gain=1.0)
     transition = noise.mapping_matrix([("a", "b", 0.3), ("c", "d", 0.2)], "abcde")
     transition = 0.9 * transition + 0.1 * symmetric(5, 0.5)
-    model = noise_model.NoiseModel(gain=0.7, sharpness=1.3, transition=transition)
+    config = noise_model.NoiseModelConfig(spread=0.0)  # one sharpness for all rows
+    model = noise_model.NoiseModel(gain=0.7, sharpness=1.3, transition=transition, config=config)
     candidates = noise_model.gather_candidates(
         given, outputs.p_given, outputs.top_classes, outputs.top_probs, 5, np.ones(40, bool)
     )

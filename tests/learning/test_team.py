@@ -57,7 +57,6 @@ def test_a_run_of_two_processes_that_was_stopped_ends_as_if_it_had_not_been(
 
 def test_each_process_reads_its_share_of_the_images(found: list[dict[str, Any]]):
     one, first, second = (each["shapes"] for each in found)
-    assert one["features"].tolist() == first["features"].tolist() == [team_member.COUNT, 8]
     statistics = team_member.COUNT  # the colours are those of all
     shares = [int(each["asked"]) - statistics for each in (first, second)]
     assert sum(shares) == int(one["asked"]) - statistics

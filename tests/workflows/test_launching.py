@@ -87,18 +87,6 @@ IN_STEPS = """import sys, threading, time
     """
 
 
-def test_a_frozen_backbone_finds_the_same_in_two_processes(
-    world: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.chdir(world)
-    words = (*FILTER, *QUICK, "--freeze-backbone")
-    assert launch(2, [*words, "--out", "two.csv"]) == 0
-    assert CliRunner().invoke(app, [*words, "--out", "one.csv"]).exit_code == 0
-    one, two = (Report.read(world / name).frame for name in ("one.csv", "two.csv"))
-    assert two["label_score"].to_numpy() == pytest.approx(one["label_score"].to_numpy(), abs=1e-3)
-    assert (two["suggested_label"] == one["suggested_label"]).mean() > 0.95
-
-
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -15,7 +15,7 @@ import torch
 
 from labelclean import filter_dataset
 from labelclean.commands.filtering import filter_command
-from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig
+from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig, ViewConfig
 from labelclean.errors import ConfigError
 from labelclean.learning import trainer
 from labelclean.learning.methods import METHODS
@@ -93,7 +93,7 @@ def test_a_batch_in_pieces_trains_as_well(colour_folder: Path, monkeypatch, meth
     assert is_full == [True]
     scores, is_wrong = frame["label_score"], frame["image"].isin(WRONG)
     assert np.isfinite(scores).all()
-    assert scores[is_wrong].mean() < scores[~is_wrong].mean() - 0.3
+    assert scores[is_wrong].max() < scores[~is_wrong].median()
 
 
 def test_a_method_that_needs_the_noise_rate_has_it_estimated(colour_folder: Path):
@@ -103,9 +103,13 @@ def test_a_method_that_needs_the_noise_rate_has_it_estimated(colour_folder: Path
     assert report.meta.config["train"]["method"] == "co-teaching"
 
 
-def test_two_networks_have_no_single_head_for_frozen_features(colour_folder: Path):
-    with pytest.raises(ConfigError, match="--freeze-backbone .* --method jocor"):
-        _filter(colour_folder, _config(colour_folder, "jocor", freeze_backbone=True))
+@pytest.mark.parametrize("method", ["jocor", "elr"])
+def test_heads_on_features_refuse_methods_that_need_a_network_of_their_own(
+    colour_folder: Path, method: str
+):
+    config = replace(_config(colour_folder, method), view=ViewConfig(views=("features",)))
+    with pytest.raises(ConfigError, match=f"--method {method} needs a network of its own"):
+        _filter(colour_folder, config)
 
 
 def test_the_help_of_filter_names_every_method():

@@ -1,0 +1,219 @@
+"""Linear heads on frozen features, many at once: seeds and folds for the price of one pass.
+
+Every image is left out of some of the heads, so that what is said of it comes from heads that never
+saw its label: nothing memorised can enter the verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from labelclean.data.batches import Batch
+from labelclean.learning.methods import Method, Moment, Outputs, StepResult
+
+
+class Heads(nn.Module):
+    """k linear classifiers on the same features, each with its own weights.
+
+    forward(features (b, f)) gives logits (k, b, c). The weights start at zero; dropout is on the
+    features; `gain` over the root of f scales the logits, so that one learning rate suits every f.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        mean: Tensor,
+        std: Tensor,
+        *,
+        heads: int,
+        num_classes: int,
+        dropout: float,
+        gain: float,
+    ) -> None:
+        """mean, std (f,): of the features that are trained on."""
+        super().__init__()
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("std", std.float())
+        self.weight = nn.Parameter(torch.zeros(len(mean), heads * num_classes))
+        self.bias = nn.Parameter(torch.zeros(heads * num_classes))
+        self.dropout = nn.Dropout(dropout)
+        self.heads, self.num_classes = heads, num_classes
+        self.scale = gain / math.sqrt(len(mean))
+
+    def forward(self, features: Tensor) -> Tensor:
+        seen = self.dropout((features.float() - self.mean) / self.std)
+        logits = self.scale * (seen @ self.weight) + self.bias
+        each: Tensor = logits.view(-1, self.heads, self.num_classes).transpose(0, 1)
+        return each
+
+    @torch.no_grad()
+    def as_linear(self) -> nn.Linear:
+        """The mean of the heads as one linear layer (f) -> (c) on raw features."""
+        weight = self.scale * self.weight.view(-1, self.heads, self.num_classes).mean(dim=1)
+        bias = self.bias.view(self.heads, self.num_classes).mean(dim=0)
+        linear = nn.Linear(len(self.mean), self.num_classes)
+        linear.weight.copy_((weight / self.std[:, None]).T)
+        linear.bias.copy_(bias - (self.mean / self.std) @ weight)
+        return linear
+
+
+def moments_of(features: NDArray[np.float16], rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (f,) of the features of the rows; 1 for a feature that never changes."""
+    seen = torch.from_numpy(features[rows].astype(np.float32))
+    mean, std = seen.mean(dim=0), seen.std(dim=0, correction=0)
+    return mean, torch.where(std > 1e-6, std, 1.0)
+
+
+def draw_folds(
+    labels: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+) -> NDArray[np.bool_]:
+    """Which heads a row is left out of (n, repeats x folds): of each repeat, one in `folds`.
+
+    labels  (n,) given labels, dealt evenly to the folds
+    rows    (t,) rows that are trained on; all others are left out of all heads
+    groups  (n,) rows of one group share their fold: copies must not learn from each other
+    """
+    left_out = np.ones((len(labels), repeats * folds), dtype=np.bool_)
+    left_out[rows] = False
+    generator = np.random.Generator(np.random.PCG64((seed, 2)))
+    for repeat in range(repeats):
+        leaders, which = np.unique(groups[rows], return_inverse=True)
+        first = np.full(len(leaders), len(labels), np.int64)
+        np.minimum.at(first, which.reshape(-1), rows)
+        shuffled = generator.permutation(len(leaders))
+        by_label = shuffled[np.argsort(labels[first[shuffled]], kind="stable")]
+        fold = np.empty(len(leaders), np.int64)
+        fold[by_label] = (np.arange(len(leaders)) + generator.integers(folds)) % folds
+        left_out[rows, repeat * folds + fold[which.reshape(-1)]] = True
+    return left_out
+
+
+def folded(method: Method, left_out: Tensor) -> Method:
+    """The method for heads that each learn from the rows that they are not left out of.
+
+    method    of one network and one view, without a memory
+    left_out  (n, k) bool, on the device of the labels
+    """
+    if method.networks != 1 or method.views != 1:
+        raise ValueError("heads learn by methods of one network and one view")
+    heads = left_out.shape[1]
+
+    def step(batch: Outputs, moment: Moment) -> StepResult:
+        logits = torch.stack(batch.each, dim=1)  # (b, k, c)
+        learns = ~left_out[batch.index]
+        labels = batch.labels[:, None].expand(-1, heads)[learns]
+        index = batch.index[:, None].expand(-1, heads)[learns]
+        result = method.step(Outputs(each=(logits[learns],), labels=labels, index=index), moment)
+        return StepResult(result.loss * heads, result.taken)  # each head as if it learned alone
+
+    return Method(step=step, networks=heads, has_start=method.has_start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureBatches:
+    """Batches whose images are feature vectors (b, f); the same for the same seed and epoch.
+
+    features    (n, f) float16 or float32
+    labels      (n,) int64, on the device that learns
+    train_rows  (t,)
+    """
+
+    features: NDArray[np.float16]
+    labels: Tensor
+    train_rows: NDArray[np.int64]
+    batch_size: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.train_rows) // self.batch_size)
+
+    def generator(self, epoch: int, step: int) -> torch.Generator:
+        seed = np.random.SeedSequence((self.seed, epoch, step)).generate_state(1, np.uint64)[0]
+        return torch.Generator(self.labels.device).manual_seed(int(seed) >> 1)
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        shuffled = np.random.default_rng((self.seed, epoch)).permutation(self.train_rows)
+        for part in np.array_split(shuffled, self.steps_per_epoch)[first_step:]:
+            yield self._batch(part)
+
+    def in_order(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
+        for start in range(0, len(rows), 8 * self.batch_size):
+            yield self._batch(rows[start : start + 8 * self.batch_size])
+
+    def take(self, index: Tensor) -> Batch:
+        return self._batch(index.cpu().numpy())
+
+    def _batch(self, part: NDArray[np.int64]) -> Batch:
+        device = self.labels.device
+        index = torch.from_numpy(part).to(device)
+        seen = torch.from_numpy(np.asarray(self.features[part])).to(device)
+        return Batch(seen, self.labels[index], index)
+
+
+@torch.no_grad()
+def out_of_fold(
+    heads: Heads,
+    batches: FeatureBatches,
+    rows: NDArray[np.int64],
+    left_out: Tensor,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows (b,) and mean logits (b, c) of the heads that each row was left out of."""
+    heads.eval()
+    for batch in batches.in_order(rows):
+        logits = heads(batch.images).transpose(0, 1)  # (b, k, c)
+        weight = left_out[batch.index].float()
+        yield batch.index, (logits * weight[:, :, None]).sum(dim=1) / weight.sum(dim=1)[:, None]
+        on_rows(len(batch.index))
+
+
+class Prototypes:
+    """Cosine of a row to the mean direction of each class's rows, itself left out.
+
+    A second view of the same features: it has no weights to fit, so it errs at other rows than the
+    heads, above all where few images are or where wrong labels go to one other class.
+    """
+
+    def __init__(self, batches: FeatureBatches, heads: Heads, num_classes: int) -> None:
+        self._heads, self._batches = heads, batches
+        self.sums = torch.zeros(num_classes, len(heads.mean), device=batches.labels.device)
+        self._is_trained = torch.zeros(
+            len(batches.labels), dtype=torch.bool, device=batches.labels.device
+        )
+        for batch in batches.in_order(batches.train_rows):
+            self.sums.index_add_(0, batch.labels, self._directions(batch.images))
+            self._is_trained[batch.index] = True
+
+    def cosines(self, index: Tensor) -> Tensor:
+        """Rows (b,) -> (b, c); 0 for a class that has no other row."""
+        batch = self._batches.take(index)
+        seen = self._directions(batch.images)
+        found = seen @ nn.functional.normalize(self.sums, dim=1).T
+        own = self._is_trained[batch.index]
+        given = batch.labels.clamp(min=0)
+        without = self.sums[given] - seen
+        is_left = without.norm(dim=1) > 1e-4
+        cosine = (seen * nn.functional.normalize(without, dim=1)).sum(dim=1) * is_left
+        places = given[:, None]
+        there = torch.where(own, cosine, found.gather(1, places)[:, 0])
+        return found.scatter(1, places, there[:, None])
+
+    def _directions(self, features: Tensor) -> Tensor:
+        seen = (features.float() - self._heads.mean) / self._heads.std
+        return nn.functional.normalize(seen, dim=1)

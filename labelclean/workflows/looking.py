@@ -1,0 +1,291 @@
+"""look: what all views of the images say of every label, joined into one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from labelclean.config import FilterConfig, TrainConfig
+from labelclean.data import noise
+from labelclean.data.images import SMALL, choose_spec
+from labelclean.judging import fusion, verdicts
+from labelclean.learning import methods, models, runtime, team
+from labelclean.learning.feature_view import FeatureView, find_head_method, fit_heads
+from labelclean.predictions import Predictions
+from labelclean.progress import Reporter, image_counter
+from labelclean.workflows.learning import (
+    EMBEDDINGS,
+    WEIGHTS,
+    Learned,
+    learn,
+    open_embeddings,
+)
+from labelclean.workflows.preparing import Samples, decode
+from labelclean.workflows.resuming import in_run_dir, training_progress
+from labelclean.workflows.seeing import Seen, see
+
+FEATURES, SCRATCH = "features", "scratch"
+PLANTED = 0.05  # share of the labels that is flipped in memory to weigh the views
+
+
+def choose_views(config: FilterConfig) -> tuple[str, ...] | None:
+    """The views that the options ask for; None: they depend on the size of the images.
+
+    Features alone where they come from a file; a network from scratch alone where the options are
+    those of the paper, or of a method that needs a network of its own, and in several processes.
+
+    Raises ConfigError for views that a method cannot learn by.
+    """
+    view, train = config.view, config.train
+    if view.features is not None:
+        find_head_method(train.method)
+        return (FEATURES,)
+    if view.views is not None:
+        if FEATURES in view.views:
+            find_head_method(train.method)
+        return view.views
+    is_of_paper = train.schedule == "steps" or train.weights != "none"
+    if is_of_paper or train.method != "jnpl" or team.size() > 1:
+        methods.find(train.method)
+        return (SCRATCH,)
+    return None
+
+
+def views_of(config: FilterConfig, samples: Samples) -> tuple[str, ...]:
+    """The views of these samples: small images are learned from scratch too, quickly.
+
+    Of larger images a network from scratch is trained only if the options give it time or form.
+    """
+    asked = choose_views(config)
+    if asked is not None:
+        return asked
+    default = TrainConfig(seed=config.train.seed)
+    is_given = config.runtime.minutes is not None or config.train.epochs is not None
+    has_form = config.train.arch not in (default.arch, "resnet18")
+    if samples.spec.size <= SMALL or is_given or has_form:
+        return (FEATURES, SCRATCH)
+    return (FEATURES,)
+
+
+def look(
+    samples: Samples,
+    labels: NDArray[np.int64],
+    config: FilterConfig,
+    device: torch.device,
+    reporter: Reporter,
+) -> Learned:
+    """Learns from the labels (n,), by each view, and joins what the views say.
+
+    labels  the given ones, perhaps with those of the self-test among them
+
+    Raises ConfigError, SourceError or RunError for what the user can mend.
+    """
+    views = views_of(config, samples)
+    if FEATURES not in views:
+        return learn(
+            _for_scratch(samples, config, device, reporter), labels, config, device, reporter
+        )
+    seen = see(samples, config.view, config.runtime, device, reporter)
+    view = _fit(samples, seen, labels, config, device, reporter)
+    if SCRATCH not in views:
+        return _of_features(samples, view, labels, seen, config, device, reporter)
+    return _of_both(samples, view, labels, seen, config, device, reporter)
+
+
+def _fit(
+    samples: Samples,
+    seen: Seen,
+    labels: NDArray[np.int64],
+    config: FilterConfig,
+    device: torch.device,
+    reporter: Reporter,
+) -> FeatureView:
+    with reporter.stage("heads") as advance:
+        return fit_heads(
+            seen.features,
+            labels,
+            samples.train_rows,
+            samples.first,
+            num_classes=samples.table.num_classes,
+            method=config.train.method,
+            config=config.view.head,
+            seed=config.train.seed,
+            device=device,
+            on_progress=training_progress(advance, reporter),
+        )
+
+
+def _of_features(
+    samples: Samples,
+    view: FeatureView,
+    labels: NDArray[np.int64],
+    seen: Seen,
+    config: FilterConfig,
+    device: torch.device,
+    reporter: Reporter,
+) -> Learned:
+    seed = config.train.seed
+    with reporter.stage("predicting") as advance:
+        on_rows = image_counter(advance, len(samples.rows))
+        predictions = view.predict(samples.rows, labels, seed, on_rows)
+        as_given = view.predict(samples.rows, samples.table.labels, seed)
+        path = in_run_dir(config.runtime, EMBEDDINGS)
+        with open_embeddings(len(labels), path) as embeddings:
+            view.embeddings(samples.rows, embeddings)
+    return Learned(
+        predictions=predictions,
+        as_given=as_given,
+        embeddings=embeddings,
+        history=view.history,
+        config=config,
+        device=runtime.device_name(device),
+        dtype="float32",
+        weights=_save(view, seen, samples, config),
+        shares={FEATURES: 1.0},
+        doubts=_doubts({FEATURES: _free_auroc(view, predictions, samples, labels, seed)}),
+    )
+
+
+def _of_both(
+    samples: Samples,
+    view: FeatureView,
+    labels: NDArray[np.int64],
+    seen: Seen,
+    config: FilterConfig,
+    device: torch.device,
+    reporter: Reporter,
+) -> Learned:
+    """The network from scratch learns with some more labels flipped, by which views are weighed.
+
+    These flips stay in memory: the report is about the given labels, and of a flipped row the
+    network's word on its given label counts, which it was not trained on.
+    """
+    num_classes, seed = samples.table.num_classes, config.train.seed
+    rows, given = samples.train_rows, samples.table.labels
+    by_features = view.predict(samples.rows, labels, seed)
+    weighed = _plant(by_features, labels, samples, seed)
+    flipped = np.flatnonzero(weighed != labels)
+    scratch = learn(
+        _for_scratch(samples, config, device, reporter), weighed, config, device, reporter
+    )
+    gain = verdicts.planted_gain(weighed, scratch.predictions, flipped, num_classes, seed)
+    shares = fusion.weigh(
+        view.predict(samples.rows, weighed, seed),
+        scratch.predictions,
+        rows=rows,
+        planted_rows=flipped,
+    )
+
+    def joined(first: Predictions, second: Predictions) -> Predictions:
+        return fusion.join(first, fusion.without_gain(second, gain), shares, num_classes)
+
+    asked = scratch.predictions.replaced(flipped, scratch.as_given)
+    changed = np.flatnonzero(weighed != given)
+    as_given = scratch.predictions.replaced(changed, scratch.as_given)
+    names = (FEATURES, SCRATCH)
+    with open_embeddings(len(labels), in_run_dir(config.runtime, EMBEDDINGS)) as embeddings:
+        view.embeddings(samples.rows, embeddings)
+    aurocs = dict(zip(names, shares.auroc, strict=True)) if shares.auroc else {}
+    return replace(
+        scratch,
+        predictions=joined(by_features, asked),
+        as_given=joined(view.predict(samples.rows, given, seed), as_given),
+        embeddings=embeddings,
+        shares=dict(zip(names, shares.shares, strict=True)),
+        doubts=_doubts(aurocs),
+    )
+
+
+def _plant(
+    by_features: Predictions, labels: NDArray[np.int64], samples: Samples, seed: int
+) -> NDArray[np.int64]:
+    """The labels with some flipped: half evenly, half along the confusions that heads see."""
+    num_classes = samples.table.num_classes
+    generator = np.random.Generator(np.random.PCG64((seed, 3)))
+    rows = generator.permutation(samples.train_rows)
+    count = max(round(PLANTED * len(rows)), min(fusion.FEWEST_PLANTED, len(rows) // 4)) // 2
+    even, along = rows[:count], rows[count : 2 * count]
+    flipped = labels.copy()
+    flipped[even] = noise.symmetric(labels[even], num_classes, 1.0, generator)
+    found = verdicts.transition(labels, by_features, num_classes, seed)
+    found = found * (1 - np.eye(num_classes)) + 1e-9
+    np.fill_diagonal(found, 0.0)
+    found /= found.sum(axis=1, keepdims=True)
+    drawn = generator.random(len(along))
+    steps = np.cumsum(found, axis=1)[labels[along]]
+    flipped[along] = (drawn[:, None] > steps).sum(axis=1).clip(max=num_classes - 1)
+    return flipped
+
+
+def _for_scratch(
+    samples: Samples, config: FilterConfig, device: torch.device, reporter: Reporter
+) -> Samples:
+    """The samples at the size for a network from scratch, decoded anew if that is another."""
+    if not samples.spec.is_squeezed:
+        return samples
+    spec = choose_spec(
+        samples.table,
+        image_size=config.runtime.image_size,
+        device_is_cpu=device.type == "cpu",
+    )
+    spec = replace(spec, values=samples.spec.values)
+    pixels = decode(samples.table, spec, config.runtime, reporter, stage="decoding once more")
+    return replace(samples, pixels=pixels, spec=spec)
+
+
+def _free_auroc(
+    view: FeatureView,
+    predictions: Predictions,
+    samples: Samples,
+    labels: NDArray[np.int64],
+    seed: int,
+) -> float:
+    """How well the heads tell labels planted evenly from the given ones.
+
+    Heads that did not learn from a row say the same of it whatever its label is: no training.
+    """
+    rows, num_classes = samples.train_rows, samples.table.num_classes
+    generator = np.random.Generator(np.random.PCG64((seed, 4)))
+    other = labels.copy()
+    other[rows] = noise.symmetric(labels[rows], num_classes, 1.0, generator)
+    planted = view.predict(rows, other, seed)
+    scores = np.concatenate([fusion.evidence(predictions)[rows], fusion.evidence(planted)[rows]])
+    is_planted = np.repeat([False, True], len(rows))
+    finite = np.isfinite(scores)
+    return float(roc_auc_score(is_planted[finite], -scores[finite]))
+
+
+def _doubts(aurocs: dict[str, float]) -> tuple[str, ...]:
+    """A line for each view that tells planted labels from given ones no better than chance."""
+    return tuple(
+        f"the {name} tell a planted wrong label from a given one hardly better than chance (AUROC "
+        f"{auroc:.2f}): do not rely on this report; another --backbone may see more in such images"
+        if name == FEATURES
+        else f"the network from scratch tells a planted wrong label from a given one hardly better "
+        f"than chance (AUROC {auroc:.2f}): it was left out; give it more --epochs or images"
+        for name, auroc in aurocs.items()
+        if auroc <= fusion.CHANCE
+    )
+
+
+def _save(view: FeatureView, seen: Seen, samples: Samples, config: FilterConfig) -> Path | None:
+    """The mean of the heads, as weights of the run."""
+    path = in_run_dir(config.runtime, WEIGHTS)
+    if path is None:
+        return None
+    models.save(
+        view.head(),
+        path,
+        {
+            "backbone": seen.backbone.name if seen.backbone else "features",
+            "class_names": json.dumps(samples.table.class_names),
+            "image_size": str(samples.spec.size),
+        },
+    )
+    return path

