@@ -181,7 +181,7 @@ def test_a_whole_run_prints_its_summary_on_stdout_and_nothing_else(colour_folder
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.startswith("images:        60 judged, of 60 rows\n")
-    assert done.stdout.endswith("report:        report.csv\n")
+    assert "\nreport:        report.csv\n" in done.stdout
     assert (colour_folder / "report.meta.json").exists()
 
 
