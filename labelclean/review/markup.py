@@ -24,7 +24,16 @@ STYLES = ("base.css", "summary.css", "review.css", "dialogs.css", "narrow.css", 
 # nothing.
 _SCRIPTS = (
     *("filters.js", "keys.js", "classes.js", "looks.js", "compare.js", "grid.js", "panel.js"),
-    *("chooser.js", "zoom.js", "bulk.js", "end.js", "app.js"),
+    *(
+        "chooser.js",
+        "zoom.js",
+        "bulk.js",
+        "end.js",
+        "learn.js",
+        "counters.js",
+        "input.js",
+        "app.js",
+    ),
 )
 STANDALONE_SCRIPTS = ("dom.js", "file_backend.js", *_SCRIPTS, "file_main.js")
 
@@ -64,6 +73,7 @@ def served_page(
     reviewer: str,
     are_by_features: bool,
     commands: tuple[NextStep, ...] = (),
+    learns: bool = False,
 ) -> str:
     """The page for the server: scripts and styles by their addresses, no data but the summary."""
     facts = {
@@ -74,6 +84,7 @@ def served_page(
         "digest": digest[:16],
         "reviewer": reviewer,
         "areByFeatures": are_by_features,
+        "learns": learns,
     }
     return _template().render(
         title=title,
@@ -82,6 +93,7 @@ def served_page(
         standalone=None,
         styles=STYLES,
         commands=commands,
+        learns=learns,
     )
 
 
@@ -106,6 +118,7 @@ def standalone_page(
         summary=summarise(rows),
         facts="",
         commands=(),
+        learns=False,
         standalone={
             "policy": policy,
             "style": style,

@@ -24,6 +24,7 @@ from labelclean.review import markup
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.next_steps import NextStep
 from labelclean.review.pages import LONGEST_PAGE, Query, QueryError
+from labelclean.review.relearning import Relearner
 from labelclean.review.session import ReviewSession
 from labelclean.review.thumbnails import FULL, SIDES, SMALL, Thumbnails
 
@@ -50,6 +51,7 @@ class ReviewParts:
     title     the report's name
     digest    of the report: browsers keep pictures by it
     commands  what may be typed after the review
+    relearner ranks the list again; None where the run kept no features
     """
 
     session: ReviewSession
@@ -58,6 +60,7 @@ class ReviewParts:
     title: str
     digest: str
     commands: tuple[NextStep, ...] = ()
+    relearner: Relearner | None = None
 
 
 def make_app(parts: ReviewParts, *, port: int, token: str) -> ASGIApp:
@@ -74,6 +77,7 @@ def make_app(parts: ReviewParts, *, port: int, token: str) -> ASGIApp:
         Route("/api/pair", views.pair),
         Route("/api/decisions", views.decide, methods=["POST"]),
         Route("/api/undo", views.undo, methods=["POST"]),
+        Route("/api/learn", views.learn, methods=["POST"]),
     ]
     handlers: dict[Any, Any] = {QueryError: _refuse_query, ReportError: _refuse_report}
     return _Gate(Starlette(routes=routes, exception_handlers=handlers), port=port, token=token)
@@ -153,6 +157,7 @@ class _Views:
                     reviewer=self._session.reviewer,
                     are_by_features=self._parts.neighbours.are_by_features,
                     commands=self._parts.commands,
+                    learns=self._parts.relearner is not None,
                 ).encode()
         return HTMLResponse(self._page)
 
@@ -231,9 +236,10 @@ class _Views:
     def states(self, request: Request) -> Response:
         """What holds for the rows asked for, if anything changed since version `since`."""
         self._session.refresh()
+        self._look_at(request.query_params.get("focus"))
         version = self._session.version
         if request.query_params.get("since") == str(version):
-            return JSONResponse({"version": version})
+            return JSONResponse({"version": version, "learning": self._learning()})
         asked = [x for x in request.query_params.get("rows", "").split(",") if x][:LONGEST_PAGE]
         return self._decided([_integer(x, 0, len(self._session.rows) - 1) for x in asked])
 
@@ -244,11 +250,34 @@ class _Views:
             raise QueryError("rows must be a list of numbers")
         if not isinstance(action, str) or not (label is None or type(label) is int):
             raise QueryError("action must be a word, label a number")
-        return self._decided(await run_in_threadpool(self._session.decide, rows, action, label))
+        self._look_at(body.get("focus"))
+        changed = await run_in_threadpool(self._session.decide, rows, action, label)
+        if self._parts.relearner is not None:
+            self._parts.relearner.start_if_due()
+        return self._decided(changed)
 
     async def undo(self, request: Request) -> Response:
         await _json_body(request)
         return self._decided(await run_in_threadpool(self._session.undo))
+
+    async def learn(self, request: Request) -> Response:
+        """Begins to rank the undecided rows again; the states say when that is done."""
+        body = await _json_body(request)
+        if self._parts.relearner is None:
+            raise QueryError("the run kept no features to learn from")
+        if not self._session.count_settled():
+            raise QueryError("decide on an image first: there is nothing to learn from yet")
+        self._look_at(body.get("focus"))
+        self._parts.relearner.start()
+        return self._state()
+
+    def _look_at(self, row: Any) -> None:
+        """Keeps the row in focus: all up to it stays in its place when the list is ranked again."""
+        if row is not None:
+            self._session.in_focus = _integer(str(row), 0, len(self._session.rows) - 1)
+
+    def _learning(self) -> dict[str, Any] | None:
+        return None if self._parts.relearner is None else self._parts.relearner.state()
 
     def _decided(self, rows: list[int]) -> Response:
         decisions = {row: self._session.decision(row) for row in rows}
@@ -256,8 +285,14 @@ class _Views:
 
     def _state(self, **more: Any) -> Response:
         session = self._session
-        answer = {"version": session.version, "counter": session.counter().to_json(), **more}
-        return JSONResponse(answer)
+        return JSONResponse(
+            {
+                "version": session.version,
+                "counter": session.counter().to_json(),
+                "learning": self._learning(),
+                **more,
+            }
+        )
 
     def _row(self, request: Request) -> int:
         row: int = request.path_params["row"]

@@ -15,8 +15,10 @@ from labelclean.decisions.decision import ACTIONS, Decision
 from labelclean.decisions.store import DecisionStore
 from labelclean.errors import printable
 from labelclean.review.ahead import Ahead, SurePair, look_ahead, sure_pair
-from labelclean.review.pages import NO_LABEL, UNDECIDED, Query, QueryError, ReviewRows
+from labelclean.review.pages import NO_LABEL, UNDECIDED, Ints, Query, QueryError, ReviewRows
+from labelclean.review.rescored import Rescored, with_new_scores
 
+UNSURE = 1 + ACTIONS.index("unsure")  # the code of that action
 MOST_AT_ONCE = 10_000  # rows of one batch
 
 
@@ -42,7 +44,8 @@ class Counter:
 class ReviewSession:
     """Records decisions and answers what holds, for several threads.
 
-    version  grows with every change, also one that another process made
+    version   grows with every change, also one that another process made
+    in_focus  the row that the person looks at, None before the first
 
     Rows of the same image share one decision, since the store knows images and not rows.
     """
@@ -51,6 +54,7 @@ class ReviewSession:
         self.rows = rows
         self.reviewer = reviewer
         self.version = 0
+        self.in_focus: int | None = None
         self._store = store
         self._lock = threading.RLock()
         self._rows_of: dict[str, list[int]] = {}
@@ -110,6 +114,36 @@ class ReviewSession:
             self._load()
         return [row for image in images for row in self._rows_of.get(image, ())]
 
+    def settled(self) -> tuple[Ints, Ints]:
+        """(k,) rows that a decision settles, and (k,) the label of each, NO_LABEL if excluded."""
+        with self._lock:
+            actions, decisions = self._actions, self._decisions
+            rows = np.flatnonzero((actions != UNDECIDED) & (actions != UNSURE))
+            labels = [self._code(decisions[self.rows.images[row]].label) for row in rows.tolist()]
+        return rows, np.array(labels, dtype=np.int64)
+
+    def count_settled(self) -> int:
+        return int(((self._actions != UNDECIDED) & (self._actions != UNSURE)).sum())
+
+    def coming(self, count: int) -> Ints:
+        """The first undecided rows in the order of the review."""
+        order = self.rows.order
+        coming: Ints = order[self._actions[order] == UNDECIDED][:count]
+        return coming
+
+    def rescore(self, new: Rescored) -> None:
+        """Takes new verdicts for what is neither decided nor passed by.
+
+        All up to the row in focus stays as and where it is, and groups of copies that disagree.
+        """
+        with self._lock:
+            rows = self.rows
+            is_fixed = (self._actions != UNDECIDED) | (rows.group >= 0)
+            if self.in_focus is not None:
+                is_fixed |= rows.rank <= rows.rank[self.in_focus]
+            self.rows = with_new_scores(rows, new, is_fixed)
+            self.version += 1
+
     def refresh(self) -> None:
         """Takes in what other processes decided."""
         with self._lock:
@@ -123,7 +157,7 @@ class ReviewSession:
             return None
         return {
             "action": found.action,
-            "label": NO_LABEL if found.label is None else self._codes.get(found.label, NO_LABEL),
+            "label": self._code(found.label),
             "name": None if found.label is None else printable(found.label),
             "reviewer": printable(found.reviewer),
             "at": printable(found.at),
@@ -131,7 +165,7 @@ class ReviewSession:
 
     def counter(self) -> Counter:
         actions = self._actions
-        is_settled = (actions != UNDECIDED) & (actions != 1 + ACTIONS.index("unsure"))
+        is_settled = (actions != UNDECIDED) & (actions != UNSURE)
         is_judged = is_settled & self.rows.is_issue
         is_kept = actions == 1 + ACTIONS.index("keep")
         return Counter(
@@ -165,6 +199,9 @@ class ReviewSession:
             reviewer=self.reviewer,
             at=at,
         )
+
+    def _code(self, label: str | None) -> int:
+        return NO_LABEL if label is None else self._codes.get(label, NO_LABEL)
 
     def _mark(self, actions: NDArray[np.uint8], made: dict[str, Decision]) -> list[int]:
         changed = []

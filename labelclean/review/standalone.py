@@ -66,6 +66,7 @@ def make_page(
         "actions": ACTIONS,
         "sides": (side,),
         "first": {},
+        "learns": False,
         "digest": digest[:16],
         "title": title,
         "areByFeatures": neighbours.are_by_features,

@@ -23,6 +23,7 @@ from labelclean.report.table import Report
 from labelclean.review import server
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.pages import ReviewRows
+from labelclean.review.relearning import Relearn, Relearner
 from labelclean.review.session import ReviewSession
 from labelclean.review.thumbnails import Thumbnails
 from labelclean.workflows.reported import read_source
@@ -125,7 +126,7 @@ class Review:
         return found
 
 
-def open_review(path: Path, reviewer: str = "ann") -> Review:
+def open_review(path: Path, reviewer: str = "ann", relearn: Relearn | None = None) -> Review:
     report = Report.read(path)
     rows, digest = ReviewRows(report), digest_of(report)
     store = DecisionStore.open(decisions_path(path), report_digest=digest)
@@ -136,6 +137,7 @@ def open_review(path: Path, reviewer: str = "ann") -> Review:
         neighbours=Neighbours(rows),
         title="report.csv",
         digest=digest,
+        relearner=None if relearn is None else Relearner(session, relearn),
     )
     client = TestClient(server.make_app(parts, port=PORT, token=TOKEN), base_url=HOST)
     return Review(client, session, path)

@@ -1,15 +1,17 @@
 // The review: views, pages, keys and decisions.
 
-import { announce, byId, counted, decisionText, numberText, percent, showBanner } from "./dom.js";
+import { announce, byId, counted, decisionText, numberText, showBanner } from "./dom.js";
+import { showCounters } from "./counters.js";
 import { Filters, readAddress, writeAddress } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Panel } from "./panel.js";
 import { Chooser } from "./chooser.js";
-import { digitClasses, showClassKeys } from "./classes.js";
+import { showClassKeys } from "./classes.js";
 import { BulkAccept } from "./bulk.js";
 import { ListEnd } from "./end.js";
+import { Learning } from "./learn.js";
 import { Zoom } from "./zoom.js";
-import { commandOf, keyOf } from "./keys.js";
+import { Input, isTyping } from "./input.js";
 import { watchTheme } from "./looks.js";
 
 const POLL = 2500; // ms between two looks for what other tabs decided
@@ -30,6 +32,11 @@ export class Review {
     this.end = new ListEnd(backend, {
       onMore: () => this.openFilter("decided=no"),
       onOpen: () => this.openFilter(String(new URLSearchParams({ ...this.filters.query(), decided: "no" }))),
+      onLearn: facts.learns ? () => this.#learn() : null,
+    });
+    this.learning = new Learning(facts, {
+      onNew: () => this.load({ find: this.#inFocus() ?? "undecided" }, this.#inFocus()),
+      onLook: () => this.#poll(),
     });
     this.page = { total: 0, offset: 0, rows: [] };
     this.version = -1;
@@ -38,16 +45,12 @@ export class Review {
     this.isSilent = false; // the last look found no server
     this.view = "summary";
     this.commands = this.#commands();
-    document.addEventListener("keydown", (event) => this.#key(event));
-    document.addEventListener("click", (event) => this.#click(event));
+    new Input(this);
     byId("page-size").addEventListener("change", () => this.load({ offset: 0 }));
     byId("help-open").addEventListener("click", () => byId("help").showModal());
     byId("zoom").addEventListener("close", () => this.grid.focus(this.grid.focused));
     byId("end").addEventListener("close", () => this.grid.focus(this.grid.focused));
-    byId("photo").addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    this.grid.place.addEventListener("dblclick", () => this.#openZoom());
     watchTheme();
-    this.#watchBars();
   }
 
   async start() {
@@ -112,29 +115,27 @@ export class Review {
       return;
     }
     announce(range);
-    const isTyping = this.#isTyping(document.activeElement);
+    const isTyping = isTyping(document.activeElement);
     this.grid.focus(this.#placeOf(focus), { isQuiet: this.view !== "review" || (isTyping && !wasInGrid) });
   }
 
   // Of every image that comes into focus, in the grid, the panel and an open zoom.
   #focused(cells) {
     this.panel.show(cells);
-    showClassKeys(this.facts, cells, (code) => this.#decide("other", code));
+    showClassKeys(this.facts, cells, (code) => this.decide("other", code));
     if (this.zoom.isOpen) {
       this.zoom.show(cells);
       this.zoom.compare(cells, this.panel.similar);
     }
   }
 
-  #openZoom(at = null) {
-    const cells = this.grid.rows[this.grid.focused];
-    if (cells) this.zoom.open(cells, this.panel.similar, at);
+  #inFocus() {
+    return this.grid.rows[this.grid.focused]?.row ?? null;
   }
 
-  #wheel(event) {
-    if (event.deltaY >= 0 || event.ctrlKey) return; // down: the page scrolls
-    event.preventDefault();
-    this.#openZoom(event);
+  openZoom(at = null) {
+    const cells = this.grid.rows[this.grid.focused];
+    if (cells) this.zoom.open(cells, this.panel.similar, at);
   }
 
   #placeOf(focus) {
@@ -152,14 +153,15 @@ export class Review {
       this.#showSelection();
     };
     return {
-      accept: () => this.#decide("accept"),
-      keep: () => this.#decide("keep"),
-      exclude: () => this.#decide("exclude"),
-      unsure: () => this.#decide("unsure"),
+      accept: () => this.decide("accept"),
+      keep: () => this.decide("keep"),
+      exclude: () => this.decide("exclude"),
+      unsure: () => this.decide("unsure"),
       other: () => this.#decideOther(),
       undo: () => this.#undo(),
       bulk: () => this.#acceptMany(),
-      zoom: () => this.#openZoom(),
+      learn: () => this.#learn(),
+      zoom: () => this.openZoom(),
       back: by(-1),
       on: by(1),
       up: () => this.#move(grid.focused - grid.columns(), true),
@@ -234,7 +236,7 @@ export class Review {
     if (count) announce(`${count} selected`);
   }
 
-  async #decide(action, label = null, places = this.grid.chosen()) {
+  async decide(action, label = null, places = this.grid.chosen()) {
     const { grid } = this;
     if (!places.length) return;
     const cells = places.map((at) => grid.rows[at]);
@@ -250,7 +252,7 @@ export class Review {
     const isLast = !this.#goOn(places.at(-1)) && !(places.length > 1 && this.#goOn(-1));
     let answer;
     try {
-      answer = await this.backend.decide(cells.map((each) => each.row), action, label);
+      answer = await this.backend.decide(cells.map((each) => each.row), action, label, this.#inFocus());
     } catch (error) {
       showBanner(`Not stored: ${error.message}`);
       if (grid.rows[places[0]] === cells[0]) grid.focus(places[0]);
@@ -289,7 +291,7 @@ export class Review {
     const what = places.length > 1 ? `For ${places.length} images` : image;
     const code = await this.chooser.ask(what, [second, suggested]);
     grid.focus(grid.focused);
-    if (code !== null) await this.#decide("other", code, places);
+    if (code !== null) await this.decide("other", code, places);
   }
 
   async #acceptMany() {
@@ -303,7 +305,7 @@ export class Review {
     if (rows.length) {
       this.isTurning = true;
       try {
-        await this.backend.decide(rows, "accept", null);
+        await this.backend.decide(rows, "accept", null, null);
         await this.load({ find: "undecided" });
         announce(`${counted(rows.length, "image")} accepted`);
       } catch (error) {
@@ -346,13 +348,29 @@ export class Review {
     this.#countersFrom(answer);
   }
 
-  #countersFrom({ version, counter }) {
+  // While something is selected, asked for or on its way, the list stays as it is.
+  #isBusy() {
+    return this.isTurning || this.grid.selected.size > 0 || this.grid.rows.some((cells) => cells.waiting)
+      || document.querySelector("dialog[open]:not(#zoom)") !== null;
+  }
+
+  async #learn() {
+    if (!this.facts.learns) {
+      announce("This review cannot learn: the run kept no features");
+      return;
+    }
+    try {
+      const answer = await this.backend.learn(this.#inFocus());
+      this.learning.take(answer.learning, this.#isBusy());
+    } catch (error) {
+      showBanner(error.message);
+    }
+  }
+
+  #countersFrom({ version, counter, learning }) {
     this.version = version;
-    if (!counter) return;
-    byId("count-decided").textContent = `${numberText(counter.decided)} / ${numberText(this.facts.count)}`;
-    byId("count-left").textContent = `≈ ${numberText(Math.round(counter.remaining))}`;
-    byId("count-precision").textContent = counter.judged
-      ? `${percent(counter.wrong / counter.judged)} of ${numberText(counter.judged)}` : "–";
+    if (learning?.isRunning) this.learning.take(learning, true);
+    if (counter) showCounters(this.facts, counter);
   }
 
   async #poll() {
@@ -360,70 +378,16 @@ export class Review {
     const rows = this.grid.rows.map((cells) => cells.row);
     const since = this.version;
     try {
-      const answer = await this.backend.states(rows, since);
+      const answer = await this.backend.states(rows, since, this.#inFocus());
       // A decision made meanwhile knows better than this answer.
       if (answer.version !== since && this.version === since) this.#take(answer);
+      this.learning.take(answer.learning, this.#isBusy());
       if (this.isSilent) showBanner("");
       this.isSilent = false;
     } catch (error) {
       showBanner(error.message);
       this.isSilent = true;
     }
-  }
-
-  #isTyping(element) {
-    return element instanceof HTMLElement && element.matches("input, select, textarea");
-  }
-
-  #key(event) {
-    const dialog = document.querySelector("dialog[open]");
-    const inZoom = this.zoom.isOpen && !document.querySelector("dialog[open]:not(#zoom)");
-    if (dialog && !inZoom) return;
-    if (this.#isTyping(event.target)) {
-      if (event.key !== "Escape") return;
-      this.grid.focus(Math.max(0, this.grid.focused));
-      event.preventDefault();
-      return;
-    }
-    if (inZoom ? this.zoom.key(event) || this.#run(event, true) : this.#outside(event)) event.preventDefault();
-  }
-
-  // The keys of the page where no dialog is open. True if it was one of them.
-  #outside(event) {
-    const key = event.ctrlKey || event.metaKey || event.altKey ? "" : keyOf(event);
-    if (key === "?") byId("help").showModal();
-    else if (key === "s") this.show("summary");
-    else if (key === "r" && this.view === "summary") this.show("review");
-    else return this.view === "review" && this.#run(event);
-    return true;
-  }
-
-  // False if the key is none of the review's.
-  #run(event, inZoom = false) {
-    const isPressing = event.target instanceof Element && event.target.closest("button, summary, a");
-    if (isPressing && (event.key === " " || event.key === "Enter")) return false; // the button's own
-    const name = commandOf(event, { inZoom });
-    if (name === null) return false;
-    if (name.startsWith("class ")) this.#decideClass(Number(name.at(-1)) - 1);
-    else if (name) this.commands[name]();
-    return true;
-  }
-
-  // Only the digits that stand on the buttons.
-  #decideClass(digit) {
-    const cells = this.grid.rows[this.grid.focused];
-    const code = cells && digitClasses(this.facts, cells)[digit];
-    if (code !== undefined) this.#decide("other", code);
-  }
-
-  #click(event) {
-    const target = event.target instanceof Element ? event.target : null;
-    const command = target?.closest("[data-command]");
-    const tab = target?.closest("[data-view]");
-    const filter = target?.closest("[data-filter]");
-    if (command) this.commands[command.dataset.command]();
-    else if (tab) this.show(tab.dataset.view);
-    else if (filter) this.openFilter(filter.dataset.filter);
   }
 
   openFilter(text) {
@@ -434,16 +398,5 @@ export class Review {
 
   #writeAddress() {
     writeAddress(this.view, this.filters.query(), this.page.offset);
-  }
-
-  // Bars of the histogram are no buttons, so Enter and Space are ours to hear.
-  #watchBars() {
-    document.addEventListener("keydown", (event) => {
-      const bar = event.target instanceof Element && event.target.closest("g[data-filter]");
-      if (bar && (event.key === "Enter" || event.key === " ")) {
-        event.preventDefault();
-        this.openFilter(bar.dataset.filter);
-      }
-    });
   }
 }

@@ -3,11 +3,12 @@
 import { byId, counted, make, numberText } from "./dom.js";
 
 export class ListEnd {
-  // onMore: shows all that is undecided; onOpen: shows the undecided of this list
-  constructor(backend, { onMore, onOpen }) {
+  // onMore: shows all that is undecided; onOpen: shows the undecided of this list; onLearn: ranks
+  // the undecided again, null where that cannot be
+  constructor(backend, { onMore, onOpen, onLearn }) {
     this.backend = backend;
     this.dialog = byId("end");
-    this.actions = { onMore, onOpen };
+    this.actions = { onMore, onOpen, onLearn };
     this.dialog.addEventListener("click", (event) => this.#copy(event));
   }
 
@@ -34,6 +35,8 @@ export class ListEnd {
       choices.push(this.#choice("Look at more images", `Expected wrong labels: ${expected}`, this.actions.onMore, choices));
     } else if (!ahead.undecided)
       choices.push(make("p", { textContent: "Every image of the report has a decision." }));
+    if (this.actions.onLearn && (next || ahead.undecided))
+      choices.push(this.#choice("Learn again", "Rank the undecided images by your decisions first", this.actions.onLearn, choices));
     const download = byId("download");
     if (download) choices.push(this.#choice("Download decisions", "A CSV for labelclean apply --decisions", () => download.click(), choices));
     return choices;

@@ -18,12 +18,18 @@ export class ServerBackend {
     return (await this.#ask(`/api/row/${cells.row}`)).similar;
   }
 
-  states(rows, since) {
-    return this.#ask(`/api/states?${new URLSearchParams({ rows: rows.join(","), since })}`);
+  // focus: the row that is looked at, null if there is none
+  states(rows, since, focus) {
+    const where = focus === null ? {} : { focus };
+    return this.#ask(`/api/states?${new URLSearchParams({ rows: rows.join(","), since, ...where })}`);
   }
 
-  decide(rows, action, label) {
-    return this.#send("/api/decisions", label === null ? { rows, action } : { rows, action, label });
+  decide(rows, action, label, focus) {
+    return this.#send("/api/decisions", { rows, action, focus, ...(label === null ? {} : { label }) });
+  }
+
+  learn(focus) {
+    return this.#send("/api/learn", { focus });
   }
 
   undo() {
