@@ -19,6 +19,7 @@ from labelclean.review.pages import NO_LABEL, UNDECIDED, Ints, Query, QueryError
 from labelclean.review.rescored import Rescored, with_new_scores
 
 UNSURE = 1 + ACTIONS.index("unsure")  # the code of that action
+AT_HAND = 6  # rows after the one in focus that keep their place when the list is ranked again
 MOST_AT_ONCE = 10_000  # rows of one batch
 
 
@@ -134,13 +135,14 @@ class ReviewSession:
     def rescore(self, new: Rescored) -> None:
         """Takes new verdicts for what is neither decided nor passed by.
 
-        All up to the row in focus stays as and where it is, and groups of copies that disagree.
+        All up to some rows beyond the one in focus stays as and where it is: the person goes on
+        meanwhile. So do groups of copies that disagree.
         """
         with self._lock:
             rows = self.rows
             is_fixed = (self._actions != UNDECIDED) | (rows.group >= 0)
             if self.in_focus is not None:
-                is_fixed |= rows.rank <= rows.rank[self.in_focus]
+                is_fixed |= rows.rank <= rows.rank[self.in_focus] + AT_HAND
             self.rows = with_new_scores(rows, new, is_fixed)
             self.version += 1
 

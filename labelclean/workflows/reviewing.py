@@ -27,9 +27,11 @@ from labelclean.review.address import Address, keep_address, last_address
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.next_steps import NextStep, next_steps
 from labelclean.review.pages import ReviewRows
+from labelclean.review.relearning import Relearner
 from labelclean.review.session import Counter, ReviewSession
 from labelclean.review.thumbnails import Thumbnails
 from labelclean.workflows.reported import read_source
+from labelclean.workflows.review_updates import relearn_from
 
 EMBEDDINGS = "embeddings.npy"  # in the folder of the run, beside the report
 MOST_IN_PAGE = 5000  # images in a page of one file: a browser holds them all at once
@@ -51,6 +53,13 @@ class _Opened:
     thumbnails: Thumbnails
     neighbours: Neighbours
     book: DecisionBook
+    embeddings: NDArray[np.floating] | None
+
+    def relearner(self, session: ReviewSession) -> Relearner | None:
+        """Ranks the rows again from decisions; None where the run kept no features."""
+        if self.embeddings is None:
+            return None
+        return Relearner(session, relearn_from(self.rows, self.embeddings))
 
 
 def review_report(
@@ -93,6 +102,7 @@ def review_report(
                 title=printable(path.name),
                 digest=opened.book.digest,
                 commands=steps,
+                relearner=opened.relearner(session),
             )
             address = f"http://127.0.0.1:{port}/?token={token}"
 
@@ -163,12 +173,14 @@ def _open(path: Path, images: Path | None, reporter: Reporter) -> _Opened:
     with reporter.stage("finding images"):
         table = read_source(report, images)
     rows = ReviewRows(report)
+    embeddings = _embeddings(path, len(rows))
     return _Opened(
         report=report,
         rows=rows,
         thumbnails=Thumbnails(table.images),
-        neighbours=Neighbours(rows, _embeddings(path, len(rows))),
+        neighbours=Neighbours(rows, embeddings),
         book=DecisionBook.of(report, path),
+        embeddings=embeddings,
     )
 
 

@@ -6,12 +6,22 @@ import threading
 
 import numpy as np
 import pytest
-from review_data import TOKEN, open_review, simple_review
+from review_data import (
+    TOKEN,
+    open_grid,
+    open_review,
+    report_of,
+    row,
+    served,
+    simple_review,
+    write_images,
+)
 
 from labelclean.errors import ReportError
 from labelclean.review.pages import NO_LABEL
 from labelclean.review.relearning import EVERY
 from labelclean.review.rescored import Rescored, reordered
+from labelclean.review.session import AT_HAND
 
 COUNT = 40
 
@@ -65,13 +75,14 @@ def learned(review, generation: int) -> dict[str, object]:
     raise AssertionError(f"no ranking {generation}")
 
 
-def test_the_undecided_are_ranked_again_and_all_up_to_the_current_image_stays(review):
+def test_the_undecided_are_ranked_again_and_all_up_to_the_images_at_hand_stays(review):
     review.decide([0, 2], "accept")
     review.decide([3], "keep")
     answer = review.post("/api/learn", {"focus": 5}).json()
     assert answer["learning"]["generation"] in (0, 1)
     state = learned(review, 1)
-    expected = [0, 1, 2, 3, 4, 5, *range(COUNT - 1, 5, -1)]
+    stays = 5 + AT_HAND
+    expected = [*range(stays + 1), *range(COUNT - 1, stays, -1)]
     assert review.rows(size=COUNT) == expected
     assert state["noise"] == 0.09 and state["learned"] == 3 and state["problem"] == ""
 
@@ -83,7 +94,7 @@ def test_what_was_decided_keeps_its_verdict_and_the_others_get_the_new_one(revie
     cells = {each["row"]: each for each in review.client.get("/api/rows").json()["rows"]}
     assert [cells[row]["score"] for row in (0, 1)] == [0.0, 0.01]
     assert cells[COUNT - 1]["score"] == pytest.approx(0.1) and cells[COUNT - 1]["isIssue"]
-    assert not cells[2]["isIssue"]
+    assert not cells[1 + AT_HAND + 1]["isIssue"]
 
 
 def test_learning_knows_what_each_decision_says_of_the_label(review, relearn):
@@ -100,8 +111,8 @@ def test_learning_knows_what_each_decision_says_of_the_label(review, relearn):
 
 
 def test_every_ten_decisions_the_list_is_ranked_again_by_itself(review, relearn):
-    for row in range(EVERY - 1):
-        review.decide([row], "accept")
+    for k in range(EVERY - 1):
+        review.decide([k], "accept")
     assert relearn.asked == []
     review.decide([EVERY - 1], "accept")
     learned(review, 1)
@@ -118,7 +129,8 @@ def test_the_answer_to_a_decision_does_not_wait_for_the_ranking(review, relearn)
     relearn.may_go.set()
     learned(review, 1)
     cells = review.client.get("/api/rows").json()["rows"]
-    assert cells[EVERY]["row"] == EVERY and cells[EVERY]["score"] == pytest.approx(0.1)
+    # What was decided while the ranking ran keeps its place.
+    assert [each["row"] for each in cells[EVERY : EVERY + 2]] == [EVERY, COUNT - 1]
 
 
 def test_images_that_moved_into_the_next_ones_are_counted(tmp_path):
@@ -164,3 +176,53 @@ def test_rows_that_are_free_fill_the_places_between_fixed_ones():
     is_fixed = np.array([True, False, False, True, False])  # 0 and 3
     score = np.array([0.0, 0.1, 0.5, 0.0, np.nan])
     assert reordered(order, is_fixed, score).tolist() == [1, 2, 0, 4, 3]
+
+
+@pytest.fixture
+def clustered(tmp_path):
+    """100 images in two clouds of features; in one, labels that the report believes are wrong."""
+    names = [f"{k:03d}.png" for k in range(100)]
+    write_images(tmp_path / "images", names)
+    rows = [row(name, "cat", "dog", 0.01 + 0.003 * k) for k, name in enumerate(names[:40])]
+    rows += [row(name, "cat", "cat", 0.6 + 0.001 * k) for k, name in enumerate(names[40:])]
+    report_of(rows, tmp_path / "images").write(tmp_path / "report.csv")
+    features = np.random.default_rng(0).normal(scale=0.1, size=(100, 4))
+    features[:40, 0] += 1
+    features[80:, 0] += 1  # like those that look wrong, and judged right
+    (tmp_path / "report.run").mkdir()
+    np.save(tmp_path / "report.run" / "embeddings.npy", features.astype(np.float16))
+    return tmp_path / "report.csv"
+
+
+def test_ten_decisions_in_the_browser_rank_again_and_the_current_image_stays(page, clustered):
+    with served(clustered) as (address, _):
+        open_grid(page, address)
+        assert page.inner_text("#learning-text") == "after 10 decisions"
+        page.select_option("[name=verdict]", "")
+        page.wait_for_function("() => document.querySelectorAll('.thumb').length === 60")
+        page.focus(".thumb.in-focus")
+        for key in "aaaaaaaaaa":
+            page.keyboard.press(key)
+        page.wait_for_function(
+            "() => document.querySelector('#learning-text').textContent.includes('moved up')"
+        )
+        page.wait_for_selector("[aria-busy=false]")
+        assert page.inner_text("#name") == "010.png"
+        assert page.evaluate("document.activeElement.id") == "card-10"
+        said = "document.querySelector('[aria-live]').textContent"
+        page.wait_for_function(f"() => {said}.startsWith('Learned from 10 decisions: ')")
+        names = [card.text_content()[:7] for card in page.query_selector_all(".thumb")]
+        assert names[:11] == [f"{k:03d}.png" for k in range(11)]
+        like_wrong = [name for name in names if name >= "080"]
+        assert len(like_wrong) == 20  # before, 40 others stood before them
+        page.keyboard.press("l")
+        page.wait_for_function(f"() => {said}.startsWith('Learned from 10 decisions: ')")
+        assert page.inner_text("#name") == "010.png"
+
+
+def test_learning_before_any_decision_says_what_to_do(page, clustered):
+    with served(clustered) as (address, _):
+        open_grid(page, address)
+        page.get_by_role("button", name="Learn").click()
+        page.wait_for_selector("#banner:not([hidden])")
+        assert page.inner_text("#banner").startswith("decide on an image first")

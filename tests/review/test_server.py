@@ -179,7 +179,10 @@ def test_a_decision_that_makes_no_sense_is_refused_whole(review, body):
 def test_another_tab_learns_of_a_decision_by_the_version(review):
     before = review.client.get("/api/rows").json()["version"]
     asked = {"rows": "0,1", "since": before}
-    assert review.client.get("/api/states", params=asked).json() == {"version": before}
+    assert review.client.get("/api/states", params=asked).json() == {
+        "version": before,
+        "learning": None,
+    }
     review.decide([0], "accept")
     answer = review.client.get("/api/states", params=asked).json()
     assert answer["version"] > before

@@ -115,8 +115,7 @@ export class Review {
       return;
     }
     announce(range);
-    const isTyping = isTyping(document.activeElement);
-    this.grid.focus(this.#placeOf(focus), { isQuiet: this.view !== "review" || (isTyping && !wasInGrid) });
+    this.grid.focus(this.#placeOf(focus), { isQuiet: this.view !== "review" || (isTyping(document.activeElement) && !wasInGrid) });
   }
 
   // Of every image that comes into focus, in the grid, the panel and an open zoom.
