@@ -4,8 +4,9 @@
 
 REPORT is one that filter wrote, with its run folder beside it; TRUTH is a table of true labels, as
 inject-noise writes it. A simulated reviewer knows the truth and looks at one image after the other
-as the review shows them; after every ten decisions the rest is ranked again, as in the review. Reports
-of one NAME are seeds of one data set. Writes review_gain.csv and review_gain.png, prints the table.
+as the review shows them; after every ten decisions the rest is ranked again, as in the review.
+Reports of one NAME are seeds of one data set. Writes review_gain.csv and review_gain.png, and
+prints the table.
 """
 
 from __future__ import annotations

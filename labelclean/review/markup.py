@@ -24,16 +24,8 @@ STYLES = ("base.css", "summary.css", "review.css", "dialogs.css", "narrow.css", 
 # nothing.
 _SCRIPTS = (
     *("filters.js", "keys.js", "classes.js", "looks.js", "compare.js", "grid.js", "panel.js"),
-    *(
-        "chooser.js",
-        "zoom.js",
-        "bulk.js",
-        "end.js",
-        "learn.js",
-        "counters.js",
-        "input.js",
-        "app.js",
-    ),
+    *("chooser.js", "zoom.js", "bulk.js", "copies.js", "end.js", "learn.js", "counters.js"),
+    *("input.js", "app.js"),
 )
 STANDALONE_SCRIPTS = ("dom.js", "file_backend.js", *_SCRIPTS, "file_main.js")
 

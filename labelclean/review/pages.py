@@ -111,6 +111,7 @@ class ReviewRows:
         is_conflict = conflicting(self.first, self.given)
         self.group: Ints = np.where(is_conflict, self.first, -1)
         self._set_flags(frame["flags"].tolist())
+        self._copies = _groups(self.first)
         self.order = _order(self.score, self.group)
         self.rank: Ints = np.empty(len(self), np.int64)  # place of a row in the order
         self.rank[self.order] = np.arange(len(self))
@@ -205,6 +206,9 @@ class ReviewRows:
             "isIssue": bool(self.is_issue[row]),
             "status": int(self.status[row]),
             "flags": np.flatnonzero(self.has_flag[:, row]).tolist(),
+            "copies": [
+                other for other in self._copies.get(int(self.first[row]), ()) if other != row
+            ],
         }
 
     def facts(self) -> dict[str, Any]:
@@ -251,6 +255,16 @@ def _first_of_each(images: list[str], statuses: list[str], near: list[str]) -> I
         elif status.startswith(DUPLICATE_OF):
             first[row] = row_of.get(status.removeprefix(DUPLICATE_OF), row)
     return first
+
+
+def _groups(first: Ints) -> dict[int, list[int]]:
+    """The rows that are nearly the same image, by their first row; no images that stand alone."""
+    values, counts = np.unique(first, return_counts=True)
+    is_several = np.isin(first, values[counts > 1])
+    groups: dict[int, list[int]] = {}
+    for row in np.flatnonzero(is_several).tolist():
+        groups.setdefault(int(first[row]), []).append(row)
+    return groups
 
 
 def _order(score: Floats, group: Ints) -> Ints:

@@ -36,18 +36,21 @@ def make_page(
     """The page, and how many images it holds: of `top` the most suspicious, judged ones first."""
     chosen = most_suspicious(rows, top)
     side = side_for(len(chosen))
+    chosen_rows = set(chosen.tolist())
     pictures: dict[str, str | None] = {}
     small: dict[str, str | None] = {}
     cells = []
     for done, row in enumerate(chosen.tolist()):
         similar = neighbours.beside(row, COMPARISONS)
+        shown = rows.cells(row)
         pictures[str(row)] = _data_uri(thumbnails, row, side)
         for other in (other for each in similar for other in each.rows):
             if str(other) not in small:
                 small[str(other)] = _data_uri(thumbnails, other, COMPARED)
         cells.append(
             {
-                **rows.cells(row),
+                **shown,
+                "copies": [near for near in shown["copies"] if near in chosen_rows],
                 "cell": _cell(rows.images[row]),
                 "similar": [
                     {

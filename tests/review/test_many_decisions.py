@@ -165,3 +165,25 @@ def test_keys_beside_each_other_do_not_decide_by_accident(page, tmp_path):
         page.keyboard.press("p")
         assert page.inner_text("#name") == "00.png"
     assert decided(report) == {}
+
+
+def test_near_copies_of_a_decided_image_get_its_label_by_one_key(page, tmp_path):
+    rows = [row("0.png", "cat", "dog", 0.1), row("1.png", "fox", "dog", 0.2)]
+    rows += [row("2.png", "cat", "fox", 0.3), row("3.png", "dog", "dog", 0.9)]
+    rows = [(*cells, "0.png" if k in (2, 3) else "") for k, cells in enumerate(rows)]
+    report = review_of(tmp_path, rows)
+    with served(report) as (address, _):
+        open_grid(page, address)
+        page.keyboard.press("u")
+        page.keyboard.press("d")  # nothing to decide alike: 1.png comes next
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("a")
+        page.wait_for_selector("#copies:not([hidden])")
+        first = page.inner_text("#copies-what")
+        page.keyboard.press("d")
+        page.wait_for_selector("#copies", state="hidden")
+        page.wait_for_function("() => document.querySelector('#count-decided').innerText > '2'")
+    made = decided(report)
+    assert first.endswith("near copies of 2.png") or first.endswith("near copies of 0.png")
+    assert {label for _, label in made.values()} == {made["0.png"][1]}
+    assert set(made) == {"0.png", "2.png", "3.png"}

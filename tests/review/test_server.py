@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -80,6 +81,21 @@ def test_a_form_of_another_page_decides_nothing(review):
     answer = review.client.post("/api/decisions", content=body, headers=headers)
     assert answer.status_code == 400
     assert review.session.counter().decided == 0
+
+
+def test_every_script_and_style_that_the_page_needs_is_served(review):
+    names = re.findall(r'/assets/([a-z_.]+)"', review.client.get("/").text)
+    seen: set[str] = set()
+    while names:
+        name = names.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        answer = review.client.get(f"/assets/{name}")
+        assert answer.status_code == 200, name
+        if name.endswith(".js"):
+            names += re.findall(r'from "\./([a-z_]+\.js)"', answer.text)
+    assert {"app.js", "zoom.js", "narrow.css", "icon.svg"} <= seen
 
 
 def test_every_answer_forbids_inline_script_framing_and_guessed_types(review):

@@ -8,6 +8,7 @@ import { Panel } from "./panel.js";
 import { Chooser } from "./chooser.js";
 import { showClassKeys } from "./classes.js";
 import { BulkAccept } from "./bulk.js";
+import { Copies } from "./copies.js";
 import { ListEnd } from "./end.js";
 import { Learning } from "./learn.js";
 import { Zoom } from "./zoom.js";
@@ -29,6 +30,7 @@ export class Review {
     this.zoom = new Zoom(facts, backend);
     this.chooser = new Chooser(facts);
     this.bulk = new BulkAccept(facts, backend);
+    this.copies = new Copies();
     this.end = new ListEnd(backend, {
       onMore: () => this.openFilter("decided=no"),
       onOpen: () => this.openFilter(String(new URLSearchParams({ ...this.filters.query(), decided: "no" }))),
@@ -159,6 +161,7 @@ export class Review {
       other: () => this.#decideOther(),
       undo: () => this.#undo(),
       bulk: () => this.#acceptMany(),
+      copies: () => this.#decideCopies(),
       learn: () => this.#learn(),
       zoom: () => this.openZoom(),
       back: by(-1),
@@ -267,11 +270,37 @@ export class Review {
     const [first] = cells;
     const done = first.decision ? decisionText(this.facts, first.decision) : "";
     announce(cells.length === 1 ? `${first.image} ${done}` : `${cells.length} images: ${done}`);
+    this.#offerCopies(cells);
     if (!isLast) return;
     this.isTurning = true;
     await this.#turn(1, "undecided");
     this.isTurning = false;
     if (!this.page.total) await this.#showEnd();
+  }
+
+  async #offerCopies(cells) {
+    this.copies.offer(cells);
+    if (!this.copies.rows.length) return;
+    const { decisions } = await this.backend.states(this.copies.rows, -1, this.#inFocus());
+    this.copies.only(decisions ?? {}, cells[0]);
+    if (this.copies.rows.length) announce(`${byId("copies-what").textContent}: d decides them alike`);
+  }
+
+  async #decideCopies() {
+    const { rows } = this.copies;
+    if (!rows.length) {
+      announce("What you decided last has no undecided near copies");
+      return;
+    }
+    const { action, label } = this.copies.asked;
+    this.copies.clear();
+    try {
+      this.#take(await this.backend.decide(rows, action, label, this.#inFocus()));
+      showBanner("");
+      announce(`${counted(rows.length, "near copy", "near copies")} decided alike`);
+    } catch (error) {
+      showBanner(`Not stored: ${error.message}`);
+    }
   }
 
   // To the next image without a decision on this page; false if there is none.
@@ -316,6 +345,7 @@ export class Review {
   }
 
   async #undo() {
+    this.copies.clear();
     let answer;
     try {
       answer = await this.backend.undo();

@@ -3,15 +3,15 @@
 const KEYS = {
   a: "accept", g: "keep", o: "other", x: "exclude", u: "unsure", z: "undo",
   p: "back", n: "on", ArrowLeft: "back", ArrowRight: "on", ArrowUp: "up", ArrowDown: "down",
-  " ": "select", e: "pair", b: "bulk", l: "learn", Escape: "clear", PageUp: "page-back", PageDown: "page-on",
+  " ": "select", e: "pair", b: "bulk", d: "copies", l: "learn", Escape: "clear", PageUp: "page-back", PageDown: "page-on",
   Home: "first", End: "last", "/": "search", Enter: "zoom",
 };
 const WITH_SHIFT = {
   ArrowLeft: "extend-back", ArrowRight: "extend-on", ArrowUp: "extend-up", ArrowDown: "extend-down",
 };
 // Held down, these would fall on one image after the other.
-const ONCE = ["accept", "keep", "exclude", "unsure", "undo", "other", "bulk", "learn"];
-const IN_ZOOM = ["accept", "keep", "other", "exclude", "unsure", "undo", "back", "on", "learn"];
+const ONCE = ["accept", "keep", "exclude", "unsure", "undo", "other", "bulk", "copies", "learn"];
+const IN_ZOOM = ["accept", "keep", "other", "exclude", "unsure", "undo", "back", "on", "copies", "learn"];
 
 export const keyOf = (event) => (event.key.length === 1 ? event.key.toLowerCase() : event.key);
 
