@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 1280, 900
 SUMMARY_HEIGHT = 1310  # down to the matrix
 COLOURS = 256  # a palette: a third of the size, and no eye sees it
 LARGEST = 250_000  # bytes of a picture
-DECIDED = "aaaaaauaa"  # the keys pressed before the pictures
+DECIDED = "aaaaagaaua"  # the keys pressed before the pictures: enough to learn from
 
 
 @contextmanager
