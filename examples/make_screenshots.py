@@ -21,8 +21,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-WIDTH, HEIGHT = 1280, 900
-SUMMARY_HEIGHT = 1310  # down to the matrix
+WIDTH, HEIGHT = 1400, 900
+SUMMARY_HEIGHT = 1240  # down to the matrix
+PHONE = {"width": 390, "height": 844}
 COLOURS = 256  # a palette: a third of the size, and no eye sees it
 LARGEST = 250_000  # bytes of a picture
 DECIDED = "aaaaagaaua"  # the keys pressed before the pictures: enough to learn from
@@ -86,13 +87,29 @@ def photograph(page: Page, address: str, folder: Path) -> None:
     page.keyboard.press("r")
     page.wait_for_selector(".thumb.in-focus")
     decide(page)
+    page.wait_for_selector(".strip img")
     save(page, folder / "review.png")
-    page.keyboard.press("?")
-    page.wait_for_selector("#help[open]")
-    save(page, folder / "keys.png")
-    page.keyboard.press("Escape")
+    dialogs = {"zoom": "Enter", "bulk": "b", "keys": "?"}
+    for name, key in dialogs.items():
+        page.keyboard.press(key)
+        page.wait_for_selector("dialog[open]")
+        save(page, folder / f"{name}.png")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog[open]", state="detached")
     page.emulate_media(color_scheme="dark")
     save(page, folder / "review-dark.png")
+
+
+def photograph_phone(browser: Browser, address: str, folder: Path) -> None:
+    context = browser.new_context(
+        viewport=PHONE, device_scale_factor=2, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto(address)
+    page.tap("[data-view=review]")
+    page.wait_for_selector(".strip img")
+    save(page, folder / "phone.png")
+    context.close()
 
 
 def main() -> None:
@@ -109,6 +126,7 @@ def main() -> None:
         with review(copy) as address, chromium() as browser:
             page = browser.new_page(color_scheme="light")
             photograph(page, address, folder)
+            photograph_phone(browser, address, folder)
 
 
 if __name__ == "__main__":
