@@ -87,6 +87,9 @@ def photograph(page: Page, address: str, folder: Path) -> None:
     page.keyboard.press("r")
     page.wait_for_selector(".thumb.in-focus")
     decide(page)
+    page.keyboard.press("l")
+    learned = "() => document.querySelector('#learning-text').textContent.includes('moved')"
+    page.wait_for_function(learned)
     page.wait_for_selector(".strip img")
     save(page, folder / "review.png")
     dialogs = {"zoom": "Enter", "bulk": "b", "keys": "?"}
