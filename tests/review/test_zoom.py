@@ -91,8 +91,9 @@ def test_a_photo_is_sent_in_the_size_that_the_screen_needs(browser, one_server, 
         viewport={"width": 1400, "height": 900}, device_scale_factor=ratio
     )
     page = context.new_page()
-    open_grid(page, one_server[1])
-    page.wait_for_selector(".strip img")
+    page.goto(one_server[1])
+    page.wait_for_selector(".strip img", state="attached")  # with the summary before it
+    page.keyboard.press("r")
     page.wait_for_function("() => document.querySelector('#large').naturalWidth > 500")
     assert page.evaluate("document.querySelector('#large').naturalWidth") == 1024 * ratio
     cards = "[...document.querySelectorAll('.thumb img')].map((image) => image.naturalWidth)"

@@ -14,6 +14,7 @@ export class Panel {
     this.shown = null;
     this.similar = null; // of the row shown, once they are known
     this.onSimilar = null;
+    this.wasHidden = false; // when the picture's size was chosen
     this.next = () => null; // cells of the image that is looked at next
     this.timer = 0;
     const large = byId("large");
@@ -55,7 +56,7 @@ export class Panel {
     decision.hidden = !cells.decision;
     decision.className = `decision ${cells.decision ? `is-${cells.decision.action}` : ""}`;
     decision.textContent = cells.decision ? this.#decided(cells.decision) : "";
-    if (isNew) this.#showPictures(cells);
+    if (isNew || this.wasHidden) this.#showPictures(cells);
   }
 
   #figures(cells) {
@@ -73,8 +74,10 @@ export class Panel {
     return `${decisionText(this.facts, decision)}${by}, ${at}`;
   }
 
+  // Beside the summary the panel is hidden and has no size: then the picture is asked for again.
   #side() {
     const { clientWidth, clientHeight } = byId("photo").parentElement;
+    this.wasHidden = clientWidth === 0;
     return sideFor(this.facts, Math.max(clientWidth, clientHeight));
   }
 
@@ -85,6 +88,7 @@ export class Panel {
     large.alt = `${cells.image}, given ${labelName(this.facts, cells.given)}`;
     large.src = this.backend.picture(cells.row, sideFor(this.facts, SMALL)); // at once; the large one follows
     this.similar = null;
+    this.wasHidden = false;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#showMore(cells), PAUSE);
   }
