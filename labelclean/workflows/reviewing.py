@@ -56,10 +56,15 @@ class _Opened:
     embeddings: NDArray[np.floating] | None
 
     def relearner(self, session: ReviewSession) -> Relearner | None:
-        """Ranks the rows again from decisions; None where the run kept no features."""
+        """Ranks the rows again from decisions, those of former reviews at once.
+
+        None where the run kept no features.
+        """
         if self.embeddings is None:
             return None
-        return Relearner(session, relearn_from(self.rows, self.embeddings))
+        relearner = Relearner(session, relearn_from(self.rows, self.embeddings))
+        relearner.start_if_due()
+        return relearner
 
 
 def review_report(

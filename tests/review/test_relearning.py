@@ -220,6 +220,21 @@ def test_ten_decisions_in_the_browser_rank_again_and_the_current_image_stays(pag
         assert page.inner_text("#name") == "010.png"
 
 
+def test_a_review_that_is_opened_again_goes_on_with_what_it_learned(page, clustered):
+    session = open_review(clustered).session
+    session.decide(list(range(10)), "accept")
+    session.close()
+    with served(clustered) as (address, _):
+        open_grid(page, address)
+        page.wait_for_function(
+            "() => document.querySelector('#learning-text').textContent.includes('moved up')"
+        )
+        page.select_option("[name=verdict]", "")
+        page.wait_for_function("() => document.querySelectorAll('.thumb').length === 60")
+        names = [card.text_content()[:7] for card in page.query_selector_all(".thumb")]
+        assert len([name for name in names if name >= "080"]) == 20
+
+
 def test_learning_before_any_decision_says_what_to_do(page, clustered):
     with served(clustered) as (address, _):
         open_grid(page, address)
