@@ -35,11 +35,12 @@ PANELS = {
     "Input": (
         *("report", "images", "decisions", "image_col", "label_col", "split", "split_col"),
         *("one_hot", "class_level", "ignore", "encoding", "merge_labels", "multi_label", "root"),
-        *("download", "test", "test_labels", "test_split", "allow_overlap", "data"),
+        *("bit_depth", "download", "test", "test_labels", "test_split", "allow_overlap", "data"),
     ),
     "Noise": (
         *("symm", "asymm", "mapping", "human", "human_col", "instance", "bernoulli", "noise"),
     ),
+    "Views": ("views", "backbone", "features", "mirror"),
     "Verdict": (
         *("from_model", "budget", "target_precision", "threshold", "gamma", "self_test"),
         *("fail_over", "above", "undecided", "truth", "target_noise"),
@@ -62,7 +63,7 @@ OF_METHODS = (
 # What --help shows of a command with more than LONG options.
 OFTEN = {
     "filter": (
-        *("image_col", "label_col", "split", "budget", "target_precision", "threshold"),
+        *("image_col", "label_col", "split", "backbone", "budget", "target_precision"),
         *("fail_over", "out", "force", "as_json", "preset", "minutes", "device", "resume"),
     ),
     "train": (
