@@ -1,0 +1,165 @@
+"""Is `filter` honest about few images? Rate, interval, calibration and sureness on random parts.
+
+    python examples/benchmark/few_photos.py --data grocery=FOLDER --data cifar10=ROOT --out DIR
+
+Data sets as in view_quality.py. Of each, --sizes images are drawn --draws times, labels are made
+wrong, and heads on features judge them. A row for each of it is in DIR/few_photos.csv; the table
+has a line for each size and noise, over all data sets and draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import view_quality
+
+NOISES = ("symm 0.0", "symm 0.05", "symm 0.15", "symm 0.4", "symm 0.6", "pair 0.3")
+SURE = 0.9  # issue probability from which on a label is called surely wrong
+
+
+def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(1)
+    from labelclean.config import HeadConfig, VerdictConfig
+    from labelclean.judging import verdicts
+    from labelclean.learning.feature_view import fit_heads
+    from labelclean.report import metrics
+
+    name, path, count, noise, draw = job
+    file = np.load(path)
+    generator = np.random.default_rng((draw, count))
+    rows = np.sort(generator.choice(len(file["labels"]), count, replace=False))
+    _, truth = np.unique(file["labels"][rows], return_inverse=True)
+    classes = int(truth.max()) + 1
+    given = view_quality.noisy(truth, noise, draw, classes, None)
+    view = fit_heads(
+        file["features"][rows],
+        given,
+        np.arange(count),
+        np.arange(count),
+        num_classes=classes,
+        method="jnpl",
+        config=HeadConfig(),
+        seed=draw,
+        device=torch.device("cpu"),
+    )
+    found = verdicts.decide(
+        given,
+        view.predict(np.arange(count), given, draw),
+        num_classes=classes,
+        verdict=VerdictConfig(),
+        seed=draw,
+    )
+    is_noisy = given != truth
+    low, high = found.noise_rate_interval
+    sure = found.issue_probability > SURE
+    return {
+        "data": name,
+        "n": count,
+        "noise": noise,
+        "draw": draw,
+        "ap": metrics.average_precision(found.label_score, is_noisy) if is_noisy.any() else "",
+        "f1": metrics.f1(found.is_label_issue, is_noisy) if is_noisy.any() else "",
+        "rate": found.noise_rate,
+        "truth": is_noisy.mean(),
+        "low": low,
+        "high": high,
+        "holds": int(low <= is_noisy.mean() <= high),
+        "ece": metrics.expected_calibration_error(found.issue_probability, is_noisy),
+        "sure": int(sure.sum()),
+        "sure_right": int((sure & is_noisy).sum()),
+    }
+
+
+def line(rows: list[dict[str, Any]], n: str, noise: str) -> str:
+    def mean(name: str) -> float:
+        values = [float(r[name]) for r in rows if r[name] != ""]
+        return float(np.mean(values)) if values else float("nan")
+
+    sure = sum(int(r["sure"]) for r in rows)
+    right = sum(int(r["sure_right"]) for r in rows) / sure if sure else float("nan")
+    bias = np.mean([float(r["rate"]) - float(r["truth"]) for r in rows])
+    width = np.mean([float(r["high"]) - float(r["low"]) for r in rows])
+    worst = max(float(r["ece"]) for r in rows)
+    return (
+        f"{n:>6} {noise:9} {len(rows):4} {100 * mean('ap'):5.1f} {mean('f1'):5.2f} {bias:+6.3f} "
+        f"{mean('holds'):5.2f} {width:5.2f} {mean('ece'):5.3f} {worst:6.3f} {sure:6} {right:5.2f}"
+    )
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = ["     n noise     runs    AP    F1   bias holds width   ECE  worst  >90 % right"]
+    for n in sorted({int(r["n"]) for r in rows}):
+        for noise in NOISES:
+            some = [r for r in rows if int(r["n"]) == n and r["noise"] == noise]
+            if some:
+                lines.append(line(some, str(n), noise))
+    return "\n".join([*lines, line(rows, "all", "all")])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", action="append", required=True, metavar="NAME=PLACE")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sizes", default="60,120,360,1000")
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--count", type=int, default=10_000)
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    options.out.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for spec in options.data:
+        name, _, place = spec.partition("=")
+        path = features(name, place, options)
+        labels = np.load(path)["labels"]
+        sizes = [int(x) for x in options.sizes.split(",") if int(x) <= len(labels)]
+        jobs += [
+            (name, str(path), n, noise, draw)
+            for n in sizes
+            for noise in NOISES
+            for draw in range(options.draws)
+        ]
+    rows = []
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run, job) for job in jobs]):
+            rows.append(future.result())
+    rows.sort(key=lambda r: (r["data"], r["n"], r["noise"], r["draw"]))
+    with open(options.out / "few_photos.csv", "w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    print(table(rows))
+
+
+def features(name: str, place: str, options: argparse.Namespace) -> Path:
+    """The file of features and labels of a data set, made where it is a folder."""
+    if place.endswith(".npz"):
+        return Path(place)
+    import torch
+
+    from labelclean.config import RuntimeConfig, ViewConfig
+    from labelclean.progress import Reporter
+    from labelclean.workflows.seeing import see
+
+    samples = view_quality.read(name, place, options.count, options.device, options.cache)
+    runtime = RuntimeConfig(device=options.device, cache_dir=options.cache)
+    seen = see(samples, ViewConfig(), runtime, torch.device(options.device), Reporter())
+    path = options.out / f"{name}.npz"
+    rows = samples.train_rows
+    np.savez(path, features=seen.features[rows], labels=samples.table.labels[rows])
+    return path
+
+
+if __name__ == "__main__":
+    main()
