@@ -114,6 +114,10 @@ def run(job: tuple[str, str, str, int], options: argparse.Namespace) -> list[dic
 
     name, place, noise, seed = job
     device = torch.device(options.device)
+    choose_spec = looking.choose_spec  # sizes are those of a CPU, wherever it runs
+    looking.choose_spec = lambda table, **given: choose_spec(
+        table, **{**given, "device_is_cpu": True}
+    )
     samples = read(name, place, options.count, options.device, options.cache)
     truth = samples.table.labels
     rows, classes = samples.train_rows, samples.table.num_classes
