@@ -315,9 +315,9 @@ export class Review {
     const { grid } = this;
     const places = grid.chosen();
     if (!places.length) return;
-    const { image, suggested, second } = grid.rows[places[0]];
+    const { image, given, suggested, second } = grid.rows[places[0]];
     const what = places.length > 1 ? `For ${places.length} images` : image;
-    const code = await this.chooser.ask(what, [second, suggested]);
+    const code = await this.chooser.ask(what, [second, suggested].filter((code) => code !== given));
     grid.focus(grid.focused);
     if (code !== null) await this.decide("other", code, places);
   }
