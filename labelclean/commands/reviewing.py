@@ -20,7 +20,8 @@ def review_command(
         Path | None, typer.Option(help="Where the images lie now, if they were moved.")
     ] = None,
     reviewer: Annotated[
-        str | None, typer.Option(help="Name kept beside your decisions; default: the OS user.")
+        str | None,
+        typer.Option(help="Your name, kept beside each decision; default: the user of the system."),
     ] = None,
     port: Annotated[
         int, typer.Option(help="Of 127.0.0.1; 0: that of the last review, or one that is free.")
@@ -36,7 +37,7 @@ def review_command(
         Path | None,
         typer.Option(help="Write the most suspicious images as one page to send, and end."),
     ] = None,
-    top: Annotated[int | None, typer.Option(help="Images in that page; default 200.")] = None,
+    top: Annotated[int | None, typer.Option(help="Images on that page; default 200.")] = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
