@@ -26,8 +26,8 @@ OF_COPY = 0.03  # chance that two nearly equal images have different labels
 class UpdateConfig:
     """How strongly decisions count.
 
-    Chosen on seed 1 of examples/benchmark/results/review_gain.csv and on the demo; seeds 2 and 3
-    are held out. The gain is flat: half or double of each is within 1 % of the labels found.
+    Chosen on seed 1 of examples/benchmark/results/review_gain.csv and on four older reports; seeds
+    2 and 3 are held out. The gain is flat: half or double of each is within 1 % of the labels found.
 
     ridge     added to the mean of the squared features, a share of it
     weight    of a decided row, as if it were there so often
