@@ -27,7 +27,7 @@ class UpdateConfig:
     """How strongly decisions count.
 
     Chosen on seed 1 of examples/benchmark/results/review_gain.csv and on four older reports; seeds
-    2 and 3 are held out. The gain is flat: half or double of each is within 1 % of the labels found.
+    2 and 3 are held out. The gain is flat: half or double of each changes it by less than 1 %.
 
     ridge     added to the mean of the squared features, a share of it
     weight    of a decided row, as if it were there so often
