@@ -104,6 +104,8 @@ def claim(*outs: Path) -> Iterator[None]:
 @contextmanager
 def claim_folder(folder: Path) -> Iterator[None]:
     """The same for a folder that files are added to; it is made, and removed if it stays empty."""
+    if exists(folder) and not folder.is_dir():
+        raise OutputError(f"{printable(folder)}: is no folder; choose another name")
     with errors_of(folder):
         made = _make(folder)
     try:
@@ -116,12 +118,13 @@ def claim_folder(folder: Path) -> Iterator[None]:
 
 
 def finish(out: Path) -> None:
-    """What a killed run was about to place at `out` is placed, unless that run still lives."""
+    """Finishes or clears away what a killed run left of `out`; a run that lives goes on."""
     with suppress(OSError, OutputError):
         folder, key = _home(out)
-        if key is not None and any(path.name == _PLAN for path in _plans(folder, key)):
-            with claim(out):
-                pass
+        if key is None or not (any(_left(folder, key)) or exists(_lock_path(folder, key))):
+            return
+        with _locked(folder, key, out, wait=0.0):
+            pass
 
 
 @contextmanager
@@ -197,6 +200,7 @@ def check(
             raise OutputError(f"{shown}: is no name for a new {'folder' if is_folder else 'file'}")
         if not out.absolute().parent.is_dir():
             raise OutputError(f"{shown}: there is no folder {printable(out.parent)}; make it")
+        finish(out)
         if exists(out):
             if not is_folder and out.is_dir():
                 raise OutputError(f"{shown}: is a folder; choose another name")
@@ -207,12 +211,13 @@ def check(
                 raise OutputError(
                     f"{shown}: already exists; choose another name, or --force replaces it"
                 )
-        check_writable(out.absolute().parent)
+        check_writable(out)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(out: Path) -> None:
     """Permissions, read-only and full disks show only when something is made. Raises OSError."""
-    trial = folder / f"{PREFIX}{secrets.token_hex(4)}"
+    folder, key = _home(out)
+    trial = folder / f"{PREFIX}{key or _FOLDER}-{secrets.token_hex(4)}"
     trial.mkdir()
     trial.rmdir()
 
@@ -221,7 +226,7 @@ def exists(path: Path) -> bool:
     """Also a link that leads nowhere. Raises OSError if the name can never be written."""
     try:
         os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 
@@ -298,7 +303,7 @@ def _is_held(lock: Path) -> bool:
 
 
 @contextmanager
-def _locked(folder: Path, key: str, out: Path) -> Iterator[None]:
+def _locked(folder: Path, key: str, out: Path, wait: float = _WAIT) -> Iterator[None]:
     path = _lock_path(folder, key)
     if _is_held(path):
         yield
@@ -309,7 +314,7 @@ def _locked(folder: Path, key: str, out: Path) -> Iterator[None]:
     with errors_of(out), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a disk without locks: filelock has its own way there
         try:
-            lock.acquire(timeout=_WAIT, poll_interval=0.05)
+            lock.acquire(timeout=wait, poll_interval=0.05)
         except Timeout:
             raise OutputError(f"{printable(out)}: {_holder(path)}") from None
     _held[path] = threading.get_ident()
@@ -345,7 +350,7 @@ def _holder(path: Path) -> str:
     return printable(f"{by} is writing it; wait until it ends, or choose another name")
 
 
-def _plans(folder: Path, key: str) -> Iterator[Path]:
+def _left(folder: Path, key: str) -> Iterator[Path]:
     """What killed runs left of this key: stages without a plan, or their plans."""
     for name in os.listdir(folder):
         if name.startswith(f"{PREFIX}{key}-"):
@@ -356,7 +361,7 @@ def _plans(folder: Path, key: str) -> Iterator[Path]:
 
 def _clear(folder: Path, key: str) -> None:
     """Finishes the plans and removes the stages of runs that were killed. Raises OSError."""
-    for path in list(_plans(folder, key)):
+    for path in list(_left(folder, key)):
         if path.name == _PLAN:
             for move in _read_plan(path):
                 _do(folder, move)

@@ -224,7 +224,7 @@ def test_modes_follow_the_umask(tmp_path: Path):
 
 def test_a_claimed_folder_goes_if_nothing_came_into_it(tmp_path: Path):
     with disk.claim_folder(tmp_path / "a" / "b"):
-        disk.check_writable(tmp_path / "a" / "b")
+        disk.check_writable(tmp_path / "a" / "b" / "x")
     assert os.listdir(tmp_path) == []
     with disk.claim_folder(tmp_path / "a"):
         disk.write_files({tmp_path / "a" / "x": b"x"})

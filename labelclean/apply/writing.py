@@ -65,12 +65,13 @@ def check_out(out: Path, *, files: Iterable[Path], folder: Path | None, force: b
         for path in (log_path(out), before_path(log_path(out), 1)):
             with contextlib.suppress(FileNotFoundError):
                 os.lstat(path)  # fails where the name is too long
+        disk.finish(out)
         if os.path.lexists(out) and not force:
             raise OutputError(
                 f"--out {shown}: already exists; choose another name, or --force replaces it "
                 "(--undo brings it back)"
             )
-        disk.check_writable(out.parent)
+        disk.check_writable(out)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,6 @@ def write_demo(folder: str | Path, *, seed: int = 0, force: bool = False) -> Dem
     classes = np.array(CLASSES)
     given = [*zip(names, classes[labels], strict=True), *((name, CLASSES[0]) for name in awkward)]
     true = [*zip(names, classes[truth], strict=True), (TRUNCATED, CLASSES[0])]
-    _check_folder(folder, {*names, *awkward}, force)
     with disk.claim_folder(folder), disk.stage(folder) as stage:
         _check_folder(folder, {*names, *awkward}, force)
         _write_images(stage.path / "images", names, images, images[truth == 0][0])
@@ -134,8 +133,6 @@ def write_demo(folder: str | Path, *, seed: int = 0, force: bool = False) -> Dem
 
 
 def _check_folder(folder: Path, demo_names: set[str], force: bool) -> None:
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise OutputError(f"{str(folder)!r}: is no folder; choose another name")
     with disk.errors_of(folder):
         if not folder.is_dir() or not disk.entries(folder):
             return

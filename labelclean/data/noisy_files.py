@@ -27,8 +27,6 @@ Advance = Callable[[float, float, str], None]
 
 def check_folder(folder: Path, force: bool) -> None:
     """Raises OutputError if there is anything at that path that is not to be replaced."""
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise OutputError(f"--out {folder}: is no folder: choose another name")
     with disk.errors_of(folder, "--out"):
         if not folder.is_dir() or not disk.entries(folder):
             return

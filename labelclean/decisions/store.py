@@ -286,6 +286,8 @@ def _errors_of(path: Path) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError:
         raise  # a wrong call, not the user's mistake
+    except UnicodeDecodeError:  # of a name in its schema
+        raise ReportError(f"{printable(path)}: is damaged; restore it from a copy") from None
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         remedies: dict[str, str] = {

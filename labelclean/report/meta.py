@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 
 from labelclean import schema
 from labelclean.errors import ReportError
@@ -32,6 +32,14 @@ class ConfusablePair:
     suggested: Text
     count: Count
     share: Share
+
+
+def _with_pair(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    for name, value in (found or {}).items():
+        is_pair = isinstance(value, list) and len(value) == 2
+        if (name == "recall_interval") != is_pair and value is not None:
+            raise ValueError("numbers, and a pair of them for recall_interval alone")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +72,9 @@ class ReportMeta:
     checkpoint: PathText | None = None
     source: Mapping[Text, PathText | None] = field(default_factory=dict)
     training: tuple[Mapping[Text, Number | None], ...] = ()
-    self_test: Mapping[Text, Number | list[Number] | None] | None = None
+    self_test: Annotated[
+        Mapping[Text, Number | list[Number] | None] | None, AfterValidator(_with_pair)
+    ] = None
     notes: tuple[Text, ...] = ()
     counts: Mapping[Text, Count] = field(default_factory=dict)
     rows: Fingerprint | None = field(default=None, compare=False)

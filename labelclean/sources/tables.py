@@ -138,7 +138,7 @@ def read_table(
                 table = _read_json(path, text, notes)
             else:
                 table = _read_delimited(path, text, notes, header)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: not readable as {suffix[1:]}: {_first_line(error)}") from None
     except OSError as error:
         reason = error.strerror or _first_line(error)
@@ -357,7 +357,18 @@ def _of_arrow(
     columns = tuple(schema.names)
 
     def texts(position: int) -> Texts:
-        data = column(columns[position])
+        try:
+            found = _as_texts(column(columns[position]))
+            if len(found) != num_rows:
+                raise OSError(f"{len(found):,} of {num_rows:,} rows")
+            return found
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # pages are read here
+            raise SourceError(
+                f"{shown(str(path))}: its column {shown(columns[position])} is damaged: "
+                f"{_first_line(error)}"
+            ) from None
+
+    def _as_texts(data: pa.ChunkedArray) -> Texts:
         if pa.types.is_dictionary(data.type):
             data = data.cast(data.type.value_type)
         if pa.types.is_string(data.type) or pa.types.is_large_string(data.type):

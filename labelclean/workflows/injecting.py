@@ -200,8 +200,8 @@ def inject_noise(
     out = _default_out(source) if out is None else out
     if images_as is not None and images_as not in _FORMS:
         raise ConfigError(f"--images is {images_as}, must be {' or '.join(_FORMS)}")
-    noisy_files.check_folder(out, force)  # before minutes of decoding, not after
     with disk.claim_folder(out):
+        noisy_files.check_folder(out, force)  # before minutes of decoding, not after
         return _inject(source, options, spec, out, images_as, force, reporter)
 
 

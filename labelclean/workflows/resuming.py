@@ -90,8 +90,8 @@ def claimed(outs: Iterable[Path], run_dir: Path | None) -> Iterator[None]:
             if run_dir is not None:
                 stack.enter_context(disk.claim_folder(run_dir))
 
-        team.agreed(take)
         try:
+            team.agreed(take)
             yield
         except Interrupted as error:
             error.can_resume = run_dir is not None and any(run_dir.glob("*.pt"))

@@ -187,5 +187,5 @@ def test_a_disk_that_fills_leaves_the_folder_as_it_was(exists, tmp_path, monkeyp
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "demo").touch()
-    assert refused(tmp_path / "demo").endswith("demo': is no folder; choose another name")
+    assert refused(tmp_path / "demo").endswith("demo: is no folder; choose another name")
     assert "cannot be written: Not a directory" in refused(tmp_path / "demo" / "below")

@@ -195,7 +195,13 @@ def read_shard(
     given = given_labels(table, options, image) if needs_label else GivenLabels.none(table)
     taken = (image, *given.columns)
     within, splits, note = split_column(table, options.split_col, taken, options.split)
-    column, is_there, sizes, names = _cells(table, image, taken)
+    try:
+        column, is_there, sizes, names = _cells(table, image, taken)
+        if not len(is_there) == sum(sizes) == len(names) == table.num_rows:
+            raise OSError(f"{len(is_there):,} of {table.num_rows:,} images")
+    except (pa.ArrowException, OSError) as error:  # pages are read here
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SourceError(f"{shown(str(table.path))}: damaged: {reason}") from None
     stat = table.path.stat()
     rows = Rows(
         names=names,
@@ -255,6 +261,8 @@ def _image_cells(file: pq.ParquetFile, name: str) -> tuple[str, NDArray[np.bool_
     parts = []
     for k in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(k)
+        if group.column(place).physical_type != file.schema.column(place).physical_type:
+            raise OSError(f"row group {k} is of another type")  # pyarrow would end the process
         facts = group.column(place).statistics
         there = np.ones(group.num_rows, bool)
         if facts is None or not facts.has_null_count or facts.null_count:
