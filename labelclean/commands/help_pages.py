@@ -84,6 +84,10 @@ OFTEN = {
 class PanelCommand(TyperCommand):
     """A command whose --help puts the options into panels."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """IMAGES and not {images}: every command names what it needs alike."""
+        return [piece.strip("{}").upper() for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         names = ("Arguments", "Options", *PANELS, METHODS, TRAINING, HELP)
         shown: dict[str, list[tuple[str, str]]] = {name: [] for name in names}

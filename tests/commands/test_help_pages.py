@@ -73,6 +73,14 @@ def test_help_of_a_command_shows_all_its_options():
     assert said("help") == said("--help")
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [("filter", "IMAGES [LABELS]"), ("evaluate", "REPORT"), ("apply", "[REPORT]")],
+)
+def test_the_usage_names_what_a_command_needs(command, usage):
+    assert said(command, "--help").startswith(f"Usage: labelclean {command} [OPTIONS] {usage}\n")
+
+
 def test_help_of_no_command_is_one_line():
     done = CliRunner().invoke(app, ["help", "fillter"])
     assert done.exit_code == 2
