@@ -154,9 +154,14 @@ def _rows_table(rows: pd.DataFrame) -> Table:
     for row in rows.to_dict("records"):
         names = (row["image"], row["given_label"], row["suggested_label"])
         chance = _or_none(row["issue_probability"])
-        shown = "" if chance is None else f"{chance:.1%}"
+        shown = "" if chance is None else _chance(chance)
         table.add_row(*(Text(printable(name)) for name in names), Text(shown))
     return table
+
+
+def _chance(chance: float) -> str:
+    """Never 100.0%: no label is certainly wrong."""
+    return "> 99.9%" if 0.9995 <= chance < 1 else f"{chance:.1%}"
 
 
 def _pairs_table(report: Report) -> Table:

@@ -83,6 +83,11 @@ def test_names_are_neither_markup_nor_emoji_codes_nor_control_codes():
     assert "\x1b[31m" not in terminal.file.getvalue()
 
 
+def test_no_label_reads_as_certainly_wrong():
+    text = summary_text(report_of([row("a.png", "cat", "dog", 0.0001)]))
+    assert "> 99.9%" in text and "100.0%" not in text
+
+
 def test_no_line_is_wider_than_the_terminal():
     rows = [row(f"{'long ' * 9}{k}.png", "a b " * 9, "c d " * 9, 0.1) for k in range(3)]
     report = report_of(rows, notes=("a note " * 30,), seconds={f"stage {k}": 1.0 for k in range(9)})
