@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean.errors import printable
 from labelclean.review.pages import UNDECIDED, Bools, Floats, Ints, ReviewRows
 
 BATCHES = (60, 240)  # images; and all there are
@@ -55,7 +56,7 @@ class SurePair:
     def to_json(self, names: list[str]) -> dict[str, Any]:
         return {
             "rows": self.rows.tolist(),
-            "names": [names[row] for row in self.rows[-NAMED:].tolist()],
+            "names": [printable(names[row]) for row in self.rows[-NAMED:].tolist()],
             "total": self.total,
             "precision": self.precision,
         }

@@ -230,8 +230,7 @@ class _Views:
         self._session.refresh()
         row = _integer(params.get("row", ""), 0, len(self._session.rows) - 1)
         pair = self._session.pair(row, _share(params.get("precision", "")))
-        names = [printable(name) for name in self._session.rows.images]
-        return JSONResponse(pair.to_json(names))
+        return JSONResponse(pair.to_json(self._session.rows.images))
 
     def states(self, request: Request) -> Response:
         """What holds for the rows asked for, if anything changed since version `since`."""
