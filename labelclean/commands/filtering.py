@@ -99,7 +99,7 @@ def filter_command(
         typer.Option(
             help="What looks at the images: features (of a pretrained network), scratch (a network "
             "trained here), or features,scratch. Default: features; scratch too where images are "
-            "up to 64 px, or --epochs, --minutes or --arch is given."
+            "up to 128 px, or --epochs, --minutes or --arch is given."
         ),
     ] = None,
     backbone: Annotated[

@@ -107,6 +107,11 @@ def choose_spec(
     return ImageSpec(size=size, resize=size if is_whole else round(size * 8 / 7))
 
 
+def largest_side(table: SampleTable) -> int:
+    """px of the largest side among some hundred images. Raises SourceError if none opens."""
+    return int(np.array(_header_sizes(table)).max())
+
+
 def _header_sizes(table: SampleTable) -> list[tuple[int, int]]:
     """Width and height of images spaced over the table, or of the first that opens at all."""
     rows = [row for row, status in enumerate(table.status) if status not in (MISSING, UNREADABLE)]

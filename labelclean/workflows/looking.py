@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from labelclean.config import FilterConfig, TrainConfig
 from labelclean.data import noise
-from labelclean.data.images import SMALL, choose_spec
+from labelclean.data.images import choose_spec, largest_side
 from labelclean.judging import fusion, verdicts
 from labelclean.learning import methods, models, runtime, team
 from labelclean.learning.feature_view import FeatureView, find_head_method, fit_heads
@@ -31,6 +31,7 @@ from labelclean.workflows.resuming import in_run_dir, training_progress
 from labelclean.workflows.seeing import Seen, see
 
 FEATURES, SCRATCH = "features", "scratch"
+DETAILED = 128  # px: in larger images a pretrained network sees more than one learns here
 PLANTED = 0.05  # share of the labels that is flipped in memory to weigh the views
 
 
@@ -58,9 +59,9 @@ def choose_views(config: FilterConfig) -> tuple[str, ...] | None:
 
 
 def views_of(config: FilterConfig, samples: Samples) -> tuple[str, ...]:
-    """The views of these samples: small images are learned from scratch too, quickly.
+    """The views of these samples: small images are learned from scratch too.
 
-    Of larger images a network from scratch is trained only if the options give it time or form.
+    Of larger ones a network from scratch is trained only if the options give it time or form.
     """
     asked = choose_views(config)
     if asked is not None:
@@ -68,7 +69,7 @@ def views_of(config: FilterConfig, samples: Samples) -> tuple[str, ...]:
     default = TrainConfig(seed=config.train.seed)
     is_given = config.runtime.minutes is not None or config.train.epochs is not None
     has_form = config.train.arch not in (default.arch, "resnet18")
-    if samples.spec.size <= SMALL or is_given or has_form:
+    if largest_side(samples.table) <= DETAILED or is_given or has_form:
         return (FEATURES, SCRATCH)
     return (FEATURES,)
 
