@@ -87,7 +87,14 @@ def rewrite_text(
     out = _encoded(changed, mark, encoding)
     if out is not None:
         return out, ()
-    return changed.encode(), (f"written as UTF-8: {encoding} of {path.name} lacks letters of it",)
+    try:
+        data = changed.encode()
+    except UnicodeEncodeError as error:
+        broken = printable(changed[max(0, error.start - 20) : error.end + 20])
+        raise SourceError(
+            f"{printable(path)}: a new label is no Unicode, near '{broken}': decide for another"
+        ) from None
+    return data, (f"written as UTF-8: {encoding} of {path.name} lacks letters of it",)
 
 
 def like(old: object, new: str) -> object:

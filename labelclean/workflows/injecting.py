@@ -16,7 +16,7 @@ from labelclean.data import images, noise, noisy_files
 from labelclean.data.instance_noise import SIDE, instance_dependent
 from labelclean.data.noise import Labels, Matrix
 from labelclean.data.samples import NO_LABEL, OK, ArrayImages, SampleTable
-from labelclean.errors import ConfigError, SourceError
+from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.progress import Reporter
 from labelclean.sources import noise_inputs
 from labelclean.sources.formats.cifar import cifar_name
@@ -173,7 +173,7 @@ class InjectedNoise:
             lines.append(f"most often: {', '.join(shown)}")
         lines.append(f"find them:      {self.next_step[0]}")
         lines.append(f"compare after:  {self.next_step[1]}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def inject_noise(
