@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check package fuzz audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/labelclean demo demo --force
@@ -18,8 +18,37 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The sdist, the wheel from it, and the wheel at work in an environment of its own: the libraries
+# are those of $(VENV), labelclean is not.
+package: $(VENV)/installed-test
+	rm -rf dist package-test
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv package-test
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > package-test/libraries
+	cp package-test/libraries $$(package-test/bin/python -c "import site; print(site.getsitepackages()[0])")/libraries.pth
+	package-test/bin/pip install --quiet --no-deps dist/*.whl
+	cd package-test && bin/python -c "import labelclean; assert 'package-test' in labelclean.__file__, labelclean.__file__"
+	cd package-test && bin/labelclean demo demo
+	cd package-test && bin/labelclean inject-noise demo/images demo/truth.csv --symm 20% --out noisy
+	cd package-test && bin/python -c "from labelclean.review.markup import read_asset; assert read_asset('app.js')"
+	rm -rf package-test
+
+# Ten minutes of changed files for all readers, with new seeds; one that fails is printed.
+FUZZ_SECONDS ?= 600
+fuzz: $(VENV)/installed-test
+	end=$$(($$(date +%s) + $(FUZZ_SECONDS))); seed=$$(date +%s); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	    echo "LABELCLEAN_FAULTS_SEED=$$seed"; \
+	    LABELCLEAN_FAULTS_SEED=$$seed MUTANTS=1000 OMP_NUM_THREADS=1 \
+	        $(BIN)/python -m pytest -q -x tests/faults/test_mutants.py || exit 1; \
+	    seed=$$((seed + 1)); \
+	done
+
+audit: $(VENV)/installed
+	PYTHON=$(PYTHON) VENV=$(VENV) .ci/audit
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(VENV)-audit demo dist package-test sbom.json
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

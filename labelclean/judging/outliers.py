@@ -44,7 +44,8 @@ def no_class(
     pca = PCA(n_components=directions, svd_solver="full").fit(surest)
     middle, high = np.quantile(_outside(pca, embeddings[known]), [0.5, 0.9])
     bound = middle + FARTHER * (high - middle)
-    unsure = np.flatnonzero(top_probs < sure)  # NaN is not
+    # NaN is not unsure; a row without an image may have probabilities, but has no features
+    unsure = np.flatnonzero((top_probs < sure) & ~np.isnan(embeddings[:, 0]))
     for begin in range(0, len(unsure), CHUNK):
         rows = unsure[begin : begin + CHUNK]
         found[rows] = _outside(pca, embeddings[rows]) > bound
