@@ -20,6 +20,7 @@ from labelclean.commands import (
     exporting,
     filtering,
     injecting,
+    inspecting,
     planning,
     plotting,
     predicting,
@@ -142,6 +143,7 @@ def root_command(
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "inspect": inspecting.inspect_command,
     "filter": filtering.filter_command,
     "evaluate": evaluating.evaluate_command,
     "plan": planning.plan_command,

@@ -84,6 +84,8 @@ def find_origin(report: Report, report_path: Path, images: Path | None) -> Origi
     old_root = None if report.meta.image_root is None else Path(report.meta.image_root)
     root = None if old_root is None else (images or old_root).absolute()
     reading = recorded_options(how)
+    if reading.image_col is None and (column := how.get("images from")) is not None:
+        reading = replace(reading, image_col=column)  # it was found by its cells
     options = _words(how)
     labels = how.get("labels")
     if labels is not None or (old_root is not None and Path(source) != old_root):

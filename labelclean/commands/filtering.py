@@ -49,6 +49,7 @@ from labelclean.commands.options import (
     ShiftOption,
     SourceArg,
     SplitColOption,
+    SplitOption,
     WeightDecayOption,
     WeightsOption,
     WorkersOption,
@@ -74,14 +75,7 @@ def filter_command(
     encoding: EncodingOption = None,
     merge_labels: MergeLabelsOption = False,
     multi_label: MultiLabelOption = "refuse",
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Splits to use, e.g. train,extra, or all. Default: train on all rows but those "
-            "of a test or validation split, and report on every row; of CIFAR by name the training "
-            "split alone."
-        ),
-    ] = None,
+    split: SplitOption = None,
     root: RootOption = None,
     download: DownloadOption = False,
     preset: PresetOption = None,

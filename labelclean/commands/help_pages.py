@@ -16,7 +16,7 @@ ALL = "labelclean.help_all"  # key in a context: whether every option is shown
 
 # The order of work, by the names of the commands.
 STEPS = {
-    "Find wrong labels": ("filter", "evaluate", "plan"),
+    "Find wrong labels": ("inspect", "filter", "evaluate", "plan"),
     "Look and decide": ("review", "show", "plot"),
     "Use what was decided": ("apply", "export", "import-decisions"),
     "Train on the labels": ("train", "predict"),

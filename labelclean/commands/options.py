@@ -40,6 +40,14 @@ ImageColOption = Annotated[
     str | None, typer.Option(help="Column of the paths, or its number in a table without a header.")
 ]
 LabelColOption = Annotated[str | None, typer.Option(help="Column of the labels.")]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Splits to use, e.g. train,extra, or all. Default: train on all rows but those "
+        "of a test or validation split, and report on every row; of CIFAR by name the training "
+        "split alone."
+    ),
+]
 SplitColOption = Annotated[str | None, typer.Option(help="Column of the split.")]
 OneHotOption = Annotated[
     str | None, typer.Option(help="Columns of 0 and 1, one a class: their names by commas.")

@@ -110,6 +110,15 @@ class SampleTable:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def recorded(self) -> dict[str, str | None]:
+        """What a report keeps of how the source was understood."""
+        about = self.understood
+        if about is None:
+            return {}
+        columns: dict[str, str | None] = {f"{k} from": v for k, v in about.columns.items()}
+        return {"format": about.format, "why": about.why, **columns}
+
     def with_status(self, status: NDArray[np.object_]) -> SampleTable:
         return replace(self, status=status)
 

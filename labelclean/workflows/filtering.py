@@ -30,6 +30,7 @@ from labelclean.report.table import (
     check_can_write,
     report_files,
 )
+from labelclean.sources.inspection import understood
 from labelclean.workflows import resuming
 from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, find_method, learn
@@ -167,6 +168,8 @@ def read_samples(
         is_to_train = model is None and needs_images
         how = replace(options, is_to_train=is_to_train, needs_images=needs_images)
         table = sources.read(source, how)
+    for line in understood(table):
+        reporter.note(line)
     for note in table.notes:
         reporter.note(note)
     spec = None
@@ -309,7 +312,7 @@ def _report(
         transition_matrix=tuple(map(tuple, decision.transition_matrix.tolist())),
         confusable_pairs=pairs,
         checkpoint=None if learned.weights is None else str(learned.weights),
-        source=options.record(source),
+        source={**options.record(source), **table.recorded},
         training=learned.history,
         self_test=None if tested is None else tested.to_json(),
         notes=(

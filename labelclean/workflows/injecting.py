@@ -20,6 +20,7 @@ from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.progress import Reporter
 from labelclean.sources import noise_inputs
 from labelclean.sources.formats.cifar import cifar_name
+from labelclean.sources.inspection import understood
 
 _FORMS = ("folder", "parquet")
 _LISTED = 5  # confusions in the printed text
@@ -216,7 +217,7 @@ def _inject(
 ) -> InjectedNoise:
     with reporter.stage("reading"):
         table, notes = true_labels(source, sources.read(source, options))
-    for note in notes:
+    for note in (*understood(table), *notes):
         reporter.note(note)
     if images_as is not None and not isinstance(table.images, ArrayImages):
         raise ConfigError(

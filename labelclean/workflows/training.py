@@ -292,6 +292,10 @@ def read_training(
         beliefs = believe(found, table, book.decisions)
     if book:
         reporter.note(f"{len(book):,} decisions of {printable(book.path)} override the report")
+    how = found.meta.source
+    if form := how.get("format"):
+        rows = f"{len(found):,} images of {len(found.meta.class_names):,} classes"
+        reporter.note(f"{printable(report)}: {rows}, {form} ({printable(how.get('why'))})")
     samples = prepare(
         replace(table, class_names=beliefs.class_names),
         config.runtime,

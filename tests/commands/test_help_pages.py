@@ -84,7 +84,7 @@ def test_the_usage_names_what_a_command_needs(command, usage):
 def test_help_of_no_command_is_one_line():
     done = CliRunner().invoke(app, ["help", "fillter"])
     assert done.exit_code == 2
-    assert done.stderr.startswith("labelclean: no command 'fillter'; there are filter, ")
+    assert done.stderr.startswith("labelclean: no command 'fillter'; there are inspect, ")
     assert len(done.stderr.splitlines()) == 1
 
 
