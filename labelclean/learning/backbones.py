@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -75,7 +74,9 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
         network = _timm(arch, is_pretrained=not file, may_download=may_download)
         if file:
             _load_by_name(network, read_state(Path(file), "--backbone"), name)
-        config = timm.data.resolve_model_data_config(network)
+        from timm.data import resolve_model_data_config
+
+        config = resolve_model_data_config(network)
         mean = tuple(255 * x for x in config["mean"])
         std = tuple(255 * x for x in config["std"])
     else:
@@ -95,6 +96,8 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
 
 
 def _lite0() -> nn.Module:
+    import timm  # a second: only where a network is built
+
     network: nn.Module = timm.create_model(
         "tf_efficientnet_lite0", pretrained=False, num_classes=1000
     )
@@ -140,6 +143,8 @@ def _torchvision_state(arch: str, may_download: bool) -> Mapping[str, Any]:
 
 
 def _timm(arch: str, *, is_pretrained: bool, may_download: bool) -> nn.Module:
+    import timm
+
     model = arch.removeprefix(TIMM)
     if not timm.is_model(model):
         near = ", ".join(timm.list_models(f"*{model[:6]}*")[:5]) or "see timm.list_models()"
@@ -160,6 +165,7 @@ def _timm(arch: str, *, is_pretrained: bool, may_download: bool) -> nn.Module:
 
 
 def _is_cached(model: str) -> bool:
+    import timm
     from huggingface_hub import try_to_load_from_cache
 
     config = timm.get_pretrained_cfg(model)
