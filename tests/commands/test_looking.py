@@ -62,14 +62,16 @@ def report(colour_folder: Path) -> Path:
 
 def decide(report: Path, **actions: str) -> None:
     """image="keep" and so on, into the store beside the report."""
-    store = DecisionStore.open(decisions_path(report), report_digest=digest_of(Report.read(report)))
+    found = Report.read(report)
+    given = dict(zip(found.frame["image"], found.frame["given_label"], strict=True))
+    store = DecisionStore.open(decisions_path(report), report_digest=digest_of(found))
     store.record(
         [
             Decision(
                 image=f"{name[1:]}.png",
                 action=action,
                 label="red" if action in ("keep", "accept", "other") else None,
-                before="red",
+                before=given[f"{name[1:]}.png"],
                 reviewer="",
                 at="2026-01-01T00:00:00Z",
             )
@@ -104,7 +106,7 @@ def test_plan_honours_the_decisions_beside_the_report(report: Path):
 
 def test_plan_takes_decisions_from_another_file(report: Path):
     other = report.parent / "mine.csv"
-    other.write_text("image,action,label,before,reviewer,at\n07.png,keep,red,red,,\n")
+    other.write_text("image,action,label,before,reviewer,at\n07.png,keep,blue,blue,,\n")
     plan = json.loads(run("plan", report, "--decisions", other, "--json").stdout)
     assert plan["settled"] == 1
     done = run("plan", report, "--decisions", report.parent / "none.csv")
