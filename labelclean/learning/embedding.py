@@ -1,7 +1,7 @@
 """Features of images by a pretrained network, at the speed of the best runtime at hand.
 
-On a CPU OpenVINO runs the network, 1.7 to 2.7 times as fast as PyTorch (examples/benchmark,
-feature_speed.py); on a GPU PyTorch does, in half precision.
+On a CPU OpenVINO runs the network, about twice as fast as PyTorch (examples/benchmark, gpu.py speed
+--device cpu prints both); on a GPU PyTorch does, in half precision.
 """
 
 from __future__ import annotations

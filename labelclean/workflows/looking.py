@@ -88,6 +88,8 @@ def look(
     Raises ConfigError, SourceError or RunError for what the user can mend.
     """
     views = views_of(config, samples)
+    if team.size() > 1 and config.view.views is None:
+        reporter.note("several processes share a network from scratch: features are left out")
     if FEATURES not in views:
         return learn(
             _for_scratch(samples, config, device, reporter), labels, config, device, reporter
