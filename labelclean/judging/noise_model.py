@@ -25,8 +25,8 @@ class NoiseModelConfig:
     Chosen on what heads on frozen features say, out of fold, of grocery, flowers, CIFAR-10,
     Fashion-MNIST and digits with 0 to 60 % wrong labels, 60 to 4,000 images
     (trials on draws of them, nothing held out; examples/benchmark/few_photos.py prints what the
-    numbers give); unseen_gain and own_errors on networks trained from scratch on CIFAR-10 and flowers, with
-    nothing held out.
+    numbers give); unseen_gain and own_errors on networks trained from scratch on CIFAR-10 and
+    flowers.
 
     spread          deviation of log sharpness between rows: some images are harder than others
     pull            rows a class and class with which a row of the matrix is pulled to even noise
