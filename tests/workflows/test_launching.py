@@ -21,7 +21,7 @@ from labelclean.workflows import launching
 from labelclean.workflows.launching import launch
 
 QUICK = ("--device", "cpu", "--precision", "float32", "--epochs", "3", "--batch-size", "16")
-FILTER = ("filter", "images", "labels.csv")
+FILTER = ("filter", "images", "labels.csv", "--quiet")
 
 
 @pytest.fixture
