@@ -69,7 +69,7 @@ def test_an_image_may_be_of_a_class_that_only_the_model_knows(world: Path):
         + "\n001.png,red\n"
     )
     out = world / "red.csv"
-    done = _run(world, "--from-model", world / "model", "--out", out)
+    done = _run(world, "--from-model", world / "model", "--budget", "1", "--out", out)
     assert done.exit_code == 0, done.stderr
     frame = Report.read(out).to_frame().set_index("image")
     labelled = frame[frame["given_label"] == "red"]
@@ -115,7 +115,7 @@ def _quick(**given: Any) -> TrainingConfig:
 
 def test_a_model_trained_on_the_cleaned_labels_finds_the_wrong_ones(world: Path):
     train_classifier(world / "report.csv", out=world / "model", config=_quick(val=0.0))
-    frame = _filter(world, "--from-model", world / "model").to_frame()
+    frame = _filter(world, "--from-model", world / "model", "--budget", "3").to_frame()
     suspicious = frame.sort_values("label_score").head(3)
     assert set(suspicious["image"]) == {"007.png", "020.png", "042.png"}
     assert suspicious["is_label_issue"].all()
