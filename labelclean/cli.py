@@ -72,7 +72,7 @@ def _interruption(error: KeyboardInterrupt) -> str:
 
 
 def _problem_of_the_system(error: OSError | MemoryError) -> str | None:
-    """What the user can do about an error that may come from anywhere; None: nothing."""
+    """A remedy for an error that any code may raise; None: the user has none."""
     if isinstance(error, MemoryError):
         return "there is not enough memory; give fewer images, or a smaller --workers"
     if error.errno in (errno.EMFILE, errno.ENFILE):

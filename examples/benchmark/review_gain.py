@@ -1,4 +1,4 @@
-"""What learning from decisions gains: wrong labels found in the first looks, with and without.
+"""The gain of learning from decisions: wrong labels found in the first looks, with and without.
 
     python examples/benchmark/review_gain.py NAME=REPORT=TRUTH [...] [--out FOLDER]
 

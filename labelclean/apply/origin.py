@@ -117,7 +117,7 @@ def find_origin(report: Report, report_path: Path, images: Path | None) -> Origi
 
 
 def _words(how: Mapping[str, str | None]) -> tuple[str, ...]:
-    """What filter is given again, as words of a command."""
+    """The arguments that filter was started with, as words of a command."""
     words: list[str] = []
     for name in (
         "image_col", "label_col", "split_col", "split", "root", "one_hot", "class_level",

@@ -59,7 +59,7 @@ class Edit:
             )
 
     def cells_of(self, label: str) -> dict[int, str]:
-        """What a label is in the row: its text, or a 1 and zeros."""
+        """A label as the row writes it: its text, or a 1 and zeros."""
         if not self.one_hot:
             return {self.label: label}
         return {k: "1" if self.table.columns[k] == label else "0" for k in self.one_hot}

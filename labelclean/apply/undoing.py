@@ -57,7 +57,7 @@ class _Before:
 
 @dataclass(frozen=True, kw_only=True)
 class _Log:
-    """What undo needs of the log. written: path and state of each file."""
+    """The part of the log that undo reads. written: path and state of each file."""
 
     before: _Before
     written: tuple[tuple[Text, Text], ...]

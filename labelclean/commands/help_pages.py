@@ -1,4 +1,4 @@
-"""What --help shows: options in panels, the seldom ones behind --help-all, commands by the work."""
+"""The help pages: options in panels, the seldom ones behind --help-all, commands by the work."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ OF_METHODS = (
     *("class_weights", "noise_rate", "scheme", "compare"),
 )
 
-# What --help shows of a command with more than LONG options.
+# The options in --help of a command with more than LONG options.
 OFTEN = {
     "filter": (
         *("image_col", "label_col", "split", "backbone", "budget", "target_precision"),

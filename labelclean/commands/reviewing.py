@@ -87,7 +87,7 @@ def _print_address(address: str, quiet: bool) -> None:
 
 
 def _ending(done: Reviewed) -> str:
-    """What was decided, what is left, and the next commands: as at the end of a list."""
+    """Prints what was decided, what is left, and the next commands, as the end of a list does."""
     decided, left = done.counter.decided, round(done.counter.remaining)
     wrong = "less than 1 wrong label" if left < 1 else f"about {left:,} wrong labels"
     if left == 1:

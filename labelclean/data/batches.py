@@ -47,6 +47,19 @@ class Batch:
     distorted: Tensor | None = None
 
 
+def step_generator(seed: int, epoch: int, step: int, device: torch.device) -> torch.Generator:
+    """Randomness of one step, the same wherever a run starts again."""
+    state = np.random.SeedSequence((seed, epoch, step)).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(state) >> 1)
+
+
+def dealt_rows(
+    rows: NDArray[np.int64], steps: int, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
+    """The rows of each step of an epoch, shuffled and dealt evenly."""
+    return np.array_split(np.random.default_rng((seed, epoch)).permutation(rows), steps)
+
+
 class Batches:
     """Gives the same batches for the same seed, epoch and step, wherever a run starts again."""
 
@@ -106,8 +119,7 @@ class Batches:
 
     def generator(self, epoch: int, step: int) -> torch.Generator:
         """Randomness of one step; the same after a resumption, without any stored state."""
-        seed = np.random.SeedSequence((self._seed, epoch, step)).generate_state(1, np.uint64)[0]
-        return torch.Generator(self._device).manual_seed(int(seed) >> 1)
+        return step_generator(self._seed, epoch, step, self._device)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """Shuffled, augmented batches; every training row once an epoch."""
@@ -134,8 +146,7 @@ class Batches:
 
     def shuffled(self, epoch: int) -> list[NDArray[np.int64]]:
         """The rows of each step, dealt evenly, so that no batch is too small for batch norm."""
-        shuffled = np.random.default_rng((self._seed, epoch)).permutation(self.train_rows)
-        return np.array_split(shuffled, self.steps_per_epoch)
+        return dealt_rows(self.train_rows, self.steps_per_epoch, self._seed, epoch)
 
     def dealt(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         count = max(1, -(-len(rows) // (4 * self.batch_size)))

@@ -122,7 +122,7 @@ def decide(
         state,
         noise_rate=noise_rate,
         noise_rate_interval=noise_model.interval(model, len(judged), seed),
-        transition_matrix=noise_model.shrunk_rows(found.counts),
+        transition_matrix=noise_model.shrunk_rows(found.counts, config),
         confusable_pairs=_pairs(given[is_issue], best[is_issue], np.bincount(given)),
     )
 

@@ -75,7 +75,7 @@ class FeatureView:
         """Fills out (n, EMBEDDED) with the standardised features, projected at random."""
         with torch.no_grad():
             for batch in self.batches.in_order(rows):
-                seen = (batch.images.float() - self.heads.mean) / self.heads.std
+                seen = self.heads.standardised(batch.images)
                 out[batch.index.cpu().numpy()] = embedded(seen)
 
     def head(self) -> nn.Linear:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from labelclean.data.batches import Batch
+from labelclean.data.batches import Batch, dealt_rows, step_generator
 from labelclean.learning.methods import Method, Moment, Outputs, StepResult
 
 
@@ -50,10 +50,14 @@ class Heads(nn.Module):
         self.scale = gain / math.sqrt(len(mean))
 
     def forward(self, features: Tensor) -> Tensor:
-        seen = self.dropout((features.float() - self.mean) / self.std)
+        seen = self.dropout(self.standardised(features))
         logits = self.scale * (seen @ self.weight) + self.bias
         each: Tensor = logits.view(-1, self.heads, self.num_classes).transpose(0, 1)
         return each
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """Features (b, f) with the mean and deviation of the trained ones taken out."""
+        return (features.float() - self.mean) / self.std
 
     @torch.no_grad()
     def as_linear(self) -> nn.Linear:
@@ -144,12 +148,11 @@ class FeatureBatches:
         return -(-len(self.train_rows) // self.batch_size)
 
     def generator(self, epoch: int, step: int) -> torch.Generator:
-        seed = np.random.SeedSequence((self.seed, epoch, step)).generate_state(1, np.uint64)[0]
-        return torch.Generator(self.labels.device).manual_seed(int(seed) >> 1)
+        return step_generator(self.seed, epoch, step, self.labels.device)
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        shuffled = np.random.default_rng((self.seed, epoch)).permutation(self.train_rows)
-        for part in np.array_split(shuffled, self.steps_per_epoch)[first_step:]:
+        parts = dealt_rows(self.train_rows, self.steps_per_epoch, self.seed, epoch)
+        for part in parts[first_step:]:
             yield self._batch(part)
 
     def in_order(self, rows: NDArray[np.int64]) -> Iterator[Batch]:
@@ -215,5 +218,4 @@ class Prototypes:
         return found.scatter(1, places, there[:, None])
 
     def _directions(self, features: Tensor) -> Tensor:
-        seen = (features.float() - self._heads.mean) / self._heads.std
-        return nn.functional.normalize(seen, dim=1)
+        return nn.functional.normalize(self._heads.standardised(features), dim=1)

@@ -1,4 +1,4 @@
-"""What --help shows: one screen, whole sentences, the order of work, everything on request."""
+"""The help pages: one screen, whole sentences, the order of work, everything on request."""
 
 from __future__ import annotations
 
