@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+from labelclean.learning import backbones
 
 PACKAGE = Path(__file__).parent.parent / "labelclean"
 ALLOWED = {
@@ -108,3 +113,31 @@ def test_help_loads_neither_torch_nor_pandas_nor_rich():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "filter" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def _third_party_modules() -> set[str]:
+    """The top-level modules that labelclean imports, or reads data of, and does not own."""
+    found = {backbones._PACKAGE}  # its weights are read, it is not imported
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+    return found - sys.stdlib_module_names - {"labelclean"}
+
+
+def test_what_is_imported_is_a_dependency_or_an_extra():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    extras = [one for name, its in project["optional-dependencies"].items() for one in its]
+    declared = {
+        re.split(r"[<>=!~\[; ]", one)[0].lower().replace("_", "-")
+        for one in (*project["dependencies"], *extras)
+    }
+    owners = packages_distributions()
+    missing = {
+        module
+        for module in _third_party_modules()
+        if not declared & {name.lower().replace("_", "-") for name in owners.get(module, [module])}
+    }
+    assert missing == set()
