@@ -83,6 +83,7 @@ class TrainConfig:
 
 
 VIEWS = ("features", "scratch")
+LEAST_SECOND = 0.1  # share of a second round of heads from which on it is worth its time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,9 @@ class HeadConfig:
     repeats       times that the folds are drawn anew
     dropout       share of the features that a step leaves out
     gain          factor of the logits, over the root of the number of features
-    prototypes    weight of the cosine to the classes' mean directions beside that of the heads
+    few           images a class: for so few the cosine to the classes' mean directions counts half
+                  as much as the heads, and a second round of heads, which learn from what the
+                  noise model makes of the first, as much as the first
     """
 
     epochs: int = 20
@@ -109,7 +112,20 @@ class HeadConfig:
     gain: float = 8.0
     start: float = 0.2
     ramp: float = 0.3
-    prototypes: float = 0.5
+    few: float = 20.0
+
+    def prototype_share(self, images_a_class: float) -> float:
+        """How much the prototypes count: one half for few images, nearly nothing for many."""
+        return self.few / (images_a_class + 2 * self.few)
+
+    def second_share(self, images_a_class: float) -> float:
+        """How much the second round counts: all for very few images, nothing for many.
+
+        With few images it halves the calibration error of even noise; with many it takes
+        confusions that people share for the truth (examples/benchmark, few_photos.py).
+        """
+        share = self.few / (images_a_class + self.few)
+        return share if share >= LEAST_SECOND else 0.0
 
     def train_config(self, images: int, method: str, seed: int) -> TrainConfig:
         """The settings of the one loop for so many training images."""

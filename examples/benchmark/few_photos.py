@@ -30,8 +30,9 @@ def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
     torch.set_num_threads(1)
     from labelclean.config import HeadConfig, VerdictConfig
     from labelclean.judging import verdicts
-    from labelclean.learning.feature_view import fit_heads
+    from labelclean.progress import Reporter
     from labelclean.report import metrics
+    from labelclean.workflows.relearning import fit_view
 
     name, path, count, noise, draw = job
     file = np.load(path)
@@ -40,7 +41,7 @@ def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
     _, truth = np.unique(file["labels"][rows], return_inverse=True)
     classes = int(truth.max()) + 1
     given = view_quality.noisy(truth, noise, draw, classes, None)
-    view = fit_heads(
+    view = fit_view(
         file["features"][rows],
         given,
         np.arange(count),
@@ -50,6 +51,7 @@ def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
         config=HeadConfig(),
         seed=draw,
         device=torch.device("cpu"),
+        reporter=Reporter(),
     )
     found = verdicts.decide(
         given,

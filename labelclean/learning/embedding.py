@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from labelclean.learning import runtime
 from labelclean.learning.backbones import Backbone
+from labelclean.learning.models import enlarging
 
 SMALL, ENLARGED = 64, 128  # px: images up to SMALL are enlarged to ENLARGED
 REQUEST = 16  # images of one request to OpenVINO: larger ones fall out of the CPU's cache
@@ -59,20 +58,11 @@ def _normalised(backbone: Backbone, images: Tensor, size: int) -> Tensor:
     """uint8 (b, s, s, 3) -> (b, 3, t, t) as the network was trained to see images."""
     floats = images.permute(0, 3, 1, 2).float()
     if (wanted := network_size(size)) != size:
-        along = _enlarging(size, wanted, images.device)
+        along = enlarging(size, wanted).to(images.device)
         floats = along @ floats @ along.T
     mean = torch.tensor(backbone.mean, device=images.device)[:, None, None]
     std = torch.tensor(backbone.std, device=images.device)[:, None, None]
     return (floats - mean) / std
-
-
-@lru_cache(maxsize=4)
-def _enlarging(size: int, wanted: int, device: torch.device) -> Tensor:
-    """Pillow's bicubic enlargement of one side as a matrix (wanted, size): two products on a GPU
-    are ten times as fast as PyTorch's own resizing with the same result."""
-    identity = torch.eye(size)[None, None]
-    resized = F.interpolate(identity, size=(wanted, size), mode="bicubic", antialias=True)
-    return resized[0, 0].to(device)
 
 
 def _by_torch(backbone: Backbone, size: int, device: torch.device) -> Embed:

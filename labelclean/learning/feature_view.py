@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from labelclean.config import HeadConfig
 from labelclean.errors import ConfigError
-from labelclean.learning import methods, runtime, trainer
+from labelclean.learning import methods, runtime, schemes, trainer
 from labelclean.learning.heads import (
     FeatureBatches,
     Heads,
@@ -25,6 +25,7 @@ from labelclean.learning.heads import (
 from labelclean.learning.methods import Method
 from labelclean.learning.predicting import Columns, embedded, margin
 from labelclean.learning.run import Run
+from labelclean.learning.soft_labels import SoftLabels
 from labelclean.predictions import Predictions
 
 MEASURED = 20_000  # rows that the two parts of the view are weighed on
@@ -37,6 +38,7 @@ class FeatureView:
 
     left_out  (n, k) bool: heads that did not learn from the row
     scale     factor of the prototypes' cosines beside the heads' logits
+    earlier   the view that this one's targets come from: it is asked too; share: of this one
     """
 
     heads: Heads
@@ -45,6 +47,13 @@ class FeatureView:
     left_out: Tensor
     scale: float
     history: tuple[dict[str, float], ...]
+    earlier: FeatureView | None = None
+    share: float = 1.0
+
+    @property
+    def first(self) -> FeatureView:
+        """The heads that know of a row's label nothing, not even by other rows' targets."""
+        return self.earlier or self
 
     def predict(
         self,
@@ -66,9 +75,12 @@ class FeatureView:
     def _logits(
         self, rows: NDArray[np.int64], on_rows: Callable[[int], None]
     ) -> Iterator[tuple[Tensor, Tensor]]:
+        before = self.earlier._logits(rows, lambda _: None) if self.earlier else None
         for index, logits in out_of_fold(self.heads, self.batches, rows, self.left_out, on_rows):
             if self.scale:
                 logits = (logits + self.scale * self.prototypes.cosines(index)) / 2
+            if before is not None:
+                logits = next(before)[1].lerp(logits, self.share)
             yield index, logits
 
     def embeddings(self, rows: NDArray[np.int64], out: NDArray[np.float16]) -> None:
@@ -105,17 +117,19 @@ def fit_heads(
     config: HeadConfig,
     seed: int,
     device: torch.device,
+    targets: SoftLabels | None = None,
     on_progress: trainer.OnProgress = lambda _: None,
 ) -> FeatureView:
     """Trains the heads.
 
     features    (n, f), finite in all rows that have any
-    labels      (n,) to learn; train_rows (t,)
+    labels      (n,) given; train_rows (t,)
     groups      (n,) rows of one group share their folds: copies of one image
+    targets     learned in place of the labels, by cross-entropy; None: the labels, by the method
 
     Raises ConfigError for a method that heads cannot learn by; RunError from the loop.
     """
-    base = find_head_method(method)
+    base = find_head_method(method) if targets is None else schemes.on_labels(targets)
     torch.manual_seed(seed)
     repeats = config.repeats if len(train_rows) < MANY else 1
     left_out = draw_folds(
@@ -153,12 +167,14 @@ def fit_heads(
     view = FeatureView(
         heads=trained.eval(),
         batches=batches,
-        prototypes=Prototypes(batches, trained, num_classes),
+        prototypes=Prototypes(
+            batches, trained, num_classes, targets or SoftLabels.certain(labels), groups
+        ),
         left_out=left,
         scale=0.0,
         history=tuple(run.history),
     )
-    return replace(view, scale=_scale(view, config.prototypes))
+    return replace(view, scale=_scale(view, config.prototype_share(len(train_rows) / num_classes)))
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from labelclean.data.batches import Batch, dealt_rows, step_generator
 from labelclean.learning.methods import Method, Moment, Outputs, StepResult
+from labelclean.learning.soft_labels import SoftLabels
 
 
 class Heads(nn.Module):
@@ -110,7 +111,7 @@ def draw_folds(
 def folded(method: Method, left_out: Tensor) -> Method:
     """The method for heads that each learn from the rows that they are not left out of.
 
-    method    of one network and one view, without a memory
+    method    of one network and one view; its memory is read, not written
     left_out  (n, k) bool, on the device of the labels
     """
     if method.networks != 1 or method.views != 1:
@@ -125,7 +126,7 @@ def folded(method: Method, left_out: Tensor) -> Method:
         result = method.step(Outputs(each=(logits[learns],), labels=labels, index=index), moment)
         return StepResult(result.loss * heads, result.taken)  # each head as if it learned alone
 
-    return Method(step=step, networks=heads, has_start=method.has_start)
+    return Method(step=step, networks=heads, has_start=method.has_start, memory=method.memory)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,35 +188,54 @@ def out_of_fold(
 
 
 class Prototypes:
-    """Cosine of a row to the mean direction of each class's rows, itself left out.
+    """Cosine of a row to the mean direction of each class's rows, itself and its copies left out.
 
     A second view of the same features: it has no weights to fit, so it errs at other rows than the
     heads, above all where few images are or where wrong labels go to one other class.
     """
 
-    def __init__(self, batches: FeatureBatches, heads: Heads, num_classes: int) -> None:
+    def __init__(
+        self,
+        batches: FeatureBatches,
+        heads: Heads,
+        num_classes: int,
+        targets: SoftLabels,
+        groups: NDArray[np.int64],
+    ) -> None:
+        """targets: how much each row counts for each class; groups (n,): copies of one image."""
         self._heads, self._batches = heads, batches
-        self.sums = torch.zeros(num_classes, len(heads.mean), device=batches.labels.device)
-        self._is_trained = torch.zeros(
-            len(batches.labels), dtype=torch.bool, device=batches.labels.device
-        )
+        device = batches.labels.device
+        self._targets = targets.to(device)
+        count = len(batches.labels)
+        self._weight = torch.zeros(count, device=device)
+        rows = torch.from_numpy(batches.train_rows).to(device)
+        self._weight[rows] = 1.0
+        self.sums = torch.zeros(num_classes, len(heads.mean), device=device)
         for batch in batches.in_order(batches.train_rows):
-            self.sums.index_add_(0, batch.labels, self._directions(batch.images))
-            self._is_trained[batch.index] = True
+            self.sums += self._counts(batch.index).T @ self._directions(batch.images)
+        # of an image that is there several times, what all of them count
+        leaders, which = torch.from_numpy(groups).to(device).unique(return_inverse=True)
+        is_repeated = torch.bincount(which, minlength=len(leaders)) > 1
+        place = (is_repeated.cumsum(0) - 1).where(is_repeated, -1)
+        self._place = place[which]
+        repeated = (self._place >= 0).nonzero()[:, 0]
+        self._together = torch.zeros(int(is_repeated.sum()), num_classes, device=device)
+        self._together.index_add_(0, self._place[repeated], self._counts(repeated))
 
     def cosines(self, index: Tensor) -> Tensor:
         """Rows (b,) -> (b, c); 0 for a class that has no other row."""
-        batch = self._batches.take(index)
-        seen = self._directions(batch.images)
-        found = seen @ nn.functional.normalize(self.sums, dim=1).T
-        own = self._is_trained[batch.index]
-        given = batch.labels.clamp(min=0)
-        without = self.sums[given] - seen
-        is_left = without.norm(dim=1) > 1e-4
-        cosine = (seen * nn.functional.normalize(without, dim=1)).sum(dim=1) * is_left
-        places = given[:, None]
-        there = torch.where(own, cosine, found.gather(1, places)[:, 0])
-        return found.scatter(1, places, there[:, None])
+        seen = self._directions(self._batches.take(index).images)
+        own = self._counts(index)
+        place = self._place[index]
+        own[place >= 0] = self._together[place[place >= 0]]
+        # |s - w v|^2 = |s|^2 - 2 w s.v + w^2 for a direction v of length 1
+        along = seen @ self.sums.T
+        square = self.sums.square().sum(dim=1) - 2 * own * along + own.square()
+        is_left = square > 1e-6
+        return ((along - own) / square.clamp(min=1e-6).sqrt()) * is_left
+
+    def _counts(self, index: Tensor) -> Tensor:
+        return self._targets.rows(index, len(self.sums)) * self._weight[index][:, None]
 
     def _directions(self, features: Tensor) -> Tensor:
         return nn.functional.normalize(self._heads.standardised(features), dim=1)

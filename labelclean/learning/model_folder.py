@@ -25,7 +25,7 @@ from labelclean.learning import models
 from labelclean.opening import read_regular
 from labelclean.schema import Count, Flag, Number, Text
 
-FORMAT = 1  # of config.json; raise it when older versions would misread the folder
+FORMAT = 2  # of config.json; raise it when older versions would misread the folder
 CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
 
 _LARGEST = 8192  # px, of an image that a network sees
@@ -39,6 +39,8 @@ class ModelConfig:
     image_size   px, side of the square that the network sees, cut from the middle of an image
                  whose shorter side was made `resize` px long
     mean, std    of the three colours, 0 to 255
+    is_squeezed  the whole image becomes that square, whatever its sides: nothing is cut off
+    enlarged     px that the network itself enlarges the square to; None: it does not
     values       black and white of images of more than 8 bits; None: of each its own
     flip         mirror images were trained on: they are of the same class
     temperature  the network's logits are divided by it
@@ -53,6 +55,8 @@ class ModelConfig:
     resize: Count
     mean: tuple[Number, Number, Number]
     std: tuple[Number, Number, Number]
+    is_squeezed: Flag = False
+    enlarged: Count | None = None
     values: tuple[Number, Number] | None = None
     flip: Flag = True
     temperature: Number = 1.0
@@ -69,6 +73,8 @@ class ModelConfig:
             raise ValueError(f"{len(self.mean)} means and {len(self.std)} deviations, not 3")
         if len(self.class_names) < 2 or not 1 <= self.image_size <= self.resize <= _LARGEST:
             raise ValueError(f"{len(self.class_names)} classes, {self.image_size}, {self.resize}")
+        if self.enlarged is not None and not self.image_size <= self.enlarged <= _LARGEST:
+            raise ValueError(f"images of {self.image_size} px are enlarged to {self.enlarged}")
         if len(set(self.class_names)) < len(self.class_names):
             raise ValueError("class_names has a name twice")
 
@@ -115,7 +121,10 @@ class TrainedModel(nn.Module):
     def transform(self) -> Transform:
         """Turns a PIL image into the tensor (3, s, s) that the network expects."""
         spec = ImageSpec(
-            size=self.config.image_size, resize=self.config.resize, values=self.config.values
+            size=self.config.image_size,
+            resize=self.config.resize,
+            values=self.config.values,
+            is_squeezed=self.config.is_squeezed,
         )
         return Transform(spec=spec, mean=self.config.mean, std=self.config.std)
 
@@ -181,7 +190,12 @@ def load_model(folder: str | Path) -> TrainedModel:
         ) from None
     with torch.random.fork_rng(devices=[]):  # a new network is drawn, and overwritten
         try:
-            network = models.build(config.architecture, len(config.class_names), config.image_size)
+            network = models.build(
+                config.architecture,
+                len(config.class_names),
+                config.image_size,
+                enlarged=config.enlarged,
+            )
         except LabelcleanError as error:
             raise RunError(f"{printable(place)}: {error}") from None
     try:

@@ -48,6 +48,11 @@ class SoftLabels:
         p_second = torch.where(self.second == NO_LABEL, -1.0, self.p_second)
         return torch.where(p_second > p_first, self.second, self.first)
 
+    def to(self, device: torch.device) -> SoftLabels:
+        return SoftLabels(
+            **{each.name: getattr(self, each.name).to(device) for each in fields(self)}
+        )
+
     def rows(self, index: Tensor, num_classes: int) -> Tensor:
         """(b,) rows -> (b, c) probabilities that sum to 1."""
         named = torch.stack([self.first[index], self.second[index]], dim=1)

@@ -16,7 +16,7 @@ from labelclean.data import noise
 from labelclean.data.images import choose_spec, largest_side
 from labelclean.judging import fusion, verdicts
 from labelclean.learning import methods, models, runtime, team
-from labelclean.learning.feature_view import FeatureView, find_head_method, fit_heads
+from labelclean.learning.feature_view import FeatureView, find_head_method
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter, image_counter
 from labelclean.workflows.learning import (
@@ -27,7 +27,8 @@ from labelclean.workflows.learning import (
     open_embeddings,
 )
 from labelclean.workflows.preparing import Samples, decode
-from labelclean.workflows.resuming import in_run_dir, training_progress
+from labelclean.workflows.relearning import fit_view
+from labelclean.workflows.resuming import in_run_dir
 from labelclean.workflows.seeing import Seen, see
 
 FEATURES, SCRATCH = "features", "scratch"
@@ -109,19 +110,18 @@ def _fit(
     device: torch.device,
     reporter: Reporter,
 ) -> FeatureView:
-    with reporter.stage("heads") as advance:
-        return fit_heads(
-            seen.features,
-            labels,
-            samples.train_rows,
-            samples.first,
-            num_classes=samples.table.num_classes,
-            method=config.train.method,
-            config=config.view.head,
-            seed=config.train.seed,
-            device=device,
-            on_progress=training_progress(advance, reporter),
-        )
+    return fit_view(
+        seen.features,
+        labels,
+        samples.train_rows,
+        samples.first,
+        num_classes=samples.table.num_classes,
+        method=config.train.method,
+        config=config.view.head,
+        seed=config.train.seed,
+        device=device,
+        reporter=reporter,
+    )
 
 
 def _of_features(
@@ -153,7 +153,7 @@ def _of_features(
         dtype="float32",
         weights=_save(view, seen, samples, config),
         shares={FEATURES: 1.0},
-        doubts=_doubts({FEATURES: _free_auroc(view, predictions, samples, labels, seed)}),
+        doubts=_doubts({FEATURES: _free_auroc(view.first, samples, labels, seed)}),
     )
 
 
@@ -181,7 +181,7 @@ def _of_both(
     )
     gain = verdicts.planted_gain(weighed, scratch.predictions, flipped, num_classes, seed)
     shares = fusion.weigh(
-        view.predict(samples.rows, weighed, seed),
+        view.first.predict(samples.rows, weighed, seed),
         scratch.predictions,
         rows=rows,
         planted_rows=flipped,
@@ -247,13 +247,7 @@ def _for_scratch(
     return replace(samples, pixels=pixels, spec=spec)
 
 
-def _free_auroc(
-    view: FeatureView,
-    predictions: Predictions,
-    samples: Samples,
-    labels: NDArray[np.int64],
-    seed: int,
-) -> float:
+def _free_auroc(view: FeatureView, samples: Samples, labels: NDArray[np.int64], seed: int) -> float:
     """How well the heads tell labels planted evenly from the given ones.
 
     Heads that did not learn from a row say the same of it whatever its label is: no training.
@@ -262,7 +256,7 @@ def _free_auroc(
     generator = np.random.Generator(np.random.PCG64((seed, 4)))
     other = labels.copy()
     other[rows] = noise.symmetric(labels[rows], num_classes, 1.0, generator)
-    planted = view.predict(rows, other, seed)
+    predictions, planted = (view.predict(rows, each, seed) for each in (labels, other))
     scores = np.concatenate([fusion.evidence(predictions)[rows], fusion.evidence(planted)[rows]])
     is_planted = np.repeat([False, True], len(rows))
     finite = np.isfinite(scores)

@@ -28,10 +28,10 @@ print(model.class_names[probs.argmax()], float(probs.max()))
 """
 
 _ONNX = """\
-`model.onnx` takes `images`, float32 (batch, 3, {size}, {size}): the image upright in RGB, its
-shorter side resized to {resize} px, its middle {size} px cut out, less `mean` and divided by `std`
-of `config.json` (of pixels from 0 to 255). It gives `probabilities` (batch, {classes}), the
-temperature included.
+`model.onnx` takes `images`, float32 (batch, 3, {size}, {size}): the image upright in RGB,
+{cut},
+less `mean` and divided by `std` of `config.json` (of pixels from 0 to 255). It gives
+`probabilities` (batch, {classes}), the temperature included.
 """
 
 
@@ -50,7 +50,7 @@ def model_card(config: ModelConfig, folder: str, *, has_onnx: bool) -> str:
     if has_onnx:
         parts.append(
             _ONNX.format(
-                size=config.image_size, resize=config.resize, classes=len(config.class_names)
+                size=config.image_size, cut=_square(config), classes=len(config.class_names)
             )
         )
     parts += [
@@ -75,6 +75,15 @@ def model_card(config: ModelConfig, folder: str, *, has_onnx: bool) -> str:
         "same, often with a high probability.",
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _square(config: ModelConfig) -> str:
+    """How an image becomes the square that the network sees."""
+    if config.is_squeezed:
+        return f"resized to {config.image_size} x {config.image_size} px"
+    return (
+        f"its shorter side resized to {config.resize} px, its middle {config.image_size} px cut out"
+    )
 
 
 def text(name: object) -> str:

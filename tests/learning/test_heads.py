@@ -12,6 +12,8 @@ from labelclean.config import HeadConfig
 from labelclean.learning import heads
 from labelclean.learning.feature_store import FeatureStore, features_of
 from labelclean.learning.feature_view import fit_heads
+from labelclean.progress import Reporter
+from labelclean.workflows.relearning import fit_view
 
 
 def _data(count: int = 200, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +101,50 @@ def test_prototypes_leave_the_row_out():
         directions[1], directions[own].sum(dim=0), dim=0
     )
     assert cosines[1, labels[1]] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_prototypes_leave_copies_out_together():
+    values, labels = _data(count=40)
+    values[:3] = values[0]
+    labels[:3] = labels[0]
+    groups = np.arange(40)
+    groups[:3] = 0
+    view = _fit(values, labels, np.arange(40), groups)
+    directions = (torch.from_numpy(values).float() - view.heads.mean) / view.heads.std
+    directions = torch.nn.functional.normalize(directions, dim=1)
+    others = [k for k in range(3, 40) if labels[k] == labels[0]]
+    expected = torch.nn.functional.cosine_similarity(
+        directions[0], directions[others].sum(dim=0), dim=0
+    )
+    assert view.prototypes.cosines(torch.arange(1))[0, labels[0]] == pytest.approx(
+        float(expected), abs=1e-4
+    )
+
+
+def test_few_images_learn_twice_and_many_once():
+    config = HeadConfig()
+    assert config.prototype_share(0) == 0.5 and config.prototype_share(1e5) < 0.001
+    assert config.second_share(1) > 0.9 and config.second_share(1_000) == 0
+    values, labels = _data(count=80)
+    given = labels.copy()
+    given[:8] = (labels[:8] + 1) % 4
+    rows = np.arange(80)
+    view = fit_view(
+        values,
+        given,
+        rows,
+        rows,
+        num_classes=4,
+        method="jnpl",
+        config=HeadConfig(epochs=5, least_steps=40),
+        seed=0,
+        device=torch.device("cpu"),
+        reporter=Reporter(),
+    )
+    assert view.earlier is not None and view.share == 0.5  # 20 images a class
+    wrong = given != labels
+    first, both = (each.predict(rows, given, 0).p_given for each in (view.first, view))
+    assert both[~wrong].mean() > first[~wrong].mean()  # cleaner targets: surer of right labels
 
 
 def test_a_store_gives_back_what_it_was_given_and_computes_the_rest_once(tmp_path: Path):
