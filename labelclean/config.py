@@ -127,11 +127,10 @@ class HeadConfig:
         share = self.few / (images_a_class + self.few)
         return share if share >= LEAST_SECOND else 0.0
 
-    def train_config(self, images: int, method: str, seed: int) -> TrainConfig:
+    def train_config(self, images: int, seed: int) -> TrainConfig:
         """The settings of the one loop for so many training images."""
         steps = -(-images // self.batch_size)
         return TrainConfig(
-            method=method,
             arch="heads",
             epochs=max(self.epochs, -(-self.least_steps // steps)),
             batch_size=self.batch_size,

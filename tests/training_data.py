@@ -31,6 +31,7 @@ def config_of(world: Path, **given: Any) -> TrainingConfig:
         **{k: given.pop(k) for k in ("epochs", "seed") if k in given},
     }
     return TrainingConfig(
+        is_from_scratch=given.pop("is_from_scratch", True),
         train=train_preset("quick", **train),
         runtime=RuntimeConfig(device="cpu", precision="float32", cache_dir=world / "cache"),
         **given,

@@ -13,6 +13,7 @@ import typer
 
 from labelclean.commands.options import (
     ArchOption,
+    BackboneOption,
     BatchSizeOption,
     BitDepthOption,
     CacheDirOption,
@@ -96,13 +97,7 @@ def filter_command(
             "up to 128 px, or --epochs, --minutes or --arch is given."
         ),
     ] = None,
-    backbone: Annotated[
-        str,
-        typer.Option(
-            help="Pretrained network: efficientnet-lite0 (built in), resnet18, resnet34, resnet50, "
-            "timm:NAME, or NAME=FILE for weights of your own."
-        ),
-    ] = "efficientnet-lite0",
+    backbone: BackboneOption = "efficientnet-lite0",
     features: Annotated[
         Path | None,
         typer.Option(

@@ -40,7 +40,7 @@ PANELS = {
     "Noise": (
         *("symm", "asymm", "mapping", "human", "human_col", "instance", "bernoulli", "noise"),
     ),
-    "Views": ("views", "backbone", "features", "mirror"),
+    "Views": ("views", "backbone", "from_scratch", "features", "mirror"),
     "Verdict": (
         *("from_model", "budget", "target_precision", "threshold", "gamma", "self_test"),
         *("fail_over", "above", "undecided", "truth", "target_noise"),
@@ -68,7 +68,7 @@ OFTEN = {
     ),
     "train": (
         *("report", "decisions", "test", "test_labels", "out", "export", "force", "as_json"),
-        *("preset", "minutes", "device", "resume", "scheme"),
+        *("preset", "minutes", "device", "resume", "scheme", "backbone", "from_scratch"),
     ),
     "inject-noise": (
         *("symm", "asymm", "mapping", "human", "instance", "image_col", "label_col", "images"),

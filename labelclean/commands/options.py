@@ -77,6 +77,14 @@ DownloadOption = Annotated[
     bool, typer.Option("--download", help="Fetch CIFAR, or weights, if absent.")
 ]
 
+BackboneOption = Annotated[
+    str,
+    typer.Option(
+        help="Pretrained network: efficientnet-lite0 (built in), resnet18, resnet34, resnet50, "
+        "timm:NAME, or NAME=FILE for weights of your own."
+    ),
+]
+
 # What a network is and how it learns: TrainConfig.
 PresetOption = Annotated[
     str | None,

@@ -11,12 +11,14 @@ import typer
 
 from labelclean.commands.options import (
     ArchOption,
+    BackboneOption,
     BatchSizeOption,
     BitDepthOption,
     CacheDirOption,
     CacheLimitOption,
     CompileOption,
     DeviceOption,
+    DownloadOption,
     FlipOption,
     ForceOption,
     GpusOption,
@@ -60,6 +62,16 @@ def train_command(
             "ce-clean, ce-noisy."
         ),
     ] = "default",
+    backbone: BackboneOption = "efficientnet-lite0",
+    download: DownloadOption = False,
+    from_scratch: Annotated[
+        bool,
+        typer.Option(
+            "--from-scratch",
+            help="Train a network of its own instead of a head on the pretrained one; so do "
+            "--minutes, --epochs, --arch and the other options of a training.",
+        ),
+    ] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also train by ce-noisy, to tell the gain.")
     ] = False,
@@ -147,7 +159,17 @@ def train_command(
     numbers = fields_in(config.TrainConfig, given)
     if lr_drops is not None:
         numbers["lr_drops"] = shares("--lr-drops", lr_drops)
+    of_network = [name for name in (*numbers, "minutes", "preset") if given.get(name) is not None]
+    of_network = [name for name in of_network if name not in ("seed", "flip")]
+    if of_network and backbone != "efficientnet-lite0":
+        raise ConfigError(
+            f"--{of_network[0].replace('_', '-')} is of a network that is trained from scratch, "
+            "--backbone of one that is pretrained: leave one out"
+        )
     settings = training.TrainingConfig(
+        backbone=backbone,
+        download=download,
+        is_from_scratch=from_scratch or bool(of_network),
         train=training.train_preset(preset or default_preset(device), **numbers),
         runtime=config.RuntimeConfig(**fields_in(config.RuntimeConfig, given)),
         scheme=scheme,

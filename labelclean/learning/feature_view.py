@@ -130,12 +130,56 @@ def fit_heads(
     Raises ConfigError for a method that heads cannot learn by; RunError from the loop.
     """
     base = find_head_method(method) if targets is None else schemes.on_labels(targets)
-    torch.manual_seed(seed)
     repeats = config.repeats if len(train_rows) < MANY else 1
     left_out = draw_folds(
         labels, train_rows, groups, folds=config.folds, repeats=repeats, seed=seed
     )
     left = torch.from_numpy(left_out).to(device)
+    trained, batches, history = train_heads(
+        features,
+        labels,
+        train_rows,
+        left,
+        num_classes=num_classes,
+        method=base,
+        config=config,
+        seed=seed,
+        device=device,
+        on_progress=on_progress,
+    )
+    view = FeatureView(
+        heads=trained,
+        batches=batches,
+        prototypes=Prototypes(
+            batches, trained, num_classes, targets or SoftLabels.certain(labels), groups
+        ),
+        left_out=left,
+        scale=0.0,
+        history=history,
+    )
+    return replace(view, scale=_scale(view, config.prototype_share(len(train_rows) / num_classes)))
+
+
+def train_heads(
+    features: NDArray[np.float16],
+    labels: NDArray[np.int64],
+    train_rows: NDArray[np.int64],
+    left_out: Tensor,
+    *,
+    num_classes: int,
+    method: Method,
+    config: HeadConfig,
+    seed: int,
+    device: torch.device,
+    on_progress: trainer.OnProgress = lambda _: None,
+) -> tuple[Heads, FeatureBatches, tuple[dict[str, float], ...]]:
+    """Heads by the method in the one loop, the batches that they learned from, and the history.
+
+    left_out  (n, k) bool: heads that do not learn from the row; two heads or more
+
+    Raises RunError from the loop.
+    """
+    torch.manual_seed(seed)
     heads = Heads(
         *moments_of(features, train_rows),
         heads=left_out.shape[1],
@@ -143,7 +187,7 @@ def fit_heads(
         dropout=config.dropout,
         gain=config.gain,
     ).to(device)
-    train = config.train_config(len(train_rows), method, seed)
+    train = config.train_config(len(train_rows), seed)
     batches = FeatureBatches(
         features=features,
         labels=torch.from_numpy(labels).to(device),
@@ -157,24 +201,14 @@ def fit_heads(
         train,
         num_classes=num_classes,
         dtype=torch.float32,
-        method=folded(base, left),
+        method=folded(method, left_out),
     )
     with runtime.few_threads(train.batch_size * heads.weight.numel()):
         trainer.fit(run, identity={}, on_progress=on_progress)
     trained = run.trained
     if not isinstance(trained, Heads):
         raise TypeError(f"a run of heads gave a {type(trained).__name__}")
-    view = FeatureView(
-        heads=trained.eval(),
-        batches=batches,
-        prototypes=Prototypes(
-            batches, trained, num_classes, targets or SoftLabels.certain(labels), groups
-        ),
-        left_out=left,
-        scale=0.0,
-        history=tuple(run.history),
-    )
-    return replace(view, scale=_scale(view, config.prototype_share(len(train_rows) / num_classes)))
+    return trained.eval(), batches, tuple(run.history)
 
 
 @torch.no_grad()

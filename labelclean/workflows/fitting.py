@@ -48,14 +48,21 @@ class TrainingSet:
 class Fitted:
     """A trained network and what it must be fed.
 
-    mean, std  of the colours, 0 to 255
-    images     how many it has learned from
+    mean, std     of the colours, 0 to 255
+    images        how many it has learned from
+    architecture, enlarged  as models.build takes them
+    epochs        of all stages
+    features      (n, f) that the head has learned from, where these came from a pretrained network
     """
 
     network: nn.Module
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     images: int
+    architecture: str
+    epochs: int
+    enlarged: int | None = None
+    features: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +163,13 @@ def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surrou
     check_classes(data, scheme)
     if scheme == TWO_STAGE:
         return _two_stages(data, train, where)
-    return _fitted(_stage(data, scheme, _lesson(data, scheme), train, where))
+    return _fitted(_stage(data, scheme, lesson_of(data, scheme), train, where), train)
 
 
 def epoch_seconds(data: TrainingSet, scheme: str, train: TrainConfig, where: Surroundings) -> float:
     """How long an epoch of the scheme takes, by its first steps."""
     # an epoch of the two stages looks at as much as one of soft labels
-    lesson = _lesson(data, SOFT if scheme == TWO_STAGE else scheme)
+    lesson = lesson_of(data, SOFT if scheme == TWO_STAGE else scheme)
     _, model, batches = _set_up(data, lesson, train, where)
     return trainer.epoch_seconds(
         model,
@@ -175,7 +182,7 @@ def epoch_seconds(data: TrainingSet, scheme: str, train: TrainConfig, where: Sur
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class Lesson:
     """What a stage learns: the method, the labels (n,) that stand for its targets, the rows."""
 
     method: Method
@@ -183,19 +190,19 @@ class _Lesson:
     rows: NDArray[np.int64]
 
 
-def _lesson(data: TrainingSet, scheme: str) -> _Lesson:
-    """That of a scheme of one stage."""
+def lesson_of(data: TrainingSet, scheme: str) -> Lesson:
+    """What a scheme of one stage learns."""
     beliefs, rows = data.beliefs, data.rows
     if scheme == CE_NOISY:
         given = data.samples.table.labels
         labelled = rows[given[rows] != NO_LABEL]
-        return _Lesson(schemes.on_labels(SoftLabels.certain(given)), given, labelled)
+        return Lesson(schemes.on_labels(SoftLabels.certain(given)), given, labelled)
     if scheme == CE_CLEAN:
         kept = rows[beliefs.is_kept[rows]]
         certain = SoftLabels.certain(beliefs.given)
-        return _Lesson(schemes.on_labels(certain), beliefs.given, kept)
+        return Lesson(schemes.on_labels(certain), beliefs.given, kept)
     learn_from = schemes.on_labels if scheme == SOFT else schemes.consistent
-    return _Lesson(learn_from(beliefs.soft), beliefs.best, rows)
+    return Lesson(learn_from(beliefs.soft), beliefs.best, rows)
 
 
 def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> Fitted:
@@ -211,7 +218,7 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
         torch.from_numpy(beliefs.is_kept.astype(np.float32)),
         first=(first - last) / first,
     )
-    lesson = _Lesson(method, beliefs.best, rows)
+    lesson = Lesson(method, beliefs.best, rows)
     run, _ = _stage(data, FIRST, lesson, replace(train, epochs=first), where)
     said = run.memory["said"].cpu()
     targets = said / said.sum(dim=1, keepdim=True).clamp(min=1e-12)
@@ -221,13 +228,13 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
     labels = torch.from_numpy(beliefs.given)[certain]
     targets[certain] = torch.nn.functional.one_hot(labels, targets.shape[1]).float()
     method = schemes.on_targets(targets, schemes.inverse_frequency(targets, is_used))
-    lesson = _Lesson(method, targets.argmax(dim=1).numpy(), rows)
+    lesson = Lesson(method, targets.argmax(dim=1).numpy(), rows)
     second = _stage(data, SECOND, lesson, replace(train, epochs=epochs - first), where)
-    return _fitted(second)
+    return _fitted(second, train)
 
 
 def _stage(
-    data: TrainingSet, name: str, lesson: _Lesson, train: TrainConfig, where: Surroundings
+    data: TrainingSet, name: str, lesson: Lesson, train: TrainConfig, where: Surroundings
 ) -> tuple[Run, Batches]:
     """One run of the trainer over the rows, with checkpoints of its own."""
     if len(np.unique(lesson.labels[lesson.rows])) < 2:
@@ -256,7 +263,7 @@ def _stage(
 
 
 def _set_up(
-    data: TrainingSet, lesson: _Lesson, train: TrainConfig, where: Surroundings
+    data: TrainingSet, lesson: Lesson, train: TrainConfig, where: Surroundings
 ) -> tuple[Samples, nn.Module, Batches]:
     table = replace(data.samples.table, class_names=data.beliefs.class_names)
     samples = replace(data.samples, train_rows=lesson.rows, table=table)
@@ -265,7 +272,7 @@ def _set_up(
     return samples, model, batches
 
 
-def _fitted(stage: tuple[Run, Batches]) -> Fitted:
+def _fitted(stage: tuple[Run, Batches], train: TrainConfig) -> Fitted:
     run, batches = stage
     mean, std = batches.colours
     return Fitted(
@@ -273,6 +280,8 @@ def _fitted(stage: tuple[Run, Batches]) -> Fitted:
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
         images=len(batches.train_rows),
+        architecture=train.arch,
+        epochs=train.epochs or 0,
     )
 
 

@@ -64,7 +64,7 @@ def model_card(config: ModelConfig, folder: str, *, has_onnx: bool) -> str:
                 f"- estimated share of wrong labels before: {training['noise_rate']:.1%}",
                 f"- {training['held_out']:,} more images were held out to fit the temperature",
                 f"- scheme {training['scheme']}, {training['epochs']} epochs, seed "
-                f"{training['seed']}",
+                f"{training['seed']}{_start(training)}",
             ]
         ),
         "## Quality",
@@ -75,6 +75,12 @@ def model_card(config: ModelConfig, folder: str, *, has_onnx: bool) -> str:
         "same, often with a high probability.",
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _start(training: Mapping[str, Any]) -> str:
+    if not training["backbone"]:
+        return ", from scratch"
+    return f"; a linear head on the pretrained network {text(training['backbone'])}"
 
 
 def _square(config: ModelConfig) -> str:

@@ -11,17 +11,27 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from labelclean import __version__, disk
-from labelclean.config import PRESETS, RuntimeConfig, TrainConfig, train_epochs
+from labelclean.config import (
+    PRESETS,
+    RuntimeConfig,
+    TrainConfig,
+    ViewConfig,
+    train_epochs,
+)
+from labelclean.data.images import SMALL, largest_side
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.data.transform import Transform
 from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import exporting, model_folder, runtime, team
 from labelclean.learning.applying import logits_of_rows
+from labelclean.learning.backbones import EMBEDDED
 from labelclean.learning.calibration import FEWEST, fit_temperature
 from labelclean.learning.model_folder import ModelConfig, TrainedModel
+from labelclean.learning.models import Classifier
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, compare, figures_text, measure
 from labelclean.report.confusion_plot import confusion_png
@@ -45,11 +55,15 @@ from labelclean.workflows.fitting import (
     epoch_seconds,
     fit_scheme,
 )
+from labelclean.workflows.head_fitting import SCHEMES as HEAD_SCHEMES
+from labelclean.workflows.head_fitting import fit_head, look_at
 from labelclean.workflows.learning import epochs_within
 from labelclean.workflows.model_card import model_card
 from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
+from labelclean.workflows.seeing import check_backbone
 
+MANY_SMALL = 20_000  # images of 64 px or less from which on a network of one's own is better
 CALIBRATED = 20_000  # images at most that the temperature is fitted to: (m, c) arrays of them
 # Paper Sec. 6.1, pseudo-labelling: two trainings of 480 epochs (CIFAR) or 15 (Clothing1M), so
 # schemes of one stage take both; lr falls at 192 and 288, or at 10. The rest is that of filter.
@@ -77,6 +91,10 @@ def train_preset(name: str, **given: Any) -> TrainConfig:
 class TrainingConfig:
     """One run of `train`.
 
+    backbone   pretrained network whose features a head is trained on, see learning.backbones
+    download   its weights may be fetched
+    is_from_scratch  train a network of one's own instead, by `train`; also done for two-stage, in
+               several processes, and where small images are many
     val        share of the rows of each given label held out to fit the temperature
     is_compared  also train by ce-noisy, to tell the gain
     export     "onnx" or None
@@ -86,6 +104,9 @@ class TrainingConfig:
     train: TrainConfig = field(default_factory=lambda: TRAIN_PRESETS["quick"])
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     scheme: str = DEFAULT
+    backbone: str = EMBEDDED
+    download: bool = False
+    is_from_scratch: bool = False
     val: float = 0.1
     is_compared: bool = False
     export: str | None = None
@@ -125,8 +146,11 @@ class Trained:
 
     def describe(self) -> str:
         training = self.config.training
+        how = f"{training['scheme']}, "
+        if training["backbone"]:
+            how += f"a head on the features of {training['backbone']}, "
         lines = [
-            f"{training['scheme']}, {training['epochs']} epochs on {training['images']:,} images: "
+            f"{how}{training['epochs']} epochs on {training['images']:,} images: "
             f"{training['kept']:,} keep their label, {training['judged_wrong']:,} were judged wrong"
         ]
         if self.figures is not None:
@@ -136,11 +160,12 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSource:
-    """A report, what is learned of it, and how many rows a person decided."""
+    """A report, what is learned of it and how, and how many rows a person decided."""
 
     report: Report
     data: TrainingSet
     decided: int
+    is_from_scratch: bool
 
 
 def train_classifier(
@@ -206,13 +231,7 @@ def _train(
             where=config.runtime,
             reporter=reporter,
         )
-    stage = FIRST if config.scheme == TWO_STAGE else config.scheme
-    before = resuming.begun(config.runtime, f"{stage}.pt")
-    dtype = resuming.precision(config.runtime, device, before)
-    where = Surroundings(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
-    train = _with_epochs(config, data, where, before)
-    fitted = fit_scheme(data, config.scheme, train, where)
-    other = fit_scheme(data, CE_NOISY, train, where) if config.is_compared else None
+    fitted, other, where = _fit(source, config, device, reporter)
     team.dismiss()
     transform = Transform(spec=samples.spec, mean=fitted.mean, std=fitted.std)
     temperature = _temperature(fitted, transform, source, where)
@@ -226,24 +245,57 @@ def _train(
             gain = compare(logits, other_logits, tested.labels, CE_NOISY)
             figures = replace(figures, gain=gain)
     about = ModelConfig(
-        architecture=train.arch,
+        architecture=fitted.architecture,
+        enlarged=fitted.enlarged,
         class_names=beliefs.class_names,
         image_size=samples.spec.size,
         resize=samples.spec.resize,
+        is_squeezed=samples.spec.is_squeezed,
         values=samples.spec.values,
         mean=fitted.mean,
         std=fitted.std,
-        flip=train.flip,
+        flip=config.train.flip,
         temperature=temperature,
         license=config.license,
         versions=_versions(),
-        training=_summary(report, source, config.scheme, train, fitted.images),
+        training=_summary(report, source, config, fitted),
         test=None if figures is None else figures.to_json(),
     )
     contents = _contents(TrainedModel(fitted.network, about), figures, out.name, config.export)
     model_folder.write_folder(out, contents)
     _remove_checkpoints(config.runtime.run_dir)
     return Trained(folder=out, config=about, figures=figures, seconds=dict(reporter.seconds))
+
+
+def _fit(
+    source: TrainingSource, config: TrainingConfig, device: torch.device, reporter: Reporter
+) -> tuple[Fitted, Fitted | None, Surroundings]:
+    """The classifier, and with is_compared the one of the given labels."""
+    data, seed = source.data, config.train.seed
+    if not source.is_from_scratch:
+        where = Surroundings(
+            runtime=config.runtime, device=device, dtype=torch.float32, reporter=reporter
+        )
+        view = ViewConfig(backbone=config.backbone, download=config.download)
+        features = look_at(data, view, where)
+        fitted = fit_head(data, config.scheme, features, seed, where)
+        other = fit_head(data, CE_NOISY, features, seed, where) if config.is_compared else None
+        return fitted, other, where
+    stage = FIRST if config.scheme == TWO_STAGE else config.scheme
+    before = resuming.begun(config.runtime, f"{stage}.pt")
+    dtype = resuming.precision(config.runtime, device, before)
+    where = Surroundings(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
+    train = _with_epochs(config, data, where, before)
+    fitted = fit_scheme(data, config.scheme, train, where)
+    other = fit_scheme(data, CE_NOISY, train, where) if config.is_compared else None
+    return fitted, other, where
+
+
+def _is_from_scratch(config: TrainingConfig, table: SampleTable) -> bool:
+    """Whether a network of one's own is trained: it beats a head where small images are many."""
+    if config.is_from_scratch or config.scheme not in HEAD_SCHEMES or team.size() > 1:
+        return True
+    return len(table) > MANY_SMALL and largest_side(table) <= SMALL
 
 
 def check_input(
@@ -296,11 +348,15 @@ def read_training(
     if form := how.get("format"):
         rows = f"{len(found):,} images of {len(found.meta.class_names):,} classes"
         reporter.note(f"{printable(report)}: {rows}, {form} ({printable(how.get('why'))})")
+    is_from_scratch = _is_from_scratch(config, table)
+    if not is_from_scratch:
+        check_backbone(ViewConfig(backbone=config.backbone, download=config.download))
     samples = prepare(
         replace(table, class_names=beliefs.class_names),
         config.runtime,
         device_is_cpu=device.type == "cpu",
         reporter=reporter,
+        is_pretrained=not is_from_scratch,
     )
     _tell_what_is_gone(found, table, reporter)
     data = choose_rows(samples, beliefs, config.val, config.train.seed)
@@ -312,7 +368,9 @@ def read_training(
     if suggested_only:
         names = first_three(suggested_only, len(suggested_only))
         reporter.note(f"no label of {names} is believed: learned from suggestions alone")
-    return TrainingSource(report=found, data=data, decided=len(book))
+    return TrainingSource(
+        report=found, data=data, decided=len(book), is_from_scratch=is_from_scratch
+    )
 
 
 def _tell_what_is_gone(report: Report, table: SampleTable, reporter: Reporter) -> None:
@@ -355,20 +413,36 @@ def _temperature(
     if len(rows) > CALIBRATED:
         rows = np.sort(np.random.default_rng(0).choice(rows, CALIBRATED, replace=False))
     with where.reporter.stage("calibrating"):
-        logits = logits_of_rows(fitted.network, transform, data.samples.pixels, rows, where.device)
+        logits = _logits(fitted, transform, data, rows, where)
         likelihood = label_likelihood(source.report.meta, data.beliefs, rows)
         return fit_temperature(logits, likelihood)
 
 
+def _logits(
+    fitted: Fitted,
+    transform: Transform,
+    data: TrainingSet,
+    rows: NDArray[np.int64],
+    where: Surroundings,
+) -> NDArray[np.float32]:
+    """Logits (m, c) of the rows (m,), from the features where they are at hand."""
+    if fitted.features is None or not isinstance(fitted.network, Classifier):
+        pixels = data.samples.pixels
+        return logits_of_rows(fitted.network, transform, pixels, rows, where.device)
+    with torch.no_grad():
+        seen = torch.from_numpy(fitted.features[rows].astype(np.float32)).to(where.device)
+        return np.asarray(fitted.network.head(seen).float().cpu())
+
+
 def _summary(
-    path: Path, source: TrainingSource, scheme: str, train: TrainConfig, images: int
+    path: Path, source: TrainingSource, config: TrainingConfig, fitted: Fitted
 ) -> dict[str, Any]:
     data, meta = source.data, source.report.meta
     beliefs, rows = data.beliefs, data.rows
     return {
         "report": path.name,
         "source": meta.image_root_given,
-        "images": images,
+        "images": fitted.images,
         "kept": int(beliefs.is_kept[rows].sum()),
         "judged_wrong": int((~beliefs.is_kept[rows] & (beliefs.given[rows] >= 0)).sum()),
         "unlabelled": int((beliefs.given[rows] < 0).sum()),
@@ -376,9 +450,10 @@ def _summary(
         "decided": source.decided,
         "excluded": int((~beliefs.is_used).sum()),
         "noise_rate": meta.noise_rate,
-        "scheme": scheme,
-        "epochs": train.epochs,
-        "seed": train.seed,
+        "scheme": config.scheme,
+        "backbone": None if source.is_from_scratch else config.backbone,
+        "epochs": fitted.epochs,
+        "seed": config.train.seed,
     }
 
 

@@ -80,7 +80,9 @@ def test_the_classifier_is_the_one_of_filter_and_train(
         report,
         out=tmp_path / "model",
         test=HoldoutSource(source=squares, options=SourceOptions(split="test")),
-        config=TrainingConfig(train=task.classify, runtime=task.origin.runtime, val=0.0),
+        config=TrainingConfig(
+            train=task.classify, runtime=task.origin.runtime, is_from_scratch=True, val=0.0
+        ),
     )
     assert model.figures is not None
     assert row.classified_accuracy == pytest.approx(model.figures.accuracy.value, abs=1e-6)

@@ -107,6 +107,7 @@ def test_a_model_that_saw_no_mirror_images_is_asked_about_none(world: Path, hand
 
 def _quick(**given: Any) -> TrainingConfig:
     return TrainingConfig(
+        is_from_scratch=True,
         train=TrainConfig(epochs=20, batch_size=16, lr=0.1),
         runtime=RuntimeConfig(device="cpu", precision="float32"),
         **given,

@@ -156,10 +156,14 @@ def test_a_failed_export_leaves_the_old_model(world: Path, monkeypatch):
         (lambda folder: (folder / "config.json").write_text("{"), "not the config of a model"),
         (
             lambda folder: (folder / "config.json").write_text('{"format": 99}'),
-            "format 99, this labelclean reads 1; update labelclean",
+            "format 99, this labelclean reads 2; update labelclean",
         ),
         (
             lambda folder: (folder / "config.json").write_text('{"format": 1}'),
+            "format 1, this labelclean reads 2; train it again",
+        ),
+        (
+            lambda folder: (folder / "config.json").write_text('{"format": 2}'),
             "damaged (no 'architecture')",
         ),
         (

@@ -1,0 +1,116 @@
+"""train as it is without options: a head on a pretrained network's features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from training_data import config_of, holdout, train, write_world
+from typer.testing import CliRunner
+
+import labelclean
+from labelclean.cli import app
+from labelclean.errors import ConfigError
+from labelclean.learning import backbones, models
+from labelclean.workflows import training
+from labelclean.workflows.head_fitting import SCHEMES
+
+
+@pytest.fixture
+def world(tmp_path: Path, handmade) -> Path:
+    return write_world(tmp_path, handmade)
+
+
+def _head(world: Path, out: str = "model", **given):
+    config = config_of(world, is_from_scratch=False, **given.pop("config", {}))
+    return train(world, out, config=config, **given)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_of_a_head_learns_the_three_colours(world: Path, scheme: str):
+    trained = _head(world, test=holdout(world), config={"scheme": scheme})
+    assert trained.figures is not None
+    assert trained.figures.accuracy.value >= (0.7 if scheme == "ce-noisy" else 0.9)
+    assert trained.config.architecture == "timm:tf_efficientnet_lite0"
+    assert trained.config.training["backbone"] == "efficientnet-lite0"
+    assert "a head on the features of efficientnet-lite0" in trained.describe()
+
+
+def test_the_folder_holds_network_and_head_and_needs_no_pretrained_weights(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    trained = _head(world, test=holdout(world))
+    monkeypatch.setattr(backbones, "_PACKAGE", "no_such_package")
+    model = labelclean.load_model(world / "model")
+    assert (model.config.enlarged, model.config.image_size) == (128, 16)
+    names = (world / "test.csv").read_text().splitlines()[1:]
+    right = 0
+    for line in names:
+        name, label = line.split(",")
+        with torch.no_grad():
+            logits = model(model.transform(Image.open(world / "test" / name))[None])
+        right += model.class_names[int(logits.argmax())] == label
+    assert trained.figures is not None
+    assert right / len(names) == pytest.approx(trained.figures.accuracy.value)
+
+
+def test_the_network_enlarges_as_the_features_were_made():
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.uniform(0, 255, (2, 3, 8, 8)).astype(np.float32))
+    enlarged = models.Enlarging(8, 32)(images)
+    assert enlarged.shape == (2, 3, 32, 32)
+    mean = images.mean()  # weights of the enlargement sum to one
+    assert float(enlarged.mean()) == pytest.approx(float(mean), rel=0.05)
+    flat = models.Enlarging(8, 32)(torch.full((1, 3, 8, 8), 7.0))
+    torch.testing.assert_close(flat, torch.full((1, 3, 32, 32), 7.0))
+
+
+def test_the_same_seed_gives_the_same_bytes(world: Path):
+    _head(world, "one")
+    _head(world, "two")
+    one, two = (world / name / "model.safetensors" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_filter_judges_by_the_model(world: Path):
+    _head(world, config={"val": 0.0})
+    labels = "\n".join(
+        f"{k:03d}.png,{('red', 'green', 'blue')[(k + (k == 5)) % 3]}" for k in range(90)
+    )
+    (world / "some.csv").write_text(f"image,label\n{labels}\n")
+    words = [
+        *("filter", str(world / "images"), str(world / "some.csv"), "--quiet", "--force"),
+        *("--from-model", str(world / "model"), "--out", str(world / "new.csv"), "--budget", "1"),
+    ]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    frame = labelclean.Report.read(world / "new.csv").frame
+    assert frame.loc[frame["is_label_issue"].astype(bool), "image"].tolist() == ["005.png"]
+
+
+def test_two_stages_and_many_small_images_are_learned_from_scratch(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    two = _head(world, "two", config={"scheme": "two-stage", "epochs": 2})
+    assert two.config.training["backbone"] is None
+    monkeypatch.setattr(training, "MANY_SMALL", 50)
+    many = _head(world, "many", config={"epochs": 2})
+    assert many.config.architecture == "smallnet"
+
+
+def test_a_backbone_that_is_missing_is_told_before_images_are_read(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(training, "prepare", None)
+    with pytest.raises(ConfigError, match="its ImageNet weights are not on this machine"):
+        _head(world, config={"backbone": "resnet18"})
+
+
+def test_options_of_a_training_and_of_a_pretrained_network_exclude_each_other(world: Path):
+    words = ["train", "--report", str(world / "report.csv"), "--out", str(world / "model")]
+    done = CliRunner().invoke(app, [*words, "--backbone", "resnet18", "--lr", "0.1"])
+    assert done.exit_code == 2
+    assert "--lr is of a network that is trained from scratch" in done.stderr
