@@ -1,14 +1,14 @@
 """Is `train` worth it? Its schemes beside training on the noisy and on the true labels.
 
     python examples/benchmark/train_quality.py --cifar FOLDER [--human FILE] [--flowers FOLDER]
-        --out DIR
+        [--grocery FOLDER] --out DIR
 
 FOLDER of --cifar holds cifar-10-batches-bin/. The first 10,000 training images get known wrong
 labels, or those that FILE holds, a class number for each training image. `filter` judges them once
 for each noise and seed, and each scheme trains on the same report: the same network, the same
 number of epochs in all, as many images held out; tested on the 10,000 test images. FOLDER of
---flowers holds a folder of photos for each class, of which every fifth is for the test, unless it
-is also among the others.
+--flowers and --grocery holds a folder of photos for each class, of which every fifth is for the
+test, unless it is also among the others.
 Reports and figures are kept in DIR, so the script goes on where it was stopped. --jobs runs at a
 time, one thread each. DIR/train_quality.csv has a row for each run; the table is printed last.
 
@@ -16,12 +16,15 @@ time, one thread each. DIR/train_quality.csv has a row for each run; the table i
     ce-clean   cross-entropy on the labels that the filter keeps
     two-stage  the authors': cross-entropy on those, then soft targets for all, half the epochs each
     soft       soft targets of the filter for all
-    default    `labelclean train` as it is: two views of each image, so at twice the cost an epoch
+    default    `train --from-scratch`: two views of each image, so at twice the cost an epoch
     right      cross-entropy on those of the given labels that are right: a filter without mistakes
     of-right   the default by the verdicts of that filter
     true       cross-entropy on the true labels: what there is to gain
+    head       `labelclean train` as it is: a head on a pretrained network's features
+    head-noisy, head-true  such a head by cross-entropy on the given and on the true labels
 
-gap: the share of the way from ce-noisy to true that a scheme goes.
+gap: the share of the way from ce-noisy to true that a scheme goes; of a head, from head-noisy to
+head-true.
 
 A second table tells what `filter --from-model` with the model of `default` finds, beside the first
 report: average precision of the wrong labels and error of the noise rate.
@@ -46,7 +49,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 THREE_SEEDS, ONE_SEED = (0, 1, 2), (0,)
-CIFAR, FLOWERS = "cifar10", "flowers"
+CIFAR, FLOWERS, GROCERY = "cifar10", "flowers", "grocery"
 HUMAN = "human"  # labels as one person gave them
 NOISES = {
     CIFAR: {
@@ -57,15 +60,21 @@ NOISES = {
         "asymm 0.4": ONE_SEED,
         HUMAN: ONE_SEED,
     },
-    FLOWERS: {"symm 0.2": ONE_SEED, "symm 0.4": ONE_SEED},
+    FLOWERS: {"symm 0.2": THREE_SEEDS, "symm 0.4": THREE_SEEDS},
+    GROCERY: {"symm 0.2": THREE_SEEDS, "symm 0.4": THREE_SEEDS},
 }
 TEST_EVERY = 5  # photo of a flower
-SCHEMES = ("ce-noisy", "ce-clean", "two-stage", "soft", "default", "right", "of-right", "true")
+HEADS = {"head": "default", "head-noisy": "ce-noisy", "head-true": "ce-noisy"}
+SCHEMES = (
+    *("ce-noisy", "ce-clean", "two-stage", "soft", "default", "right", "of-right", "true"),
+    *HEADS,
+)
 # what a report of the truth is learned by, and the end of its name
 OF_TRUTH = {
     "right": ("ce-clean", "-right"),
     "of-right": ("default", "-right"),
     "true": ("ce-noisy", "-true"),
+    "head-true": ("ce-noisy", "-true"),
 }
 FIGURES = ("accuracy", "gap", "calibration", "seconds")
 
@@ -85,8 +94,8 @@ class Job:
     @property
     def name(self) -> str:
         """Of its files: the true labels are the same whatever the noise, so one run serves all."""
-        if self.scheme == "true":
-            return f"{self._of}seed-{self.seed}-true"
+        if self.scheme in ("true", "head-true"):
+            return f"{self._of}seed-{self.seed}-{self.scheme}"
         return f"{self.report}-{self.scheme}"
 
     @property
@@ -121,8 +130,8 @@ def images_of(data: str, options: argparse.Namespace) -> Images:
             options=root,
             test=("--test", CIFAR, *root),
         )
-    folders = {part: options.out / f"{FLOWERS}-{part}" for part in ("train", "test")}
-    photos = sorted(options.flowers.glob("*/*"))
+    folders = {part: options.out / f"{data}-{part}" for part in ("train", "test")}
+    photos = sorted(getattr(options, data).glob("*/*"))
     parts = {"train": [p for k, p in enumerate(photos) if k % TEST_EVERY]}
     seen = {photo.read_bytes() for photo in parts["train"]}  # some photos are there twice
     parts["test"] = [photo for photo in photos[::TEST_EVERY] if photo.read_bytes() not in seen]
@@ -199,7 +208,8 @@ def prepare(job: Job, options: argparse.Namespace) -> None:
 
 def run(job: Job, options: argparse.Namespace) -> None:
     """Trains one job and keeps what it prints, with the command and the machine."""
-    scheme, end = OF_TRUTH.get(job.scheme, (job.scheme, ""))
+    scheme, end = OF_TRUTH.get(job.scheme, (HEADS.get(job.scheme, job.scheme), ""))
+    is_head = job.scheme in HEADS
     report = options.out / f"{job.report}{end}.csv"
     images = images_of(job.data, options)
     words: tuple[object, ...] = (
@@ -209,7 +219,8 @@ def run(job: Job, options: argparse.Namespace) -> None:
         *("--out", options.out / f"{job.name}.model"),
         *images.test,
         *("--seed", job.seed, "--device", options.device),
-        *(("--epochs", options.epochs) if options.epochs else ()),
+        *(("--epochs", options.epochs) if options.epochs and not is_head else ()),
+        *(() if is_head else ("--from-scratch",)),
         *("--json", "--quiet", "--force"),
     )
     started = time.monotonic()
@@ -284,7 +295,8 @@ def with_gaps(found: pd.DataFrame) -> pd.DataFrame:
     gaps = []
     for row in found.itertuples():
         ends = by_scheme.loc[(row.data, row.noise, row.seed)]
-        low, high = ends.get("ce-noisy", np.nan), ends.get("true", np.nan)
+        first, last = ("head-noisy", "head-true") if row.scheme in HEADS else ("ce-noisy", "true")
+        low, high = ends.get(first, np.nan), ends.get(last, np.nan)
         gaps.append((row.accuracy - low) / (high - low) if high > low else np.nan)
     return found.assign(gap=gaps)
 
@@ -323,6 +335,7 @@ def main() -> None:
     parser.add_argument("--cifar", type=Path, help="holds cifar-10-batches-bin")
     parser.add_argument("--human", type=Path, help="class numbers by one annotator, one a line")
     parser.add_argument("--flowers", type=Path, help="holds a folder of photos for each class")
+    parser.add_argument("--grocery", type=Path, help="holds a folder of photos for each class")
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--count", type=int, default=10_000, help="images: the first ones")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
@@ -334,9 +347,9 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="of what is there; train nothing")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    of_data = {CIFAR: options.cifar, FLOWERS: options.flowers}
+    of_data = {CIFAR: options.cifar, FLOWERS: options.flowers, GROCERY: options.grocery}
     if not any(of_data.values()):
-        parser.error("give --cifar, --flowers or both")
+        parser.error("give --cifar, --flowers or --grocery")
     schemes = options.schemes.split(",") if options.schemes else SCHEMES
     jobs = [
         Job(data, noise, seed, scheme)

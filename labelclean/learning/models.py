@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from labelclean import disk
 from labelclean.errors import ConfigError
+from labelclean.learning import lite0
 from labelclean.learning.smallnet import SMALL_IMAGE, WIDTHS, SmallNet
 from labelclean.learning.weights import read_state
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
-ARCHITECTURES = ("smallnet", "resnet10", *TORCHVISION, "timm:NAME")
+ARCHITECTURES = ("smallnet", "resnet10", *TORCHVISION, "efficientnet-lite0", "timm:NAME")
 TIMM = "timm:"
+LITE0 = "efficientnet-lite0"
 
 
 class Classifier(nn.Module):
@@ -88,7 +90,8 @@ def build(
 ) -> Classifier:
     """A classifier for images of image_size px with freshly drawn head.
 
-    arch      smallnet | resnet10 | resnet18 | resnet34 | resnet50 | timm:NAME
+    arch      smallnet | resnet10 | resnet18 | resnet34 | resnet50 | efficientnet-lite0 |
+              timm:NAME
     weights   none | imagenet | path of a .safetensors file or a state dict
     enlarged  px that the network enlarges the images to before it looks at them; None: it does not
 
@@ -101,6 +104,8 @@ def build(
         backbone, num_features = SmallNet(enlarged or image_size), WIDTHS[-1]
     elif arch == "resnet10":
         backbone, num_features = _resnet10(is_small)
+    elif arch == LITE0:
+        backbone, num_features = lite0.Lite0(), lite0.WIDTH
     elif arch in TORCHVISION:
         backbone, num_features = _torchvision(arch, is_small, weights)
     elif arch.startswith(TIMM):
@@ -110,7 +115,7 @@ def build(
     if enlarged is not None:
         backbone = nn.Sequential(Enlarging(image_size, enlarged), backbone)
     model = Classifier(backbone, num_features, num_classes)
-    if weights == "imagenet" and arch in ("smallnet", "resnet10"):
+    if weights == "imagenet" and arch in ("smallnet", "resnet10", LITE0):
         raise ConfigError(f"--weights imagenet: there are none for {arch}; try --arch resnet18")
     if weights not in ("none", "imagenet"):
         _load_file(model, Path(weights))
@@ -165,7 +170,9 @@ def _resnet10(is_small: bool) -> tuple[nn.Module, int]:
 
 
 def _torchvision(arch: str, is_small: bool, weights: str) -> tuple[nn.Module, int]:
-    net = torchvision.models.get_model(arch, weights=None)
+    import torchvision  # seconds: only where a network of it is built
+
+    net: Any = torchvision.models.get_model(arch, weights=None)
     if weights == "imagenet":
         _load_imagenet(net, arch)
     if is_small:  # CIFAR's form: 3x3 stem, no max-pool
@@ -178,6 +185,8 @@ def _torchvision(arch: str, is_small: bool, weights: str) -> tuple[nn.Module, in
 
 
 def _load_imagenet(net: nn.Module, arch: str) -> None:
+    import torchvision
+
     entry = torchvision.models.get_model_weights(arch).DEFAULT
     try:
         state = entry.get_state_dict(progress=False, check_hash=True, weights_only=True)
