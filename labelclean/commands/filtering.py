@@ -180,6 +180,12 @@ def filter_command(
     self_test: Annotated[
         str, typer.Option(help="Flip this share of the labels in memory to measure recall: 2%.")
     ] = "0",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what the source was taken for and what would be trained; stop."
+        ),
+    ] = False,
     fail_over: Annotated[
         str | None, typer.Option(help="Exit with 1 if the noise rate is above this: 5%.")
     ] = None,
@@ -230,6 +236,8 @@ def filter_command(
     )
     check_used(given, settings.train.schedule)
     options = SourceOptions(**fields_in(SourceOptions, given))
+    if dry_run:
+        raise typer.Exit(_foretell(images, options, settings, as_json))
     reporter = TerminalReporter(is_quiet=quiet)
     if gpus is not None:
         launching.check_gpus(gpus, device)
@@ -246,6 +254,24 @@ def filter_command(
             f"labelclean: noise rate {report.meta.noise_rate:.1%} is above {limit:.1%}", err=True
         )
         raise typer.Exit(1)
+
+
+def _foretell(images: str, options: Any, settings: Any, as_json: bool) -> int:
+    """Prints what inspect prints, and what would be trained. The exit code is that of inspect."""
+    from labelclean import sources
+    from labelclean.sources.inspection import inspect_table, render
+    from labelclean.workflows.forecasting import forecast
+
+    table = sources.read(images, options)
+    found = inspect_table(images, table)
+    planned = None if settings.from_model else forecast(table, settings)
+    if as_json:
+        training = None if planned is None else planned.to_json()
+        typer.echo(json.dumps({**found.to_json(), "training": training}))
+    else:
+        last = "would train nothing: --from-model judges" if planned is None else planned.describe()
+        typer.echo(f"{render(found)}\n\n{last}")
+    return 1 if found.odd else 0
 
 
 def _views(text: str | None) -> tuple[str, ...] | None:

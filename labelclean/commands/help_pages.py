@@ -64,7 +64,17 @@ OF_METHODS = (
 OFTEN = {
     "filter": (
         *("image_col", "label_col", "split", "backbone", "budget", "target_precision"),
-        *("fail_over", "out", "force", "as_json", "preset", "minutes", "device", "resume"),
+        *(
+            "dry_run",
+            "fail_over",
+            "out",
+            "force",
+            "as_json",
+            "preset",
+            "minutes",
+            "device",
+            "resume",
+        ),
     ),
     "train": (
         *("report", "decisions", "test", "test_labels", "out", "export", "force", "as_json"),

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from labelclean.config import FilterConfig, TrainConfig
 from labelclean.data import noise
 from labelclean.data.images import choose_spec, largest_side
+from labelclean.data.samples import SampleTable
 from labelclean.judging import fusion, verdicts
 from labelclean.learning import methods, models, runtime, team
 from labelclean.learning.feature_view import FeatureView, find_head_method
@@ -59,8 +60,8 @@ def choose_views(config: FilterConfig) -> tuple[str, ...] | None:
     return None
 
 
-def views_of(config: FilterConfig, samples: Samples) -> tuple[str, ...]:
-    """The views of these samples: small images are learned from scratch too.
+def views_of(config: FilterConfig, table: SampleTable) -> tuple[str, ...]:
+    """The views of these images: small images are learned from scratch too.
 
     Of larger ones a network from scratch is trained only if the options give it time or form.
     """
@@ -70,7 +71,7 @@ def views_of(config: FilterConfig, samples: Samples) -> tuple[str, ...]:
     default = TrainConfig(seed=config.train.seed)
     is_given = config.runtime.minutes is not None or config.train.epochs is not None
     has_form = config.train.arch not in (default.arch, "resnet18")
-    if largest_side(samples.table) <= DETAILED or is_given or has_form:
+    if largest_side(table) <= DETAILED or is_given or has_form:
         return (FEATURES, SCRATCH)
     return (FEATURES,)
 
@@ -88,7 +89,7 @@ def look(
 
     Raises ConfigError, SourceError or RunError for what the user can mend.
     """
-    views = views_of(config, samples)
+    views = views_of(config, samples.table)
     if team.size() > 1 and config.view.views is None:
         reporter.note("several processes share a network from scratch: features are left out")
     if FEATURES not in views:
