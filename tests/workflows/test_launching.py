@@ -227,7 +227,8 @@ def test_who_is_asked_to_end_ends_all_processes_and_says_so(
 ):
     monkeypatch.chdir(world)
     (world / "mine.py").write_text(PROGRAM)
-    words = [sys.executable, "mine.py", *FILTER, *QUICK, "--epochs", "100000", "--gpus", "2"]
+    words = [sys.executable, "mine.py", "filter", "images", "labels.csv", *QUICK]  # not --quiet
+    words += ["--epochs", "100000", "--gpus", "2"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert any("training" in line for line in running.stderr)  # it waits for that line
