@@ -147,4 +147,7 @@ def test_review_serves_its_page_until_it_is_interrupted(tmp_path: Path, filtered
 def test_the_python_code_runs(tmp_path: Path):
     (code,) = CODE
     demo.write_demo(tmp_path / "clothes")
+    table = tmp_path / "clothes" / "labels.csv"
+    few = table.read_text().splitlines(keepends=True)[:401]  # the three commands take them all
+    table.write_text("".join(few))
     _run(f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}", tmp_path)

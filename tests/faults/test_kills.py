@@ -14,7 +14,7 @@ from labelclean.disk import PREFIX
 EXPORT = ("export", "report.csv", "--to", "label-studio", "--out", "export", "--with-images")
 APPLY = ("apply", "report.csv", "--decisions", "decisions.csv", "--out", "clean.csv")
 PREDICT = ("predict", "model", "images", "--out", "predicted.csv", "--quiet")
-INJECT = ("inject-noise", "images", "labels.csv", "--symm", "0.2", "--out", "noisy")
+INJECT = ("inject-noise", "images", "labels.csv", "--symm", "0.2", "--out", "noisy", "--quiet")
 PLOT = ("plot", "report.csv", "--out", "plots")
 
 SHORT = {
