@@ -46,7 +46,7 @@ class OneLineErrors(StepsGroup):
             _give_up_full_output()
             raise typer.Exit(2) from None
         except KeyboardInterrupt as error:
-            if _is_first():
+            if _is_first() and not _is_explained():
                 typer.echo(f"labelclean: {_interruption(error)}", err=True)
             number = error.number if isinstance(error, Interrupted) else signal.SIGINT
             raise typer.Exit(128 + number) from None
@@ -99,6 +99,15 @@ def _is_teller(error: LabelcleanError) -> bool:
     from labelclean.learning import team  # torch: not for a process alone
 
     return team.is_teller(error)
+
+
+def _is_explained() -> bool:
+    """Whether another process has reported an error, for which the launcher ends this one."""
+    if not _is_in_team():
+        return False
+    from labelclean.learning import team
+
+    return team.has_reported()
 
 
 def _is_in_team() -> bool:

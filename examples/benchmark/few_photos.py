@@ -30,6 +30,7 @@ def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
     torch.set_num_threads(1)
     from labelclean.config import HeadConfig, VerdictConfig
     from labelclean.judging import verdicts
+    from labelclean.learning.feature_view import HeadTask
     from labelclean.progress import Reporter
     from labelclean.report import metrics
     from labelclean.workflows.relearning import fit_view
@@ -41,18 +42,16 @@ def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
     _, truth = np.unique(file["labels"][rows], return_inverse=True)
     classes = int(truth.max()) + 1
     given = view_quality.noisy(truth, noise, draw, classes, None)
-    view = fit_view(
-        file["features"][rows],
-        given,
-        np.arange(count),
-        np.arange(count),
+    task = HeadTask(
+        features=file["features"][rows],
+        labels=given,
+        train_rows=np.arange(count),
         num_classes=classes,
-        method="jnpl",
         config=HeadConfig(),
         seed=draw,
         device=torch.device("cpu"),
-        reporter=Reporter(),
     )
+    view = fit_view(task, np.arange(count), "jnpl", Reporter())
     found = verdicts.decide(
         given,
         view.predict(np.arange(count), given, draw),

@@ -182,9 +182,7 @@ def filter_command(
     ] = "0",
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run", help="Say what the source was taken for and what would be trained; stop."
-        ),
+        typer.Option("--dry-run", help="Say what would be read and trained, and stop."),
     ] = False,
     fail_over: Annotated[
         str | None, typer.Option(help="Exit with 1 if the noise rate is above this: 5%.")

@@ -63,18 +63,8 @@ OF_METHODS = (
 # The options in --help of a command with more than LONG options.
 OFTEN = {
     "filter": (
-        *("image_col", "label_col", "split", "backbone", "budget", "target_precision"),
-        *(
-            "dry_run",
-            "fail_over",
-            "out",
-            "force",
-            "as_json",
-            "preset",
-            "minutes",
-            "device",
-            "resume",
-        ),
+        *("image_col", "label_col", "split", "backbone", "budget", "target_precision", "dry_run"),
+        *("fail_over", "out", "force", "as_json", "preset", "minutes", "device", "resume"),
     ),
     "train": (
         *("report", "decisions", "test", "test_labels", "out", "export", "force", "as_json"),

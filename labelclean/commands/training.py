@@ -159,9 +159,12 @@ def train_command(
     numbers = fields_in(config.TrainConfig, given)
     if lr_drops is not None:
         numbers["lr_drops"] = shares("--lr-drops", lr_drops)
-    of_network = [name for name in (*numbers, "minutes", "preset") if given.get(name) is not None]
-    of_network = [name for name in of_network if name not in ("seed", "flip")]
-    if of_network and backbone != "efficientnet-lite0":
+    of_network = [
+        name
+        for name in (*numbers, "minutes", "preset")
+        if given[name] is not None and name not in ("seed", "flip")
+    ]
+    if of_network and backbone != config.ViewConfig.backbone:
         raise ConfigError(
             f"--{of_network[0].replace('_', '-')} is of a network that is trained from scratch, "
             "--backbone of one that is pretrained: leave one out"
@@ -169,7 +172,8 @@ def train_command(
     settings = training.TrainingConfig(
         backbone=backbone,
         download=download,
-        is_from_scratch=from_scratch or bool(of_network),
+        # several processes share a network of their own
+        is_from_scratch=from_scratch or bool(of_network) or gpus is not None,
         train=training.train_preset(preset or default_preset(device), **numbers),
         runtime=config.RuntimeConfig(**fields_in(config.RuntimeConfig, given)),
         scheme=scheme,

@@ -32,6 +32,27 @@ MEASURED = 20_000  # rows that the two parts of the view are weighed on
 MANY = 50_000  # rows from which on the folds are drawn once: the heads differ little
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadTask:
+    """Features and labels that heads learn from, and how.
+
+    features    (n, f), finite in all rows that have any
+    labels      (n,) given; train_rows (t,)
+    """
+
+    features: NDArray[np.float16]
+    labels: NDArray[np.int64]
+    train_rows: NDArray[np.int64]
+    num_classes: int
+    config: HeadConfig
+    seed: int
+    device: torch.device
+
+    @property
+    def images_a_class(self) -> float:
+        return len(self.train_rows) / self.num_classes
+
+
 @dataclass(frozen=True)
 class FeatureView:
     """Trained heads, and the features they look at.
@@ -107,70 +128,44 @@ def find_head_method(name: str) -> Method:
 
 
 def fit_heads(
-    features: NDArray[np.float16],
-    labels: NDArray[np.int64],
-    train_rows: NDArray[np.int64],
+    task: HeadTask,
     groups: NDArray[np.int64],
-    *,
-    num_classes: int,
     method: str,
-    config: HeadConfig,
-    seed: int,
-    device: torch.device,
+    *,
     targets: SoftLabels | None = None,
     on_progress: trainer.OnProgress = lambda _: None,
 ) -> FeatureView:
-    """Trains the heads.
+    """Trains heads that each leave a fold out.
 
-    features    (n, f), finite in all rows that have any
-    labels      (n,) given; train_rows (t,)
-    groups      (n,) rows of one group share their folds: copies of one image
-    targets     learned in place of the labels, by cross-entropy; None: the labels, by the method
+    groups   (n,) rows of one group share their folds: copies of one image
+    targets  learned in place of the labels, by cross-entropy; None: the labels, by the method
 
     Raises ConfigError for a method that heads cannot learn by; RunError from the loop.
     """
     base = find_head_method(method) if targets is None else schemes.on_labels(targets)
-    repeats = config.repeats if len(train_rows) < MANY else 1
-    left_out = draw_folds(
-        labels, train_rows, groups, folds=config.folds, repeats=repeats, seed=seed
+    rows, config = task.train_rows, task.config
+    repeats = config.repeats if len(rows) < MANY else 1
+    folds = draw_folds(
+        task.labels, rows, groups, folds=config.folds, repeats=repeats, seed=task.seed
     )
-    left = torch.from_numpy(left_out).to(device)
-    trained, batches, history = train_heads(
-        features,
-        labels,
-        train_rows,
-        left,
-        num_classes=num_classes,
-        method=base,
-        config=config,
-        seed=seed,
-        device=device,
-        on_progress=on_progress,
-    )
+    left_out = torch.from_numpy(folds).to(task.device)
+    heads, batches, history = train_heads(task, left_out, base, on_progress)
+    counted = targets or SoftLabels.certain(task.labels)
     view = FeatureView(
-        heads=trained,
+        heads=heads,
         batches=batches,
-        prototypes=Prototypes(
-            batches, trained, num_classes, targets or SoftLabels.certain(labels), groups
-        ),
-        left_out=left,
+        prototypes=Prototypes(batches, heads, task.num_classes, counted, groups),
+        left_out=left_out,
         scale=0.0,
         history=history,
     )
-    return replace(view, scale=_scale(view, config.prototype_share(len(train_rows) / num_classes)))
+    return replace(view, scale=_scale(view, config.prototype_share(task.images_a_class)))
 
 
 def train_heads(
-    features: NDArray[np.float16],
-    labels: NDArray[np.int64],
-    train_rows: NDArray[np.int64],
+    task: HeadTask,
     left_out: Tensor,
-    *,
-    num_classes: int,
     method: Method,
-    config: HeadConfig,
-    seed: int,
-    device: torch.device,
     on_progress: trainer.OnProgress = lambda _: None,
 ) -> tuple[Heads, FeatureBatches, tuple[dict[str, float], ...]]:
     """Heads by the method in the one loop, the batches that they learned from, and the history.
@@ -179,27 +174,28 @@ def train_heads(
 
     Raises RunError from the loop.
     """
-    torch.manual_seed(seed)
+    config, rows = task.config, task.train_rows
+    torch.manual_seed(task.seed)
     heads = Heads(
-        *moments_of(features, train_rows),
+        *moments_of(task.features, rows),
         heads=left_out.shape[1],
-        num_classes=num_classes,
+        num_classes=task.num_classes,
         dropout=config.dropout,
         gain=config.gain,
-    ).to(device)
-    train = config.train_config(len(train_rows), seed)
+    ).to(task.device)
+    train = config.train_config(len(rows), task.seed)
     batches = FeatureBatches(
-        features=features,
-        labels=torch.from_numpy(labels).to(device),
-        train_rows=train_rows,
+        features=task.features,
+        labels=torch.from_numpy(task.labels).to(task.device),
+        train_rows=rows,
         batch_size=train.batch_size,
-        seed=seed,
+        seed=task.seed,
     )
     run = Run(
         heads,
         batches,
         train,
-        num_classes=num_classes,
+        num_classes=task.num_classes,
         dtype=torch.float32,
         method=folded(method, left_out),
     )

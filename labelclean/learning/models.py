@@ -52,6 +52,11 @@ class Enlarging(nn.Module):
         return self.along @ images @ self.along.T
 
 
+def enlarged_by(backbone: nn.Module, size: int, wanted: int | None) -> nn.Module:
+    """The network for images of `size` px, which it first enlarges to `wanted`, if to anything."""
+    return backbone if wanted is None else nn.Sequential(Enlarging(size, wanted), backbone)
+
+
 @lru_cache(maxsize=4)
 def enlarging(size: int, wanted: int) -> Tensor:
     """The bicubic enlargement of one side as a matrix (wanted, size): two products on a GPU are ten
@@ -112,8 +117,7 @@ def build(
         backbone, num_features = _timm(arch, weights)
     else:
         raise ConfigError(f"--arch {arch} is unknown; there are {', '.join(ARCHITECTURES)}")
-    if enlarged is not None:
-        backbone = nn.Sequential(Enlarging(image_size, enlarged), backbone)
+    backbone = enlarged_by(backbone, image_size, enlarged)
     model = Classifier(backbone, num_features, num_classes)
     if weights == "imagenet" and arch in ("smallnet", "resnet10", LITE0):
         raise ConfigError(f"--weights imagenet: there are none for {arch}; try --arch resnet18")

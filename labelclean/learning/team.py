@@ -92,6 +92,14 @@ def is_teller(error: Exception) -> bool:
         return True
 
 
+def has_reported() -> bool:
+    """Whether a process of the team has reported an error."""
+    try:
+        return _store is not None and bool(_store.add(SAID, 0))
+    except RuntimeError:  # the store is gone with the process that kept it
+        return False
+
+
 def is_first() -> bool:
     """Whether this process is the one that speaks and writes."""
     return rank() == 0

@@ -183,15 +183,22 @@ def epoch_seconds(data: TrainingSet, scheme: str, train: TrainConfig, where: Sur
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a stage learns: the method, the labels (n,) that stand for its targets, the rows."""
+    """A stage's method, the labels (n,) that stand for its targets, and the rows.
+
+    Raises SourceError for fewer than two classes.
+    """
 
     method: Method
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        if len(np.unique(self.labels[self.rows])) < 2:
+            raise SourceError("fewer than two classes are left to train on")
+
 
 def lesson_of(data: TrainingSet, scheme: str) -> Lesson:
-    """What a scheme of one stage learns."""
+    """The method, labels and rows of a scheme of one stage."""
     beliefs, rows = data.beliefs, data.rows
     if scheme == CE_NOISY:
         given = data.samples.table.labels
@@ -237,8 +244,6 @@ def _stage(
     data: TrainingSet, name: str, lesson: Lesson, train: TrainConfig, where: Surroundings
 ) -> tuple[Run, Batches]:
     """One run of the trainer over the rows, with checkpoints of its own."""
-    if len(np.unique(lesson.labels[lesson.rows])) < 2:
-        raise SourceError("fewer than two classes are left to train on")
     samples, model, batches = _set_up(data, lesson, train, where)
     if where.runtime.compile:
         model.compile()

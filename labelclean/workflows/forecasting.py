@@ -16,6 +16,8 @@ from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.learning import models, runtime
 from labelclean.learning.backbones import load_backbone
 from labelclean.learning.embedding import FEW, embedder
+from labelclean.progress import Reporter
+from labelclean.workflows.learning import epochs_within
 from labelclean.workflows.looking import FEATURES, SCRATCH, choose_views, views_of
 
 TRIED_IMAGES = 32  # that are decoded and looked at to time it
@@ -25,7 +27,7 @@ HEADS_SECONDS = 2e-3  # an image, of ten heads: an order of magnitude, on one co
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What would be trained.
+    """The training that `filter` would begin.
 
     image_size  px of the square that a network sees; None: the user gave features
     backbone    or the name of the file of features; None: none is asked
@@ -99,7 +101,8 @@ def forecast(table: SampleTable, config: FilterConfig) -> Forecast:
             )
         each = _step(config, spec, table.num_classes, device)
         if config.runtime.minutes is not None:
-            epochs = max(1, int(60 * config.runtime.minutes / (each * max(1, trained))))
+            an_epoch = each * max(1, trained)
+            epochs = epochs_within(config.runtime.minutes, an_epoch, Reporter())
         seconds += epochs * trained * each
     return Forecast(
         images=count,

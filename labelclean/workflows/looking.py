@@ -17,7 +17,7 @@ from labelclean.data.images import choose_spec, largest_side
 from labelclean.data.samples import SampleTable
 from labelclean.judging import fusion, verdicts
 from labelclean.learning import methods, models, runtime, team
-from labelclean.learning.feature_view import FeatureView, find_head_method
+from labelclean.learning.feature_view import FeatureView, HeadTask, find_head_method
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter, image_counter
 from labelclean.workflows.learning import (
@@ -111,18 +111,16 @@ def _fit(
     device: torch.device,
     reporter: Reporter,
 ) -> FeatureView:
-    return fit_view(
-        seen.features,
-        labels,
-        samples.train_rows,
-        samples.first,
+    task = HeadTask(
+        features=seen.features,
+        labels=labels,
+        train_rows=samples.train_rows,
         num_classes=samples.table.num_classes,
-        method=config.train.method,
         config=config.view.head,
         seed=config.train.seed,
         device=device,
-        reporter=reporter,
     )
+    return fit_view(task, samples.first, config.train.method, reporter)
 
 
 def _of_features(
@@ -141,6 +139,8 @@ def _of_features(
         as_given = predictions
         if not np.array_equal(labels, samples.table.labels):  # the self-test flipped some
             as_given = view.predict(samples.rows, samples.table.labels, seed)
+        first = view.first
+        of_first = predictions if first is view else first.predict(samples.rows, labels, seed)
         path = in_run_dir(config.runtime, EMBEDDINGS)
         with open_embeddings(len(labels), path) as embeddings:
             view.embeddings(samples.rows, embeddings)
@@ -154,7 +154,7 @@ def _of_features(
         dtype="float32",
         weights=_save(view, seen, samples, config),
         shares={FEATURES: 1.0},
-        doubts=_doubts({FEATURES: _free_auroc(view.first, samples, labels, seed)}),
+        doubts=_doubts({FEATURES: _free_auroc(first, of_first, samples, labels, seed)}),
     )
 
 
@@ -248,7 +248,13 @@ def _for_scratch(
     return replace(samples, pixels=pixels, spec=spec)
 
 
-def _free_auroc(view: FeatureView, samples: Samples, labels: NDArray[np.int64], seed: int) -> float:
+def _free_auroc(
+    view: FeatureView,
+    predictions: Predictions,
+    samples: Samples,
+    labels: NDArray[np.int64],
+    seed: int,
+) -> float:
     """How well the heads tell labels planted evenly from the given ones.
 
     Heads that did not learn from a row say the same of it whatever its label is: no training.
@@ -257,7 +263,7 @@ def _free_auroc(view: FeatureView, samples: Samples, labels: NDArray[np.int64], 
     generator = np.random.Generator(np.random.PCG64((seed, 4)))
     other = labels.copy()
     other[rows] = noise.symmetric(labels[rows], num_classes, 1.0, generator)
-    predictions, planted = (view.predict(rows, each, seed) for each in (labels, other))
+    planted = view.predict(rows, other, seed)
     scores = np.concatenate([fusion.evidence(predictions)[rows], fusion.evidence(planted)[rows]])
     is_planted = np.repeat([False, True], len(rows))
     finite = np.isfinite(scores)

@@ -56,12 +56,12 @@ from labelclean.workflows.fitting import (
     fit_scheme,
 )
 from labelclean.workflows.head_fitting import SCHEMES as HEAD_SCHEMES
-from labelclean.workflows.head_fitting import fit_head, look_at
+from labelclean.workflows.head_fitting import fit_head
 from labelclean.workflows.learning import epochs_within
 from labelclean.workflows.model_card import model_card
 from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
-from labelclean.workflows.seeing import check_backbone
+from labelclean.workflows.seeing import check_backbone, see
 
 MANY_SMALL = 20_000  # images of 64 px or less from which on a network of one's own is better
 CALIBRATED = 20_000  # images at most that the temperature is fitted to: (m, c) arrays of them
@@ -111,6 +111,11 @@ class TrainingConfig:
     is_compared: bool = False
     export: str | None = None
     license: str | None = None
+
+    @property
+    def view(self) -> ViewConfig:
+        """The pretrained network, as `filter` is told of it."""
+        return ViewConfig(backbone=self.backbone, download=self.download)
 
     def __post_init__(self) -> None:
         problems = []
@@ -276,10 +281,9 @@ def _fit(
         where = Surroundings(
             runtime=config.runtime, device=device, dtype=torch.float32, reporter=reporter
         )
-        view = ViewConfig(backbone=config.backbone, download=config.download)
-        features = look_at(data, view, where)
-        fitted = fit_head(data, config.scheme, features, seed, where)
-        other = fit_head(data, CE_NOISY, features, seed, where) if config.is_compared else None
+        seen = see(data.samples, config.view, config.runtime, device, reporter)
+        fitted = fit_head(data, config.scheme, seen, seed, where)
+        other = fit_head(data, CE_NOISY, seen, seed, where) if config.is_compared else None
         return fitted, other, where
     stage = FIRST if config.scheme == TWO_STAGE else config.scheme
     before = resuming.begun(config.runtime, f"{stage}.pt")
@@ -350,7 +354,7 @@ def read_training(
         reporter.note(f"{printable(report)}: {rows}, {form} ({printable(how.get('why'))})")
     is_from_scratch = _is_from_scratch(config, table)
     if not is_from_scratch:
-        check_backbone(ViewConfig(backbone=config.backbone, download=config.download))
+        check_backbone(config.view)
     samples = prepare(
         replace(table, class_names=beliefs.class_names),
         config.runtime,

@@ -96,8 +96,6 @@ class Zygote:
 
 TINY = ("--epochs", 2, "--batch-size", 8, "--device", "cpu", "--precision", "float32", "--quiet")
 FILTER = ("filter", "images", "labels.csv", "--out", "report.csv", *TINY)
-# What writes files is the same whatever looks at the images; kills are tried with all views.
-ONE_VIEW = (*FILTER, "--views", "scratch")
 TRAIN = ("train", "--report", "report.csv", "--out", "model", *TINY)
 
 

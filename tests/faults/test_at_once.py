@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_data import ONE_VIEW, TRAIN, Zygote, tree
+from fault_data import FILTER, TRAIN, Zygote, tree
 from test_kills import APPLY, EXPORT, INJECT, PREDICT
 
 from labelclean.learning.model_folder import load_model
 from labelclean.report.table import Report
 
 COMMANDS = {
-    "filter": ((*ONE_VIEW, "--force", "--seed", 0), (*ONE_VIEW, "--force", "--seed", 1)),
+    "filter": ((*FILTER, "--force", "--seed", 0), (*FILTER, "--force", "--seed", 1)),
     "train": ((*TRAIN, "--force", "--seed", 0), (*TRAIN, "--force", "--seed", 1)),
     "predict": ((*PREDICT, "--force"), (*PREDICT, "--force", "--batch-size", 3)),
     "apply": (APPLY, APPLY),
@@ -52,5 +52,5 @@ def test_two_at_once(name: str, zygote: Zygote, copied: Callable[[], Path]):
 
 def _weights(zygote: Zygote, copied: Callable[[], Path], seed: int) -> bytes:
     folder = copied()
-    assert zygote.run(folder, *ONE_VIEW, "--force", "--seed", seed).code == 0
+    assert zygote.run(folder, *FILTER, "--force", "--seed", seed).code == 0
     return (folder / "report.run" / "model.safetensors").read_bytes()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_data import ONE_VIEW, TRAIN, Zygote, tree
+from fault_data import FILTER, TRAIN, Zygote, tree
 from test_kills import APPLY, EXPORT, INJECT, PLOT, PREDICT
 
 COMMANDS = {
@@ -16,7 +16,7 @@ COMMANDS = {
     "export": EXPORT,
     "plot": PLOT,
     "predict": PREDICT,
-    "filter": (*ONE_VIEW, "--force"),
+    "filter": (*FILTER, "--force"),
     "train": (*TRAIN, "--force"),
 }
 MOST = 8  # points of a command

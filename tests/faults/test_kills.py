@@ -30,8 +30,8 @@ SHORT = {
     "export --force": ([EXPORT], (*EXPORT, "--force")),
 }
 LONG = {
-    "filter": ([], (*FILTER, "--force"), 4),
-    "train": ([], (*TRAIN, "--force"), 4),
+    "filter": ([], (*FILTER, "--force"), 6),
+    "train": ([], (*TRAIN, "--force"), 6),
     "predict": ([], PREDICT, 4),
     "predict --force": ([PREDICT], (*PREDICT, "--force"), 4),
 }

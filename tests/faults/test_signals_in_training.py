@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_data import ONE_VIEW, TRAIN, Zygote, tree
+from fault_data import FILTER, TRAIN, Zygote, tree
 
 MANY = ("--epochs", 60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("command", [ONE_VIEW, TRAIN], ids=["filter", "train"])
+@pytest.mark.parametrize("command", [FILTER, TRAIN], ids=["filter", "train"])
 def test_a_signal_in_a_training(
     command: tuple[object, ...], number: int, zygote: Zygote, copied: Callable[[], Path]
 ):
@@ -40,6 +40,6 @@ def test_a_signal_in_a_training(
 def test_a_signal_before_the_training_promises_nothing(zygote: Zygote, copied: Callable[[], Path]):
     folder = copied()
     (folder / "report.run" / "checkpoint.pt").unlink(missing_ok=True)
-    ended = zygote.run(folder, *ONE_VIEW, "--force", fault=int(signal.SIGTERM), at=3)
+    ended = zygote.run(folder, *FILTER, "--force", fault=int(signal.SIGTERM), at=3)
     assert ended.code == 143
     assert ended.line == "labelclean: ended by SIGTERM; no checkpoint was written yet: start again"

@@ -11,7 +11,7 @@ import torch
 from labelclean.config import HeadConfig
 from labelclean.learning import heads
 from labelclean.learning.feature_store import FeatureStore, features_of
-from labelclean.learning.feature_view import fit_heads
+from labelclean.learning.feature_view import HeadTask, fit_heads
 from labelclean.progress import Reporter
 from labelclean.workflows.relearning import fit_view
 
@@ -23,18 +23,20 @@ def _data(count: int = 200, classes: int = 4, seed: int = 0) -> tuple[np.ndarray
     return values.astype(np.float16), labels.astype(np.int64)
 
 
-def _fit(values: np.ndarray, labels: np.ndarray, rows: np.ndarray, groups: np.ndarray):
-    return fit_heads(
-        values,
-        labels,
-        rows,
-        groups,
+def _task(values: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> HeadTask:
+    return HeadTask(
+        features=values,
+        labels=labels,
+        train_rows=rows,
         num_classes=int(labels.max()) + 1,
-        method="jnpl",
         config=HeadConfig(epochs=5, least_steps=40),
         seed=0,
         device=torch.device("cpu"),
     )
+
+
+def _fit(values: np.ndarray, labels: np.ndarray, rows: np.ndarray, groups: np.ndarray):
+    return fit_heads(_task(values, labels, rows), groups, "jnpl")
 
 
 def test_each_row_is_left_out_once_a_repeat_and_copies_together():
@@ -129,18 +131,7 @@ def test_few_images_learn_twice_and_many_once():
     given = labels.copy()
     given[:8] = (labels[:8] + 1) % 4
     rows = np.arange(80)
-    view = fit_view(
-        values,
-        given,
-        rows,
-        rows,
-        num_classes=4,
-        method="jnpl",
-        config=HeadConfig(epochs=5, least_steps=40),
-        seed=0,
-        device=torch.device("cpu"),
-        reporter=Reporter(),
-    )
+    view = fit_view(_task(values, given, rows), rows, "jnpl", Reporter())
     assert view.earlier is not None and view.share == 0.5  # 20 images a class
     wrong = given != labels
     first, both = (each.predict(rows, given, 0).p_given for each in (view.first, view))
