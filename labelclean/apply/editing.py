@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labelclean.apply.origin import SHARDS, Origin
+from labelclean.apply.origin import Origin
 from labelclean.apply.outcome import Outcome
 from labelclean.apply.relabelling import Edit
 from labelclean.errors import SourceError, printable
@@ -55,7 +55,7 @@ def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
 
     Raises SourceError if the tables are no longer those that the report was made from.
     """
-    named = _shard_names(origin) if origin.kind == SHARDS else _path_names(origin, outcome)
+    named = _shard_names(origin) if origin.places.hold_images else _path_names(origin, outcome)
     index = {name: k for k, name in enumerate(outcome.images)}
     changed, excluded = outcome.is_changed.tolist(), outcome.is_excluded.tolist()
     seen: set[int] = set()

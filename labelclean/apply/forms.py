@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from labelclean.apply.class_folders import Placing, place_as_they_are, place_in_classes
 from labelclean.apply.editing import plan_edits
-from labelclean.apply.origin import CLASS_FOLDERS, METADATA, SHARDS, TABLE, Origin
+from labelclean.apply.origin import Origin
 from labelclean.apply.outcome import Outcome
 from labelclean.apply.parquet_labels import rewrite_parquet
 from labelclean.apply.relabelling import Edit, rewrite_text
@@ -75,18 +75,18 @@ def prepare(
         raise ConfigError(f"--link is {printable(link)}, must be {', '.join(LINKS)}")
     ending = table_ending(out)
     is_table = ending in SUFFIXES
-    links_files = not is_table and origin.kind in (METADATA, CLASS_FOLDERS)
+    places = origin.places
+    links_files = not is_table and bool(places.images)
     if link is not None and not links_files:
         raise ConfigError(
             f"--link is for a folder of images, and --out {printable(out)} is none: leave it out"
         )
     if links_files:
         return _folder(origin, outcome, link or LINKS[0])
-    is_kept = not origin.tables or table_ending(origin.tables[0]) not in _NOT_WRITTEN
-    is_one = origin.kind == SHARDS and ending in PARQUET
-    if is_one or (is_kept and origin.kind in (TABLE, METADATA)):
+    is_kept = bool(places.tables) and table_ending(places.tables[0]) not in _NOT_WRITTEN
+    if is_kept and (not places.hold_images or ending in PARQUET):
         return _same_table(origin, outcome, out)
-    if origin.kind == SHARDS and not is_table and len(origin.tables) > 1:
+    if places.hold_images and not is_table and len(places.tables) > 1:
         return _shards(origin, outcome)
     return _new_table(origin, outcome, held_out, out)
 
@@ -114,9 +114,9 @@ def _same_table(origin: Origin, outcome: Outcome, out: Path) -> Prepared:
     reads: tuple[str | None, ...] = (None,)
     if origin.root is not None:
         start = origin.root / origin.folder_of(first)
-        is_beside = origin.kind == TABLE and out.absolute().parent == start
+        is_beside = not origin.places.images and out.absolute().parent == start
         reads = (None,) if is_beside else (str(start), None)
-    elif origin.kind == TABLE:
+    elif not origin.places.hold_images:
         reads = (origin.source, None)
     return Prepared(
         make=make,
@@ -144,14 +144,14 @@ def _shards(origin: Origin, outcome: Outcome) -> Prepared:
 
 def _folder(origin: Origin, outcome: Outcome, link: str) -> Prepared:
     if origin.root is None:
-        raise ValueError(f"{origin.kind} without a root")
+        raise ValueError(f"{origin.source}: files without a root")
     root = origin.root
     placing: Placing
     tables: list[tuple[str, Callable[[Path, Advance], None]]] = []
     unreported = 0
     notes: tuple[str, ...] = ()
-    if origin.kind == METADATA:
-        placing = place_as_they_are(origin.listed, outcome)
+    if origin.tables:
+        placing = place_as_they_are(origin.places.images, outcome)
         planned = plan_edits(origin, outcome)
         unreported = planned.unreported
         for edit in planned.edits:
@@ -159,7 +159,8 @@ def _folder(origin: Origin, outcome: Outcome, link: str) -> Prepared:
             notes += more
             tables.append((edit.table.path.relative_to(root).as_posix(), write))
     else:
-        placing = place_in_classes(origin.listed, outcome, str(root), origin.reading.class_level)
+        level = origin.reading.class_level
+        placing = place_in_classes(origin.places.images, outcome, str(root), level)
         unreported = placing.unreported
 
     def make(place: Path, advance: Advance) -> Sequence[Written]:
@@ -201,10 +202,8 @@ def _new_table(origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: 
     """image,label of every row that stays, for images whose labels were in no table."""
     if out.suffix.lower() not in _NEW_TABLES:
         ways = ", ".join(_NEW_TABLES)
-        also = {
-            CLASS_FOLDERS: ", or in nothing for a folder",
-            SHARDS: "" if len(origin.tables) == 1 else ", or in nothing for a folder",
-        }.get(origin.kind, "")
+        is_folder = origin.places.class_folders or len(origin.tables) > 1
+        also = ", or in nothing for a folder" if is_folder else ""
         raise ConfigError(
             f"--out {printable(out)}: labels of {printable(origin.source)} are written to a name "
             f"that ends in {ways}{also}"
@@ -224,7 +223,7 @@ def _new_table(origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: 
     # The columns are the new table's own, and its split is too where the images are files.
     options: list[str] = []
     for flag, value in zip(origin.options, origin.options[1:], strict=False):
-        if flag in ("--split", "--root") and origin.kind != CLASS_FOLDERS:
+        if flag in ("--split", "--root") and not origin.places.class_folders:
             options += [flag, value]
     return Prepared(make=make, reads=(str(origin.root or origin.source), None, *options))
 

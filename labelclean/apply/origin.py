@@ -8,48 +8,38 @@ from pathlib import Path
 
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report.table import Report
-from labelclean.sources.archives import is_archive_name
-from labelclean.sources.folders import Listing
-from labelclean.sources.formats.metadata import holds_labels, is_metadata
+from labelclean.sources.formats import recognise
 from labelclean.sources.options import SourceOptions, recorded_options
-from labelclean.sources.tables import PARQUET
-
-TABLE = "table"  # of paths and labels
-METADATA = "metadata"  # Hugging Face's metadata.csv and its kin, inside the folder of the images
-CLASS_FOLDERS = "class folders"
-SHARDS = "Parquet with images"
-ARCHIVE = "archive"  # CIFAR: neither its images nor its labels are files of their own
+from labelclean.sources.protocol import LabelPlaces, Place
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
     """The labels' place.
 
-    kind       one of the constants above
     source     what filter was given, absolute where it is a path
     root       folder of the images where they are files
     old_root   where that was when the report was made
-    tables     the files with the labels, in the order in which they were read
-    listed     images below the root of METADATA and CLASS_FOLDERS, forward slashes
+    places     where the labels stand, in what the source is now
     reading    how the tables were read
     options    all that filter was told about how to read it, as words of a command
     """
 
-    kind: str
     source: str
     root: Path | None
     old_root: Path | None = None
-    tables: tuple[Path, ...] = ()
-    listed: tuple[str, ...] = ()
+    places: LabelPlaces = field(default_factory=LabelPlaces)
     reading: SourceOptions = field(default_factory=SourceOptions)
     options: tuple[str, ...] = ()
 
     @property
+    def tables(self) -> tuple[Path, ...]:
+        return self.places.tables
+
+    @property
     def folder(self) -> Path | None:
         """The folder that is the source, in which nothing is ever written."""
-        if self.kind in (METADATA, CLASS_FOLDERS):
-            return self.root
-        if self.kind == TABLE:
+        if self.root is not None:
             return None if self._is_beside_table else self.root
         path = Path(self.source)
         return path if path.is_dir() else None
@@ -57,11 +47,12 @@ class Origin:
     @property
     def _is_beside_table(self) -> bool:
         """Whether the table alone was given: its folder is the images' root, and the user's."""
-        return self.root is not None and str(self.tables[0].parent) == str(self.root)
+        is_alone = len(self.tables) == 1 and not self.places.images
+        return is_alone and str(self.tables[0].parent) == str(self.root)
 
     def folder_of(self, table: Path) -> str:
         """Where the paths in the table start, relative to the root; "" for the root itself."""
-        if self.kind != METADATA or self.root is None:
+        if not self.places.images or self.root is None:
             return ""
         folder = table.parent.relative_to(self.root).as_posix()
         return "" if folder == "." else folder
@@ -87,33 +78,50 @@ def find_origin(report: Report, report_path: Path, images: Path | None) -> Origi
     if reading.image_col is None and (column := how.get("images from")) is not None:
         reading = replace(reading, image_col=column)  # it was found by its cells
     options = _words(how)
-    labels = how.get("labels")
-    if labels is not None or (old_root is not None and Path(source) != old_root):
-        table = _found(Path(labels or source), images, report_path)
+    if (labels := how.get("labels")) is not None:
+        places = LabelPlaces(tables=(_found(Path(labels), images, report_path),))
         return Origin(
-            kind=TABLE,
             source=source,
             root=root,
             old_root=old_root,
-            tables=(table,),
+            places=places,
             reading=reading,
             options=options,
         )
-    if root is not None:
-        return replace(_from_folder(source, root, reading), options=options)
-    is_path = Path(source).exists() or "/" in source.replace("\\", "/")
-    if not is_path:
-        return Origin(kind=ARCHIVE, source=source, root=None, options=options)
-    path = (images or Path(source)).absolute()
-    shards = _shards(path)
+    place = _source_now(source, old_root, images, reading, report_path)
+    form, _ = recognise(place)
     return Origin(
-        kind=SHARDS if shards else ARCHIVE,
-        source=str(path),
-        root=None,
-        tables=shards,
+        source=source if root is not None else place.source,
+        root=root,
+        old_root=old_root,
+        places=form.label_places(place),
         reading=reading,
         options=options,
     )
+
+
+def _source_now(
+    source: str,
+    old_root: Path | None,
+    images: Path | None,
+    reading: SourceOptions,
+    report_path: Path,
+) -> Place:
+    """What filter was given, where it lies now."""
+    path = Path(source)
+    if old_root is None:
+        if not path.exists() and "/" not in source.replace("\\", "/"):
+            return Place(source, reading)  # a data set's name
+        path = (images or path).absolute()
+        if not path.exists():
+            raise SourceError(f"{printable(path)}: the images are not there: give them by --images")
+    elif path != old_root:
+        path = _found(path, images, report_path)
+    else:
+        path = (images or old_root).absolute()
+        if not path.is_dir():
+            raise SourceError(f"{printable(path)}: the folder is not there: give it by --images")
+    return Place(path, reading)
 
 
 def _words(how: Mapping[str, str | None]) -> tuple[str, ...]:
@@ -144,34 +152,3 @@ def _found(recorded: Path, images: Path | None, report_path: Path) -> Path:
     raise SourceError(
         f"{printable(recorded)}: the labels' table is not there: put it back, or beside the report"
     )
-
-
-def _from_folder(source: str, root: Path, reading: SourceOptions) -> Origin:
-    if not root.is_dir():
-        raise SourceError(f"{printable(root)}: the folder is not there: give it by --images")
-    listing = Listing(root, reading.ignore)
-    listing.walk()
-    tables = tuple(root / path for path in listing.paths if is_metadata(path))
-    if tables and not holds_labels(tables[0], reading):
-        tables = ()  # captions: the folders were the classes
-    return Origin(
-        kind=METADATA if tables else CLASS_FOLDERS,
-        source=source,
-        root=root,
-        tables=tables,
-        listed=tuple(path for path in listing.paths if listing.is_visible_image(path)),
-        reading=reading,
-    )
-
-
-def _shards(path: Path) -> tuple[Path, ...]:
-    """The Parquet files with images; () for archives and Arrow, into which nothing is written."""
-    if path.is_file():
-        return (path,) if path.suffix.lower() in PARQUET else ()
-    if not path.is_dir():
-        raise SourceError(f"{printable(path)}: the images are not there: give them by --images")
-    listing = Listing(path)
-    listing.walk()
-    if any(is_archive_name(name) for name in listing.paths):
-        return ()
-    return tuple(path / name for name in listing.paths if name.lower().endswith(PARQUET))

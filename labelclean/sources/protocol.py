@@ -43,6 +43,24 @@ class Found:
     hint: Callable[[], str] = field(default=lambda: "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabelPlaces:
+    """Where the labels of a source stand, which is how corrected ones are written back.
+
+    Without tables and class folders they can only be written as a new table.
+
+    tables         files in which each label is a cell, in the order in which they were read
+    hold_images    whether the images are in those files too
+    class_folders  whether the label of an image is the name of its folder
+    images         files of a folder that is written anew as a whole, relative to it
+    """
+
+    tables: tuple[Path, ...] = ()
+    hold_images: bool = False
+    class_folders: bool = False
+    images: tuple[str, ...] = ()
+
+
 class Place:
     """The folder, file or name that the user gave, looked at once for all formats."""
 
@@ -104,6 +122,8 @@ class Place:
 class Format(Protocol):
     """An input format. A new one is a file in formats/ and a line in formats/__init__.py.
 
+    Labels in a table of the user's own (options.labels) stand there, whatever the format.
+
     name  as the user reads it: "class folders"
     """
 
@@ -129,9 +149,16 @@ class Format(Protocol):
         """The images of these names of a report, and whether each is there."""
         ...
 
+    def label_places(self, place: Place) -> LabelPlaces:
+        """Where the labels of a place that looks like it stand."""
+        ...
+
 
 class FileFormat:
     """Base of formats whose images are files, of a folder or inside an archive."""
+
+    def label_places(self, place: Place) -> LabelPlaces:
+        return LabelPlaces()
 
     def reopen(
         self, place: Place, names: list[str], where: Callable[[int], str]
@@ -145,6 +172,9 @@ class FileFormat:
 
 class InsideFormat:
     """Base of formats whose images are inside a file, by their names there."""
+
+    def label_places(self, place: Place) -> LabelPlaces:
+        return LabelPlaces()
 
     def read(self, place: Place, labelled: bool) -> Found:
         raise NotImplementedError

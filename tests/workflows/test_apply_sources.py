@@ -17,6 +17,11 @@ from typer.testing import CliRunner
 from labelclean import sources
 from labelclean.cli import app
 from labelclean.report.table import COLUMNS, Report
+from labelclean.sources import formats
+from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
+from labelclean.sources.rows import read_rows
+from labelclean.sources.tables import read_table
+from labelclean.sources.with_files import with_files
 
 NAMES = ("0.png", "1.png", "2.png", "3.png")
 LABELS = ("cat", "dog", "cat", "dog")
@@ -170,3 +175,31 @@ def test_labels_of_images_in_an_archive_are_written_as_a_table_that_filter_takes
     applied(tmp_path, tmp_path / "clean.csv")
     options = sources.SourceOptions(labels=tmp_path / "clean.csv")
     assert given(sources.read(tmp_path / "i.zip", options))["cat/0.png"] == "dog"
+
+
+class KeyFile(FileFormat):
+    """A format of its own: key.csv in the folder of the images."""
+
+    name = "folder with a key"
+
+    def looks_like(self, place: Place) -> str | None:
+        return "key.csv in it" if place.is_folder and "key.csv" in place.tables else None
+
+    def read(self, place: Place, labelled: bool) -> Found:
+        table = read_table(place.path / "key.csv")
+        rows = read_rows(table, place.options)
+        return with_files(rows, place.holder, root=place.root, why="key.csv in it", is_walked=True)
+
+    def label_places(self, place: Place) -> LabelPlaces:
+        return LabelPlaces(tables=(place.path / "key.csv",))
+
+
+def test_a_format_that_says_where_its_labels_stand_is_written_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "FORMATS", [KeyFile(), *formats.FORMATS])
+    images = tmp_path / "images"
+    put(images, *NAMES)
+    labels_file(images / "key.csv", *(f"{n},{c}" for n, c in zip(NAMES, LABELS, strict=True)))
+    filtered(tmp_path, images, "1.png", "cat")
+    applied(tmp_path, tmp_path / "key.csv")
+    labels = "0.png,cat\n1.png,cat\n2.png,cat\n3.png,dog\n"
+    assert (tmp_path / "key.csv").read_text() == "image,label\n" + labels

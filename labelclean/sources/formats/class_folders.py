@@ -6,7 +6,7 @@ import posixpath
 
 from labelclean.errors import SourceError
 from labelclean.sources.levels import Levels, find_levels
-from labelclean.sources.protocol import FileFormat, Found, Place
+from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import Rows
 from labelclean.sources.with_files import with_files
 from labelclean.sources.wording import counted, shown
@@ -52,6 +52,11 @@ class ClassFolders(FileFormat):
         return with_files(
             rows, listing, root=place.root, why=levels.why, is_walked=True, further=False
         )
+
+    def label_places(self, place: Place) -> LabelPlaces:
+        if place.root is None:
+            return LabelPlaces()
+        return LabelPlaces(class_folders=True, images=tuple(place.images))
 
 
 def read_levels(place: Place, images: list[str]) -> Levels:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from labelclean.errors import SourceError
 from labelclean.sources.columns import has_label_column, image_column, one_hot_columns
 from labelclean.sources.formats.class_folders import ClassFolders
 from labelclean.sources.locating import matcher
 from labelclean.sources.options import SourceOptions
-from labelclean.sources.protocol import FileFormat, Found, Place
+from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import Rows, concatenate, read_rows
 from labelclean.sources.splits import split_of
 from labelclean.sources.tables import SUFFIXES, Table, read_bytes, read_table
@@ -22,11 +21,6 @@ def is_metadata(path: str) -> bool:
     """True of metadata.csv and its kin, in the folder itself or one below it."""
     stem, dot, suffix = path.rpartition("/")[2].partition(".")
     return stem == "metadata" and dot + suffix in SUFFIXES and path.count("/") <= 1
-
-
-def holds_labels(path: Path, options: SourceOptions) -> bool:
-    """Whether a metadata file has labels, and not captions alone."""
-    return _has_labels(read_table(path, encoding=options.encoding), options)
 
 
 def _has_labels(table: Table, options: SourceOptions) -> bool:
@@ -67,6 +61,14 @@ class MetadataFolder(FileFormat):
             why=" and ".join(shown(path) for _, path in found.values()),
             is_walked=True,
         )
+
+    def label_places(self, place: Place) -> LabelPlaces:
+        if place.root is None:
+            return LabelPlaces()
+        tables = tuple(place.root / path for path in _tables(place))
+        if not _has_labels(read_table(tables[0], encoding=place.options.encoding), place.options):
+            return ClassFolders().label_places(place)  # captions: the folders were the classes
+        return LabelPlaces(tables=tables, images=tuple(place.images))
 
     def _metadata(self, place: Place) -> dict[str, tuple[Table, str]]:
         found: dict[str, tuple[Table, str]] = {}

@@ -18,7 +18,7 @@ from labelclean.errors import SourceError
 from labelclean.sources.columns import IMAGE_NAMES, image_column, split_column
 from labelclean.sources.labels import GivenLabels, given_labels
 from labelclean.sources.options import SourceOptions
-from labelclean.sources.protocol import Found, InsideFormat, Place
+from labelclean.sources.protocol import Found, InsideFormat, LabelPlaces, Place
 from labelclean.sources.relabelled import relabelled
 from labelclean.sources.rows import Rows, Taken, concatenate
 from labelclean.sources.splits import split_of, split_of_path
@@ -127,6 +127,13 @@ class ColumnFormat(InsideFormat):
             return "a folder that datasets' save_to_disk wrote"
         files = _files(place, PARQUET) or _files(place, ARROW)
         return f"a folder of {len(files):,} shards with images" if files else None
+
+    def label_places(self, place: Place) -> LabelPlaces:
+        """Parquet; nothing is written into Arrow."""
+        files = [place.path / file for file in _files(place, PARQUET)]
+        if place.is_file:
+            files = [place.path] if place.path.suffix.lower() in PARQUET else []
+        return LabelPlaces(tables=tuple(files), hold_images=bool(files))
 
     def read(self, place: Place, labelled: bool) -> Found:
         alone = place.options.labels is None  # other columns named are those of the labels' table

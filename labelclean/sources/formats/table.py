@@ -8,7 +8,7 @@ from labelclean.errors import SourceError
 from labelclean.sources.folders import Listing
 from labelclean.sources.levels import find_levels
 from labelclean.sources.locating import matcher
-from labelclean.sources.protocol import FileFormat, Found, Place
+from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import read_rows
 from labelclean.sources.tables import is_table_name, read_labels_table
 from labelclean.sources.with_files import with_files
@@ -88,3 +88,6 @@ class TableAlone(FileFormat):
             why="a table with paths relative to it",
             is_walked=False,
         )
+
+    def label_places(self, place: Place) -> LabelPlaces:
+        return LabelPlaces(tables=(place.path,))
