@@ -19,7 +19,8 @@ from labelclean.sources.formats.parquet import join_shards, read_shard
 from labelclean.sources.labels import given_labels, look_alike_key
 from labelclean.sources.locating import locate
 from labelclean.sources.rows import Rows
-from labelclean.sources.tables import Table, Texts, read_labels_table, read_table
+from labelclean.tables.reading import read_labels_table, read_table
+from labelclean.tables.table import Table, Texts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from labelclean.apply.writing import (
 from labelclean.data.noisy_files import csv_bytes
 from labelclean.errors import ConfigError, ReportError, SourceError, printable
 from labelclean.report.files import encode_json
-from labelclean.sources.tables import (
+from labelclean.tables.table import (
     ARROW,
     EXCEL,
     JSON,

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from labelclean.errors import SourceError, printable
-from labelclean.sources.dialects import SPACES, Dialect, find_dialect, spaces_in
-from labelclean.sources.encodings import decode_text
 from labelclean.sources.labels import LABEL_KEYS, single_labels
 from labelclean.sources.splits import flag_value
-from labelclean.sources.tables import JSON_LINES, Table, table_ending
+from labelclean.tables.dialects import SPACES, Dialect, find_dialect, spaces_in
+from labelclean.tables.encodings import decode_text
+from labelclean.tables.table import JSON_LINES, Table, table_ending
 
 _ENCODINGS = (
     (b"", "utf-8"),

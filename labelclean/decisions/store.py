@@ -12,9 +12,9 @@ from dataclasses import astuple
 from pathlib import Path
 
 from labelclean.decisions.decision import FIELDS, Decision
-from labelclean.decisions.decision_csv import parse_decisions
+from labelclean.decisions.decision_tables import parse_decisions
 from labelclean.errors import ReportError, printable
-from labelclean.opening import check_regular, read_regular
+from labelclean.opening import check_regular
 from labelclean.report.table import Report
 
 SCHEMA_VERSION = 1
@@ -167,7 +167,7 @@ def read_decisions(path: Path, *, report_digest: str | None = None) -> dict[str,
         with open(path, "rb") as file:
             if file.read(len(_MAGIC)) == _MAGIC:
                 return _read_store(path, report_digest)
-        return parse_decisions(path, read_regular(path))
+        return parse_decisions(path)
     except FileNotFoundError:
         raise ReportError(f"{printable(path)}: no such file; correct the path") from None
     except OSError as error:

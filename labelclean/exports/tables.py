@@ -8,7 +8,8 @@ from pathlib import Path
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.exports import parsing
 from labelclean.exports.rows import REVIEWED, Found, Labelled, grouped, is_ticked
-from labelclean.sources.tables import Table, read_table
+from labelclean.tables.reading import read_table
+from labelclean.tables.table import Table
 
 CORRECTED = "corrected_label"  # what a person fills in; empty: nothing was decided
 IMAGE = "labelclean_image"  # the report's name of the image, where the path is another

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from labelclean.errors import ReportError, printable
+from labelclean.errors import ReportError, SourceError, printable
+from labelclean.tables.reading import read_table
+from labelclean.tables.table import Table
 from labelclean.text import csv_text
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl")
@@ -30,11 +31,11 @@ class Columns:
     """Cells as they stand in a file, not yet checked.
 
     cells   column name to (n,) cells: str from CSV, anything from the other formats
-    places  (n,) where each row stands, for messages
+    where   row -> where it stands, for messages
     """
 
     cells: Mapping[str, Sequence[Any]]
-    places: Sequence[str]
+    where: Callable[[int], str]
 
 
 def ending_of(path: Path) -> str:
@@ -64,16 +65,27 @@ def decode(
 
     Raises ReportError if it is no such file.
     """
-    ending = ending_of(path)
-    needed = [name for name in names if name not in optional]
-    if ending == ".parquet":
-        found = _decode_parquet(data, path, needed)
-    elif ending == ".jsonl":
-        found = _decode_lines(data, path, needed, optional)
-    else:
-        found = _decode_csv(data, path, needed, "\t" if ending == ".tsv" else ",")
-    cells = {name: found.cells[name] for name in names if name in found.cells}
-    return Columns(cells=cells, places=found.places)
+    ending_of(path)
+    try:
+        table = read_table(path, content=data, is_ours=True)
+        if not table.columns:  # JSON Lines without a line
+            return Columns(cells={name: [] for name in names}, where=table.where)
+        _check_names(path, table.columns, [name for name in names if name not in optional])
+        cells = {
+            name: _cells(table, table.columns.index(name), name in optional)
+            for name in names
+            if name in table.columns
+        }
+    except SourceError as error:
+        raise ReportError(f"{printable(error)}; or run filter again") from None
+    return Columns(cells=cells, where=table.where)
+
+
+def _cells(table: Table, position: int, is_optional: bool) -> list[Any]:
+    cells = table.values(position)
+    if table.dialect is not None:
+        return [restored(cell) for cell in cells]
+    return ["" if cell is None else cell for cell in cells] if is_optional else cells
 
 
 def encode_csv(frame: pd.DataFrame, delimiter: str = ",") -> bytes:
@@ -105,33 +117,6 @@ def _cell_texts(column: pd.Series[Any]) -> list[str]:
     return [neutralised(value) for value in column.tolist()]
 
 
-def _decode_csv(data: bytes, path: Path, names: Sequence[str], delimiter: str) -> Columns:
-    text = data.decode("utf-8-sig", "surrogateescape")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, places, shown = [], [], printable(path)
-    try:
-        header = next(reader, [])
-        _check_names(path, header, names)
-        for row in reader:
-            if not row:
-                continue
-            place = f"{shown}:{reader.line_num}"
-            if len(row) != len(header):
-                raise ReportError(
-                    f"{place}: {len(row)} cells where the header has {len(header)}; "
-                    "restore the line or run filter again"
-                )
-            rows.append(row)
-            places.append(place)
-    except csv.Error as error:
-        raise ReportError(
-            f"{shown}:{reader.line_num}: not CSV ({error}); run filter again"
-        ) from None
-    position = {name: header.index(name) for name in header}
-    cells = {name: [restored(row[k]) for row in rows] for name, k in position.items()}
-    return Columns(cells=cells, places=places)
-
-
 def _encode_lines(frame: pd.DataFrame) -> bytes:
     out = []
     columns = [frame[name].tolist() for name in frame.columns]
@@ -147,30 +132,6 @@ def encode_json(value: object) -> bytes:
         return _UNICODE.encode(value).encode()
     except UnicodeEncodeError:
         return _ASCII.encode(value).encode()
-
-
-def _decode_lines(
-    data: bytes, path: Path, names: Sequence[str], optional: Collection[str]
-) -> Columns:
-    rows, places, shown = [], [], printable(path)
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{shown}:{number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            raise ReportError(f"{place}: not a line of JSON; run filter again") from None
-        _check_names(place, row if isinstance(row, dict) else [], names)
-        rows.append(row)
-        places.append(place)
-    cells = {name: [row[name] for row in rows] for name in names}
-    cells |= {
-        name: [row.get(name, "") for row in rows]
-        for name in optional
-        if any(name in row for row in rows)
-    }
-    return Columns(cells=cells, places=places)
 
 
 def _encode_parquet(frame: pd.DataFrame, path: Path) -> bytes:
@@ -191,21 +152,6 @@ def _encode_parquet(frame: pd.DataFrame, path: Path) -> bytes:
     sink = io.BytesIO()
     pq.write_table(pa.table(arrays), sink, compression="zstd")
     return sink.getvalue()
-
-
-def _decode_parquet(data: bytes, path: Path, names: Sequence[str]) -> Columns:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowException, OSError):
-        raise ReportError(f"{printable(path)}: not a Parquet file; run filter again") from None
-    _check_names(path, table.column_names, names)
-    cells = {name: table.column(name).to_pylist() for name in dict.fromkeys(table.column_names)}
-    shown = printable(path)
-    places = [f"{shown}: row {k}" for k in range(1, table.num_rows + 1)]
-    return Columns(cells=cells, places=places)
 
 
 def _check_names(

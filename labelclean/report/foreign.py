@@ -18,7 +18,8 @@ from labelclean.report.meta import meta_path
 from labelclean.report.table import COLUMNS, OPTIONAL, Report
 from labelclean.sources.columns import ID_NAMES, IMAGE_NAMES
 from labelclean.sources.labels import clean_labels
-from labelclean.sources.tables import Table, read_table
+from labelclean.tables.reading import read_table
+from labelclean.tables.table import Table
 
 # What each column of ours is called: first here, then by cleanlab.
 NAMES = {
@@ -93,7 +94,7 @@ def read_foreign(path: Path) -> AnyReport:
     own = _own_columns(path)
     if own is not None:
         origin, cells = {name: name for name in COLUMNS}, own.cells
-        where: Callable[[int], str] = own.places.__getitem__
+        where = own.where
     else:
         table = read_table(path)
         origin, cells = _chosen(table)

@@ -200,7 +200,7 @@ def _column(name: str, given: pd.Series[Any]) -> pd.Series[Any]:
 def _parsed(name: str, columns: files.Columns) -> list[Any]:
     """The cells of a file's column as Python values; a wrong one is named by its place."""
     kind, out = COLUMNS[name], []
-    for cell, place in zip(columns.cells[name], columns.places, strict=True):
+    for row, cell in enumerate(columns.cells[name]):
         value: Any = cell
         if kind == NUMBER and not isinstance(cell, bool):
             try:
@@ -216,7 +216,9 @@ def _parsed(name: str, columns: files.Columns) -> list[Any]:
             good = kind == TEXT and isinstance(cell, str)
         if not good:
             wanted = {NUMBER: "a number or empty", FLAG: "True or False", TEXT: "text"}[kind]
-            raise ReportError(f"{place}: {name} is '{printable(cell)}', must be {wanted}")
+            raise ReportError(
+                f"{columns.where(row)}: {name} is '{printable(cell)}', must be {wanted}"
+            )
         out.append(value)
     return out
 

@@ -22,8 +22,8 @@ from labelclean.sources.options import SourceOptions
 from labelclean.sources.protocol import Found
 from labelclean.sources.rows import Rows
 from labelclean.sources.splits import choose_rows
-from labelclean.sources.tables import Texts
 from labelclean.sources.wording import counted, first_three, shown
+from labelclean.tables.table import Texts
 
 
 def assemble(found: Found, options: SourceOptions, name: str) -> SampleTable:

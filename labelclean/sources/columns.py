@@ -14,8 +14,8 @@ from labelclean.sources.splits import (
     split_of_flag,
     split_within,
 )
-from labelclean.sources.tables import Table, Texts
 from labelclean.sources.wording import counted, listed, shown
+from labelclean.tables.table import Table, Texts
 
 IMAGE_NAMES = (
     "file_name", "filename", "file", "image", "img", "path", "filepath", "file_path", "image_path",

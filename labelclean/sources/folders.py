@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import functools
 import os
 import posixpath
 from collections import deque
@@ -12,26 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from labelclean.data.image_names import is_image_name
 from labelclean.errors import SourceError
 from labelclean.opening import IMAGE_BYTES, read_regular
 from labelclean.sources.wording import counted
-
-_STUBS = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow knows their names, but cannot decode them
-
-
-@functools.cache
-def image_extensions() -> frozenset[str]:
-    """The endings, lower case and with their dot, of the formats that Pillow opens here."""
-    known = Image.registered_extensions()
-    return frozenset(
-        ext for ext, kind in known.items() if kind in Image.OPEN and kind not in _STUBS
-    )
-
-
-def is_image_name(path: str) -> bool:
-    return posixpath.splitext(path)[1].lower() in image_extensions()
 
 
 @dataclass(frozen=True, kw_only=True)

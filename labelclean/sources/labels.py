@@ -14,13 +14,14 @@ from labelclean.errors import SourceError
 from labelclean.sources.columns import label_column, one_hot_columns
 from labelclean.sources.options import SourceOptions
 from labelclean.sources.splits import flag_value
-from labelclean.sources.tables import NO_TEXT, Table, Texts
 from labelclean.sources.wording import counted, listed, shown
+from labelclean.tables.table import Table, Texts
 
 _SEPARATORS = "|;,/+ "
 LABEL_KEYS = (
     "choices", "choice", "labels", "label", "class", "classes", "category", "name", "value",
 )  # fmt: skip
+NO_TEXT = frozenset({"", "nan", "NaN"})  # what other tools write for an absent label
 _NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
 
 

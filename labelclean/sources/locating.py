@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
+from labelclean.data.image_names import is_image_name
 from labelclean.errors import SourceError
-from labelclean.sources.folders import Listing, is_image_name
+from labelclean.sources.folders import Listing
 from labelclean.sources.rows import Rows
 from labelclean.sources.wording import counted, listed, shown
 

@@ -14,9 +14,10 @@ from labelclean.data.noise import Labels, Matrix, mapping_matrix
 from labelclean.errors import ConfigError, SourceError
 from labelclean.opening import read_regular
 from labelclean.sources.columns import IMAGE_NAMES, LABEL_NAMES
-from labelclean.sources.encodings import decode_text
-from labelclean.sources.tables import SUFFIXES, Table, Texts, read_table
 from labelclean.sources.wording import first_three, shown
+from labelclean.tables.encodings import decode_text
+from labelclean.tables.reading import read_table
+from labelclean.tables.table import SUFFIXES, Table, Texts
 
 _SUM_ERROR = 1e-3  # of a row of a matrix, which people round
 _ENOUGH = 100  # labels from which chance agreement can be told from none

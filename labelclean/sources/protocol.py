@@ -18,7 +18,7 @@ from labelclean.sources.folders import Listing
 from labelclean.sources.locating import locate
 from labelclean.sources.options import SourceOptions
 from labelclean.sources.rows import Merged, Rows
-from labelclean.sources.tables import Texts, is_table_name
+from labelclean.tables.table import Texts, is_table_name
 
 
 @dataclass(frozen=True, kw_only=True)

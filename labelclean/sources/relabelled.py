@@ -9,8 +9,8 @@ import numpy as np
 from labelclean.errors import SourceError
 from labelclean.sources.protocol import Found, Place
 from labelclean.sources.rows import merge_repeated, read_rows
-from labelclean.sources.tables import read_labels_table
 from labelclean.sources.wording import shown
+from labelclean.tables.reading import read_labels_table
 
 
 def relabelled(found: Found, place: Place) -> Found:

@@ -14,8 +14,8 @@ from labelclean.errors import SourceError
 from labelclean.sources.columns import Match, choose_image_column, split_column
 from labelclean.sources.labels import GivenLabels, given_labels
 from labelclean.sources.options import SourceOptions
-from labelclean.sources.tables import Table, Texts
 from labelclean.sources.wording import counted, shown
+from labelclean.tables.table import Table, Texts
 
 _WEB = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _DRIVE = re.compile(r"[a-z]:/", re.IGNORECASE)

@@ -11,7 +11,7 @@ from labelclean.sources.folders import Listing
 from labelclean.sources.locating import alike, folder_hint, locate
 from labelclean.sources.protocol import Found
 from labelclean.sources.rows import Rows, merge_repeated
-from labelclean.sources.tables import Texts
+from labelclean.tables.table import Texts
 
 
 def with_files(

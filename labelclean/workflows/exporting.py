@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelclean import disk
+from labelclean.data.image_names import is_image_name
 from labelclean.data.images import DECODER_ERRORS, quiet
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.errors import ConfigError, ReportError, printable
@@ -23,7 +24,7 @@ from labelclean.exports.registry import format_of
 from labelclean.exports.rows import COPIES, Export, ExportRow, Format, finite
 from labelclean.progress import Reporter
 from labelclean.report.table import Report
-from labelclean.sources.folders import FileImages, is_image_name
+from labelclean.sources.folders import FileImages
 from labelclean.workflows.reported import read_source
 
 UNNAMEABLE = "names that the format cannot hold"

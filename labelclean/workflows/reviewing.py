@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from labelclean import disk
 from labelclean.decisions.book import DecisionBook
-from labelclean.decisions.decision_csv import write_decisions_csv
+from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.progress import Reporter
 from labelclean.report.table import Report

@@ -8,7 +8,7 @@ from pathlib import Path
 from labelclean.errors import SourceError, printable
 from labelclean.sources.options import SourceOptions
 from labelclean.sources.rows import Rows, read_rows
-from labelclean.sources.tables import read_labels_table
+from labelclean.tables.reading import read_labels_table
 
 
 def read_truth(truth: Path, image_col: str | None = None, label_col: str | None = None) -> Rows:

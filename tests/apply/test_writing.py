@@ -30,7 +30,7 @@ from labelclean.errors import (
     ReportError,
     SourceError,
 )
-from labelclean.sources.tables import read_table
+from labelclean.tables.reading import read_table
 
 
 def edit_of(path: Path, data: bytes | None = None, image=0, label=1, **changes) -> Edit:

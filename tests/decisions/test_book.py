@@ -10,7 +10,7 @@ from report_data import report_of
 
 from labelclean.decisions.book import DecisionBook
 from labelclean.decisions.decision import Decision
-from labelclean.decisions.decision_csv import write_decisions_csv
+from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.decisions.store import DecisionStore, digest_of
 from labelclean.errors import ConfigError, ReportError
 

@@ -11,13 +11,14 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_data import meta_of
 
 from labelclean.decisions.decision import Decision
-from labelclean.decisions.decision_csv import write_decisions_csv
+from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.decisions.store import DecisionStore, decisions_path, digest_of, read_decisions
 from labelclean.errors import OutputError, ReportError
 from labelclean.report.table import COLUMNS, Report
@@ -249,18 +250,36 @@ def test_a_short_csv_by_hand_is_enough_and_its_last_row_wins(tmp_path: Path):
     assert read_decisions(path)["a.png"].action == "exclude"
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "tsv", "csv.gz"])
+def test_decisions_are_read_from_any_table(tmp_path: Path, kind: str):
+    path = tmp_path / f"d.{kind}"
+    frame = pd.DataFrame({"image": ["a.png", "b.png"], "action": ["accept", "exclude"],
+                          "label": ["dog", None]})  # fmt: skip
+    if kind == "parquet":
+        frame.to_parquet(path)
+    elif kind == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if kind == "tsv" else ",")
+    found = read_decisions(path)
+    assert {name: (d.action, d.label) for name, d in found.items()} == {
+        "a.png": ("accept", "dog"),
+        "b.png": ("exclude", None),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,label\na,b\n", "d.csv:1: no column action; decisions are an SQLite file"),
-        ("", "d.csv:1: no column image, action, label"),
+        ("image,label\na,b\n", "d.csv: no column action; decisions are an SQLite file"),
+        ("", "d.csv: is empty: a header line"),
         ("image,action,label\na,drop,\n", "d.csv:2: action is 'drop', must be one of accept"),
         ("image,action,label\na,accept,\n", "d.csv:2: label is empty, must be the label"),
         ("image,action,label\n\na,exclude,dog\n", "d.csv:3: label is 'dog', must be empty"),
         ("image,action,label,before\na,keep,dog,cat\n", "d.csv:2: label is 'dog', must be the giv"),
         ("image,action,label\n,accept,dog\n", "d.csv:2: image is empty"),
-        ("image,action,label\na,accept\n", "d.csv:2: 2 cells where the header has 3"),
-        ('image,action,label\n"a"b,accept,x\n', "d.csv:2: not CSV"),
+        ("image,action,label\na,accept\n", "d.csv:2: number of fields is 2, in the header 3"),
+        ('image,action,label\n"a,accept,x\n', "d.csv:2: a quote"),
     ],
 )
 def test_a_wrong_csv_is_named_by_its_line(tmp_path: Path, text: str, message: str):

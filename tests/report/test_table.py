@@ -344,7 +344,11 @@ def spoiled(folder: Path, ending: str, change) -> str:
     "ending, change, words",
     [
         (".csv", lambda b: b"x,y\n1,2\n", "r.csv: not a labelclean report; give what filter wrote"),
-        (".csv", lambda b: b"", "r.csv: not a labelclean report; give what filter wrote"),
+        (
+            ".csv",
+            lambda b: b"",
+            "r.csv: is empty: a header line such as image,label",
+        ),
         (
             ".csv",
             lambda b: b.replace(b"margin", b"gap").replace(b"status", b"s"),
@@ -363,11 +367,15 @@ def spoiled(folder: Path, ending: str, change) -> str:
         (
             ".csv",
             lambda b: b.replace(b"cat,dog", b"cat"),
-            "r.csv:2: 12 cells where the header has 13; restore the line or run filter again",
+            "r.csv:2: number of fields is 12, in the header 13: write all of them",
         ),
-        (".csv", lambda b: b + b'"open', "r.csv:6: not CSV (unexpected end of data); run filter a"),
-        (".jsonl", lambda b: b + b"{", "r.jsonl:5: not a line of JSON; run filter again"),
-        (".jsonl", lambda b: b"[]\n", "r.jsonl:1: not a labelclean report"),
+        (
+            ".csv",
+            lambda b: b + b'"open',
+            'r.csv:6: a quote " is opened in this row',
+        ),
+        (".jsonl", lambda b: b + b"{", "r.jsonl:5: not valid JSON: Expecting property name"),
+        (".jsonl", lambda b: b"[]\n", "r.jsonl:1: each line must be an object such as"),
         (
             ".jsonl",
             lambda b: b.replace(b'"a.png"', b"5"),
@@ -378,8 +386,8 @@ def spoiled(folder: Path, ending: str, change) -> str:
             lambda b: b.replace(b"-0.75", b"1" + 400 * b"0"),
             "r.jsonl:1: margin is '1",
         ),
-        (".parquet", lambda b: b[:-9], "r.parquet: not a Parquet file; run filter again"),
-        (".parquet", lambda b: b"", "r.parquet: not a Parquet file; run filter again"),
+        (".parquet", lambda b: b[:-9], "r.parquet: not readable as parquet: Parquet magic bytes"),
+        (".parquet", lambda b: b"", "r.parquet: not readable as parquet: Parquet file size is 0"),
     ],
 )
 def test_a_spoiled_report_says_where_and_what(ending, change, words, tmp_path):
@@ -392,7 +400,7 @@ def test_a_parquet_cell_of_another_type_is_named_by_its_row(tmp_path):
     frame["label_score"] = ["low", "x", "y", "z"]
     frame.to_parquet(tmp_path / "r.parquet")
     assert refused(Report.read, tmp_path / "r.parquet").endswith(
-        "r.parquet: row 1: label_score is 'low', must be a number or empty"
+        "r.parquet row 0 (from 0): label_score is 'low', must be a number or empty"
     )
 
 

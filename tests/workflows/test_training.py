@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import labelclean
 from labelclean.cli import app
 from labelclean.decisions.decision import Decision
-from labelclean.decisions.decision_csv import write_decisions_csv
+from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.errors import LabelcleanError
 from labelclean.learning import runtime, trainer
 from labelclean.learning.methods import Method

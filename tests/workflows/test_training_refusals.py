@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import labelclean
 from labelclean.cli import app
 from labelclean.decisions.decision import Decision
-from labelclean.decisions.decision_csv import write_decisions_csv
+from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.decisions.store import DecisionStore, digest_of
 from labelclean.errors import LabelcleanError, RunError
 from labelclean.report.table import Report

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from labelclean.data.image_names import is_image_name
 from labelclean.errors import SourceError
 from labelclean.sources.archives import NOT_READ
-from labelclean.sources.folders import is_image_name
 from labelclean.sources.formats.cifar import CifarFormat
 from labelclean.sources.formats.class_folders import ClassFolders
 from labelclean.sources.formats.images_only import ImagesOnly

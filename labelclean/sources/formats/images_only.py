@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from labelclean.data.image_names import is_image_name
 from labelclean.errors import SourceError
-from labelclean.sources.folders import Listing, is_image_name
+from labelclean.sources.folders import Listing
 from labelclean.sources.levels import find_levels
 from labelclean.sources.protocol import FileFormat, Found, Place
 from labelclean.sources.rows import Rows
-from labelclean.sources.tables import Texts
 from labelclean.sources.with_files import with_files
+from labelclean.tables.table import Texts
 
 
 class ImagesOnly(FileFormat):

@@ -12,9 +12,10 @@ from labelclean.sources.options import SourceOptions
 from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import Rows, concatenate, read_rows
 from labelclean.sources.splits import split_of
-from labelclean.sources.tables import SUFFIXES, Table, read_bytes, read_table
 from labelclean.sources.with_files import with_files
 from labelclean.sources.wording import shown
+from labelclean.tables.reading import read_table
+from labelclean.tables.table import SUFFIXES, Table, read_bytes
 
 
 def is_metadata(path: str) -> bool:

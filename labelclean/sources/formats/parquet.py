@@ -22,8 +22,10 @@ from labelclean.sources.protocol import Found, InsideFormat, LabelPlaces, Place
 from labelclean.sources.relabelled import relabelled
 from labelclean.sources.rows import Rows, Taken, concatenate
 from labelclean.sources.splits import split_of, split_of_path
-from labelclean.sources.tables import ARROW, PARQUET, Table, Texts, open_arrow, read_table
 from labelclean.sources.wording import listed, shown
+from labelclean.tables.columnar import open_arrow
+from labelclean.tables.reading import read_table
+from labelclean.tables.table import ARROW, PARQUET, Table, Texts
 
 _KEPT_GROUPS = 4  # as many threads can read at different places without reading a group twice
 

@@ -10,9 +10,10 @@ from labelclean.sources.levels import find_levels
 from labelclean.sources.locating import matcher
 from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import read_rows
-from labelclean.sources.tables import is_table_name, read_labels_table
 from labelclean.sources.with_files import with_files
 from labelclean.sources.wording import shown
+from labelclean.tables.reading import read_labels_table
+from labelclean.tables.table import is_table_name
 
 
 class TableBeside(FileFormat):

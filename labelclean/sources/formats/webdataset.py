@@ -12,9 +12,9 @@ from labelclean.sources.labels import clean_labels, single_labels
 from labelclean.sources.protocol import FileFormat, Found, Place
 from labelclean.sources.rows import Rows
 from labelclean.sources.splits import split_of_path
-from labelclean.sources.tables import Texts
 from labelclean.sources.with_files import with_files
 from labelclean.sources.wording import counted, shown
+from labelclean.tables.table import Texts
 
 _LABELS = (".cls", ".json", ".txt")
 _KEYS = ("label", "cls", "class", "target", "category", "class_name", "labels")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from labelclean.data.image_names import is_image_name
 from labelclean.errors import SourceError
-from labelclean.sources.folders import is_image_name
 
 DELIMITERS = ",;\t|"
 SPACES = " "  # one or more spaces or tabs between fields, no quotes

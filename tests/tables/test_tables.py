@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from labelclean.errors import SourceError
 from labelclean.sources.columns import image_column, label_column, split_column
-from labelclean.sources.tables import Table, read_table
+from labelclean.tables.reading import read_table
+from labelclean.tables.table import Table
 
 ROWS = [("0.png", "cat"), ("1.png", "Zürich"), ("2.png", "007")]
 TEXT = "image,label\n" + "".join(f"{name},{label}\n" for name, label in ROWS)

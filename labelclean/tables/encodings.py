@@ -13,15 +13,17 @@ _COMMON = set("’‘“”–—…°®©™€£§·«»¿¡ºª²³µ½¼¾±
 
 
 def decode_text(
-    data: bytes, path: Path, encoding: str | None = None
+    data: bytes, path: Path, encoding: str | None = None, *, keeps_bytes: bool = False
 ) -> tuple[str, tuple[str, ...]]:
     """The text of a file, and a note where it is not Unicode.
+
+    keeps_bytes  of file names that are no UTF-8, as Python's surrogates
 
     Raises SourceError for a file that is no text, or in an encoding that must be named.
     """
     notes: tuple[str, ...] = ()
     chosen = encoding or _unicode(data)
-    if chosen == "utf-8-sig" and b"\0" in data:
+    if chosen == "utf-8-sig" and b"\0" in data and not keeps_bytes:
         raise SourceError(f"{path}: holds zero bytes, so it is no text: give a CSV, TSV or JSONL")
     try:
         text = data.decode(chosen)
@@ -31,6 +33,8 @@ def decode_text(
                 f"{path}: not in the encoding {encoding} (byte {error.start}): name another by "
                 "--encoding"
             ) from None
+        if keeps_bytes:
+            return data.decode("utf-8-sig", "surrogateescape"), ()
         text = data.decode("cp1252", errors="replace")
         if not _reads_well(text):
             raise SourceError(

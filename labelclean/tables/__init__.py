@@ -1,0 +1,1 @@
+"""Tables of any kind (CSV, TSV, JSON, Excel, Parquet, Arrow) as columns of text."""
