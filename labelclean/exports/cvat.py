@@ -23,6 +23,7 @@ from labelclean.exports.rows import (
     is_xml_text,
 )
 from labelclean.report.files import encode_json
+from labelclean.xml_files import parse_xml
 
 TITLE = "CVAT"
 XML = "annotations.xml"
@@ -113,11 +114,10 @@ def read(path: Path) -> Found:
     data = parsing.read_bytes(file, TITLE)
     if data.startswith(b"PK"):
         data = _unzipped(data, file)
-    parser = ElementTree.XMLParser(target=_NoDoctype())
     try:
-        root = ElementTree.fromstring(data, parser=parser)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise parsing.unlike(file, TITLE, f"no XML ({printable(error)})") from None
+        root = parse_xml(data)
+    except ValueError as error:
+        raise parsing.unlike(file, TITLE, f"no XML ({error})") from None
     if root.tag != "annotations":
         raise parsing.unlike(file, TITLE, "<annotations> is needed")
     annotator = _annotator(root)
@@ -148,13 +148,6 @@ def _unzipped(data: bytes, file: Path) -> bytes:
         raise ReportError(
             f"{printable(file)}: no ZIP with {XML}; export it as CVAT for images 1.1"
         ) from None
-
-
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Refuses a document type, whose entities may grow without end; CVAT writes none."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise ValueError("a document type is not allowed")
 
 
 def _annotator(root: ElementTree.Element) -> str | None:

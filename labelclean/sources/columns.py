@@ -28,7 +28,7 @@ LABEL_NAMES = ("label", "class", "target", "category")
 FURTHER_LABEL_NAMES = (
     "labels", "class_name", "class_id", "class_label", "label_name", "classes", "species", "breed",
     "categories", "category_name", "category_id", "finding_labels", "diagnosis", "dx", "classname",
-    "labelname", "tag",
+    "labelname", "tag", "choice", "choices",
 )  # fmt: skip
 SPLIT_NAMES = (
     "split", "set", "subset", "fold", "data_set", "dataset", "usage", "partition", "phase", "folds",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labelclean.errors import SourceError, printable
+from labelclean.tables.annotations import annotated_rows
 from labelclean.tables.table import Table, Texts
 
 
@@ -35,11 +36,15 @@ def read_json_lines(
 
 
 def read_json(path: Path, text: str, notes: tuple[str, ...]) -> Table:
-    """A list of objects, as pandas writes it."""
+    """A list of objects, as pandas writes it, or what an annotation tool exported."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: not valid JSON: {first_line(error)}") from None
+    annotated = annotated_rows(found, path)
+    if annotated is not None:
+        found, note = annotated
+        notes = (*notes, f"{path.name} was read as {note}")
     if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
         raise SourceError(
             f'{path}: must be a list of objects such as [{{"image": "a.jpg", "label": "cat"}}]'

@@ -11,13 +11,14 @@ from labelclean.sources.formats.images_only import ImagesOnly
 from labelclean.sources.formats.metadata import MetadataFolder
 from labelclean.sources.formats.parquet import ColumnFormat
 from labelclean.sources.formats.table import TableAlone, TableBeside
+from labelclean.sources.formats.voc import PascalVoc
 from labelclean.sources.formats.webdataset import WebDataset
 from labelclean.sources.protocol import Format, Place
 from labelclean.sources.wording import shown
 
 FORMATS: list[Format] = [
-    CifarFormat(), ColumnFormat(), TableBeside(), MetadataFolder(), WebDataset(), ClassFolders(),
-    TableAlone(),
+    CifarFormat(), ColumnFormat(), TableBeside(), MetadataFolder(), WebDataset(), PascalVoc(),
+    ClassFolders(), TableAlone(),
 ]  # fmt: skip
 # Where labels do not matter, a folder is all its images, whatever tables lie in it.
 UNLABELLED: list[Format] = [
