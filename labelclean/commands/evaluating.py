@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from labelclean.commands.options import ForceOption, JsonOption, QuietOption
+from labelclean.errors import ConfigError, printable
 
 
 def evaluate_command(
@@ -22,6 +23,13 @@ def evaluate_command(
     truth: Annotated[Path, typer.Option(help="Table of the true labels.")],
     image_col: Annotated[str | None, typer.Option(help="Column of the paths in it.")] = None,
     label_col: Annotated[str | None, typer.Option(help="Column of the true labels in it.")] = None,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of the given labels, for a table that lists the issues alone: its other "
+            "images count as judged right."
+        ),
+    ] = None,
     plots: Annotated[
         Path | None,
         typer.Option(
@@ -43,6 +51,11 @@ def evaluate_command(
     columns = {"image_col": image_col, "label_col": label_col}
     predicted = read_predictions(report)
     if predicted is not None:
+        if given is not None:
+            raise ConfigError(
+                f"--given is for a report that lists issues alone, and {printable(report)} holds "
+                "predictions: leave it out"
+            )
         from labelclean.report.classification import figures_text
 
         figures = evaluation.evaluate_predictions(
@@ -53,6 +66,13 @@ def evaluate_command(
     from labelclean.report.quality_text import quality_text
 
     quality = evaluation.evaluate_report(
-        report, truth, plots=plots, force=force, seed=seed, reporter=reporter, **columns
+        report,
+        truth,
+        given=given,
+        plots=plots,
+        force=force,
+        seed=seed,
+        reporter=reporter,
+        **columns,
     )
     typer.echo(json.dumps(quality.to_json()) if as_json else quality_text(quality))

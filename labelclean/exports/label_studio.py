@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
+from labelclean.errors import printable
 from labelclean.exports import parsing
 from labelclean.exports.rows import (
     MODEL,
@@ -23,6 +24,13 @@ from labelclean.report.files import encode_json
 TITLE = "Label Studio"
 CONTROL = "label"  # name of the choices in labels.xml
 IMAGE = "labelclean_image"  # key in a task's data that keeps the report's name of the image
+# What a task of JSON-MIN holds beside the image and its choice; the last six are ours.
+_NO_CONTROL = {
+    "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "image", IMAGE,
+    "question", "given_label", "suggested_label", "is_label_issue", "issue_probability",
+    "label_score",
+}  # fmt: skip
+_LIKELY = {"choice", "choices", "class", "category", "classification"}
 LOCAL_FILES = "/data/local-files/?d="  # the address of a file below the server's document root
 
 
@@ -98,13 +106,14 @@ def read(path: Path) -> Found:
     found: list[Labelled] = []
     unclear = 0
     is_known = not tasks
+    control = _control(tasks, path)
     for task in tasks:
         data = task.get("data", task)
         if not isinstance(data, dict) or not (IMAGE in data or "image" in data):
             continue
         is_known = True
         image = parsing.text_of(data.get(IMAGE, data.get("image")))
-        for choices, annotator in _answers(task):
+        for choices, annotator in _answers(task, control):
             if len(choices) == 1:
                 found.append(
                     Labelled(image=image, label=choices[0], annotator=annotator, is_reviewed=True)
@@ -115,11 +124,31 @@ def read(path: Path) -> Found:
     return Found(labels=tuple(found), unclear=unclear)
 
 
-def _answers(task: Mapping[str, Any]) -> list[tuple[list[str], str | None]]:
+def _control(tasks: list[dict[str, Any]], path: Path) -> str:
+    """The key of the choice in JSON-MIN: the name of the control, which may be any.
+
+    Raises ReportError if it is not clear.
+    """
+    short = [task for task in tasks if "data" not in task]
+    if not short or any(CONTROL in task for task in short):
+        return CONTROL
+    keys = {key for task in short for key in task} - _NO_CONTROL
+    chosen = sorted(key for key in keys if any(_texts(_choices(task.get(key))) for task in short))
+    chosen = [key for key in chosen if key in _LIKELY] or chosen
+    if len(chosen) == 1:
+        return chosen[0]
+    what = f"{' and '.join(chosen)} may all be the choice" if chosen else "no task has a choice"
+    raise parsing.unlike(path, TITLE, f"{printable(what)}: name the control '{CONTROL}'")
+
+
+def _choices(value: object) -> object:
+    return value.get("choices") if isinstance(value, dict) else value
+
+
+def _answers(task: Mapping[str, Any], control: str) -> list[tuple[list[str], str | None]]:
     """The choices of each annotation, and who made it."""
     if "data" not in task:  # JSON-MIN has one object a task, its choice under the control's name
-        chosen = task.get(CONTROL)
-        chosen = chosen.get("choices") if isinstance(chosen, dict) else chosen
+        chosen = _choices(task.get(control))
         return [(_texts(chosen), _name(task.get("annotator")))]
     annotations = _objects(task.get("annotations"))
     annotations.sort(key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""))
@@ -131,7 +160,7 @@ def _answers(task: Mapping[str, Any]) -> list[tuple[list[str], str | None]]:
         for region in _objects(annotation.get("result")):
             if region.get("type") == "choices":
                 value = region.get("value")
-                choices += _texts(value.get("choices") if isinstance(value, dict) else None)
+                choices += _texts(_choices(value) if isinstance(value, dict) else None)
         answers.append((choices, _name(annotation.get("completed_by"))))
     return answers
 

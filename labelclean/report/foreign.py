@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from labelclean.data.samples import OK
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
 from labelclean.report.meta import meta_path
 from labelclean.report.table import COLUMNS, OPTIONAL, Report
-from labelclean.sources.columns import ID_NAMES, IMAGE_NAMES
+from labelclean.sources.columns import ID_NAMES, IMAGE_NAMES, LABEL_NAMES
 from labelclean.sources.labels import clean_labels
 from labelclean.tables.reading import read_table
 from labelclean.tables.table import Table
 
-# What each column of ours is called: first here, then by cleanlab.
+# What each column of ours is called: first here, then by cleanlab and by cleanlab Studio.
 NAMES = {
     "given_label": ("given_label",),
-    "label_score": ("label_score", "label_quality"),
+    "label_score": ("label_score", "label_quality", "label_issue_score"),
     "is_label_issue": ("is_label_issue",),
     "suggested_label": ("suggested_label", "predicted_label"),
     "issue_probability": ("issue_probability",),
     "status": ("status",),
 }
+SUSPICIOUS_IF_HIGH = ("label_issue_score",)
 IMAGES = (*IMAGE_NAMES, *ID_NAMES)
 # An index that pandas wrote: to CSV, to CSV and read again, to Parquet.
 INDEX_NAMES = ("", "unnamed:_0", "__index_level_0__")
@@ -104,6 +106,8 @@ def read_foreign(path: Path) -> AnyReport:
     for name, parse in parsers.items():
         if name in cells:
             columns[name] = _parsed(cells[name], parse, origin[name], where)
+    if _plain(origin.get("label_score", "")) in SUSPICIOUS_IF_HIGH:
+        columns["label_score"] = 1 - columns["label_score"]
     if "suggested_label" in cells:
         suggested = _labels(cells["suggested_label"])
         if "is_label_issue" in columns:
@@ -116,21 +120,18 @@ def read_foreign(path: Path) -> AnyReport:
         frame=pd.DataFrame(columns),
         images=_names(cells.get("image")),
         index=_names(cells.get("index")),
-        notes=_notes(path, cells),
+        notes=(*_taken(origin), *_notes(path, cells)),
     )
 
 
-def true_labels(
-    report: AnyReport, names: Sequence[str], labels: Sequence[str | None]
-) -> tuple[list[str | None], str]:
-    """The true label of each row, and how the rows were matched if not by the images' names.
+def truth_rows(report: AnyReport, names: Sequence[str]) -> tuple[list[int | None], str]:
+    """Which row of the truth each row of the report is, and how they were matched if not by names.
 
-    names   (m,) images of the truth, forward slashes
-    labels  (m,) their true labels
+    names  (m,) images of the truth, forward slashes
 
     Raises ReportError if no row can be matched.
     """
-    known = dict(zip(names, labels, strict=True))
+    known = {name: row for row, name in enumerate(names)}
     for images in (report.images, report.index):
         if images is not None and any(name in known for name in images):
             return [known.get(name) for name in images], ""
@@ -148,13 +149,32 @@ def true_labels(
                 f"which begins with {printable(report.index[0])}, is neither images of the truth "
                 f"nor numbers of its {len(names):,} rows; add a column image"
             )
-        return [labels[row] for row in rows], "rows are matched by the numbers in the index"
+        return list(rows), "rows are matched by the numbers in the index"
     if len(report) != len(names):
         raise ReportError(
             f"{place}: has no column of image names ({', '.join(IMAGES)}), and {len(report):,} "
             f"rows where the truth has {len(names):,}; add a column image"
         )
-    return list(labels), "rows are matched by their order, the report has no image names"
+    everyone = list(range(len(names)))
+    return [*everyone], "rows are matched by their order, the report has no image names"
+
+
+def with_right_ones(report: AnyReport, given: Sequence[str]) -> AnyReport:
+    """The report of a tool that lists the issues alone, and rows after its own that it has not.
+
+    given  their given labels; they were judged right, and are the least suspicious
+    """
+    frame = report.frame.drop(columns="issue_probability", errors="ignore")
+    more = pd.DataFrame({"given_label": list(given)}, dtype=object)
+    if "is_label_issue" in frame:
+        more["is_label_issue"] = False
+    if "label_score" in frame:
+        more["label_score"] = max(1.0, frame["label_score"].max())
+    if "suggested_label" in frame:
+        more["suggested_label"] = more["given_label"]
+    if "status" in frame:
+        more["status"] = OK
+    return replace(report, frame=pd.concat([frame, more], ignore_index=True))
 
 
 def _own(path: Path, report: Report) -> AnyReport:
@@ -202,6 +222,8 @@ def _chosen(table: Table) -> tuple[dict[str, str], dict[str, Sequence[Any]]]:
     found: dict[str, int] = {}
     for name, choices in (*NAMES.items(), ("image", IMAGE_NAMES), ("index", INDEX_NAMES)):
         place = _only_column(table, choices)
+        if place is None and name == "given_label":
+            place = _only_column(table, LABEL_NAMES)  # of cleanlab Studio: the user's own
         if place is None and name == "image":
             place = _only_column(table, ID_NAMES)
         if place is not None:
@@ -231,13 +253,22 @@ def _only_column(table: Table, choices: Sequence[str]) -> int | None:
     fitting = [
         k
         for k, name in enumerate(table.columns)
-        if name.strip().casefold().replace(" ", "_").replace("-", "_") in choices
-        and k not in table.image_cells
+        if _plain(name) in choices and k not in table.image_cells
     ]
     if len(fitting) > 1:
         both = " and ".join(f"'{printable(table.columns[k])}'" for k in fitting)
         raise ReportError(f"{printable(table.path)}: {both} mean the same; keep one of them")
     return fitting[0] if fitting else None
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+def _taken(origin: Mapping[str, str]) -> tuple[str, ...]:
+    """A note where the given labels are a column of another name."""
+    name = origin["given_label"]
+    return () if _plain(name) == "given_label" else (f"given labels: column '{printable(name)}'",)
 
 
 def _or(names: Sequence[str]) -> str:

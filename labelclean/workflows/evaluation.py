@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from labelclean.errors import ReportError, printable
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, measure_predicted
 from labelclean.report.figure_folder import check_can_write_figures, write_figures
-from labelclean.report.foreign import read_any, true_labels
+from labelclean.report.foreign import AnyReport, read_any, truth_rows, with_right_ones
 from labelclean.report.judged import JudgedRows, judged_rows
 from labelclean.report.prediction_files import PredictedLabels
 from labelclean.report.quality import Quality, evaluate
@@ -27,6 +28,7 @@ def evaluate_report(
     *,
     image_col: str | None = None,
     label_col: str | None = None,
+    given: str | Path | None = None,
     plots: str | Path | None = None,
     force: bool = False,
     seed: int = 0,
@@ -37,6 +39,8 @@ def evaluate_report(
     report     of ours, or of another tool with cleanlab's column names
     truth      table of the images, named as in the report, and their true labels
     image_col  of the truth, as label_col
+    given      table of the given labels, for a report that lists the issues alone: its other
+               images count as judged right
     plots      folder for the plots, made if need be
     force      plots that are there are replaced
 
@@ -51,7 +55,16 @@ def evaluate_report(
     truth = Path(truth)
     known = read_truth(truth, image_col, label_col)
     found = read_any(Path(report))
-    labels, how = true_labels(found, known.names, known.labels)
+    places, how = truth_rows(found, known.names)
+    labels = [None if k is None else known.labels[k] for k in places]
+    absent = sorted(set(range(len(known.names))) - set(places))
+    told = f"{len(absent):,} images of the truth are not in the report" if absent else ""
+    if given is not None:
+        found, more = _with_absent(found, [known.names[k] for k in absent], Path(given))
+        labels += [known.labels[absent[k]] for k in more]
+        told = f"judged right, as they are not in the report: {len(more):,} images"
+    elif absent and found.frame.get("is_label_issue", pd.Series([False])).all():
+        told += ", which lists issues alone: --given LABELS counts them as judged right"
     rows = judged_rows(found.frame, labels, found.class_names)
     _check_labels(rows, found.path, truth)
     with reporter.stage("evaluate") as advance:
@@ -63,10 +76,9 @@ def evaluate_report(
             seed=seed,
             advance=advance,
         )
-    absent = len(set(known.names) - set(found.images or known.names))
     notes = [
         how,
-        f"{absent:,} images of the truth are not in the report" if absent else "",
+        told,
         "AUROC is below one half: is a low label_score suspicious in this report?"
         if quality.auroc.value < 0.5
         else "",
@@ -76,6 +88,20 @@ def evaluate_report(
     if plots is not None:
         _draw(Path(plots), rows, quality, reporter)
     return quality
+
+
+def _with_absent(report: AnyReport, names: list[str], given: Path) -> tuple[AnyReport, list[int]]:
+    """The report with a row for each of the images that has a given label, and which have."""
+    table = read_truth(given)
+    labels = dict(zip(table.names, table.labels, strict=True))
+    rows = [k for k, name in enumerate(names) if labels.get(name)]
+    if names and not rows:
+        raise ReportError(
+            f"{printable(given)}: names none of the {len(names):,} images that are not in "
+            f"{printable(report.path)}, such as {printable(names[0])}; give the table that the "
+            "labels came in"
+        )
+    return with_right_ones(report, [labels[names[k]] or "" for k in rows]), rows
 
 
 def evaluate_predictions(

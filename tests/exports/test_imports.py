@@ -54,6 +54,30 @@ def test_label_studio_json_min_is_read_too_and_two_choices_are_unclear(tmp_path)
     assert found.unclear == 1
 
 
+@pytest.mark.parametrize("control", ["choice", "kind", "Tierart"])
+def test_label_studio_json_min_may_call_its_control_by_any_name(control, tmp_path):
+    tasks = [
+        {"id": 1, "image": "a.png", control: "dog", "annotator": 1, "annotation_id": 5,
+         "created_at": "2026", "updated_at": "2026", "lead_time": 2.5},
+        {"id": 2, "image": "b.png", control: {"choices": ["cat"]}, "annotator": 1},
+    ]  # fmt: skip
+    (tmp_path / "min.json").write_text(json.dumps(tasks))
+    labels = [(image, label) for image, label, *_ in told(label_studio.read(tmp_path / "min.json"))]
+    assert labels == [("a.png", "dog"), ("b.png", "cat")]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [({}, "no task has a choice"), ({"a": "x", "b": "y"}, "a and b may all be the choice")],
+)
+def test_label_studio_json_min_without_a_clear_control_loses_no_label_silently(
+    more, says, tmp_path
+):
+    (tmp_path / "min.json").write_text(json.dumps([{"id": 1, "image": "a.png", **more}]))
+    with pytest.raises(ReportError, match=says):
+        label_studio.read(tmp_path / "min.json")
+
+
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version><meta><task><name>x</name>
 <owner><username>ann</username><email>a@x.org</email></owner>

@@ -13,7 +13,7 @@ import pytest
 from report_data import meta_of
 
 from labelclean.errors import LabelcleanError, ReportError
-from labelclean.report.foreign import read_any, true_labels
+from labelclean.report.foreign import read_any, truth_rows
 from labelclean.report.meta import meta_path
 from labelclean.report.table import COLUMNS, Report
 
@@ -87,6 +87,24 @@ def test_without_a_verdict_every_prediction_is_a_suggestion_and_integers_are_nam
     assert "no column is_label_issue: precision, recall and F1" in found.notes[0]
 
 
+def test_the_export_of_cleanlab_studio_is_read(tmp_path: Path):
+    columns = {
+        "path": ["a.png", "b.png"],
+        "label": ["cat", "dog"],
+        "is_label_issue": [False, True],
+        "label_issue_score": [0.1, 0.8],
+        "suggested_label": [None, "cat"],
+        "suggested_label_confidence_score": [0.2, 0.9],
+        "outlier_score": [0.1, 0.2],
+    }
+    found = read_any(saved(tmp_path, columns))
+    assert found.frame["given_label"].tolist() == ["cat", "dog"]
+    assert found.frame["label_score"].tolist() == pytest.approx([0.9, 0.2])  # high is suspicious
+    assert found.frame["suggested_label"].tolist() == ["cat", "cat"]
+    assert found.images == ("a.png", "b.png")
+    assert "given labels: column 'label'" in found.notes
+
+
 def test_our_report_keeps_its_meta_and_reads_without_it(tmp_path: Path):
     own_report().write(tmp_path / "r.csv")
     whole = read_any(tmp_path / "r.csv")
@@ -134,10 +152,10 @@ def test_a_damaged_report_of_ours_is_refused(tmp_path: Path):
 REFUSED = {
     "no column given_label, among 'is_label_issue', 'label_score'; rename what means it, or with "
     "cleanlab's Datalab save get_issues('label')": {"is_label_issue": [True], "label_score": [0.1]},
-    r"no column label_score (or label_quality) or is_label_issue, among 'given_label', 'q\x1b'; "
-    "rename what means it": {"given_label": ["a"], "q\x1b": [0.1]},
-    "no column given_label, and none label_score (or label_quality) or is_label_issue, among "
-    "'label'; rename what means it": {"label": ["a"]},
+    r"no column label_score (or label_quality) (or label_issue_score) or is_label_issue, among "
+    r"'given_label', 'q\x1b'; rename what means it": {"given_label": ["a"], "q\x1b": [0.1]},
+    "no column given_label, and none label_score (or label_quality) (or label_issue_score) or "
+    "is_label_issue, among 'text'; rename what means it": {"text": ["a"]},
     "'label_quality' and 'label_score' mean the same; keep one of them": {
         **CLEANLAB,
         "label_score": [1, 2, 3],
@@ -176,6 +194,12 @@ def test_a_file_that_is_no_table_is_a_problem_the_user_can_fix(tmp_path: Path, c
 
 
 # the truth of each row
+
+
+def true_labels(report, names, labels):
+    places, how = truth_rows(report, names)
+    return [None if k is None else labels[k] for k in places], how
+
 
 NAMES, TRUTH = ["a.png", "sub/b.png", "c.png"], ["cat", "dog", None]
 

@@ -117,6 +117,43 @@ def test_scores_the_wrong_way_round_and_images_without_a_row_are_noted(tmp_path:
     assert any("is a low label_score suspicious" in note for note in notes)
 
 
+def issues_alone(folder: Path) -> tuple[Path, Path, Path]:
+    """theirs.csv with the rows of issues only, one of seven wrong labels overlooked; labels.csv."""
+    report, truth = write_pair(folder)
+    frame = pd.read_csv(report)
+    labels = frame[["image", "given_label"]].rename(columns={"given_label": "label"})
+    labels.to_csv(folder / "labels.csv", index=False)
+    frame[frame["is_label_issue"]].iloc[1:].to_csv(report, index=False)
+    return report, truth, folder / "labels.csv"
+
+
+def test_a_table_of_the_issues_alone_says_that_it_overlooks_what_it_lacks(tmp_path: Path):
+    report, truth, _ = issues_alone(tmp_path)
+    notes = evaluate_report(report, truth).notes
+    assert any("55 images" in note and "--given LABELS counts them" in note for note in notes)
+
+
+@pytest.mark.parametrize("by_index", [False, True])
+def test_what_a_table_of_issues_lacks_counts_as_judged_right(by_index: bool, tmp_path: Path):
+    report, truth, labels = issues_alone(tmp_path)
+    if by_index:
+        frame = pd.read_csv(report)
+        frame.index = frame.pop("image").str.removesuffix(".png").astype(int)
+        frame.rename_axis(None).to_csv(report)
+    quality = evaluate_report(report, truth, given=labels)
+    assert (quality.rows, quality.wrong_labels) == (60, 6)
+    assert quality.recall.value == pytest.approx(5 / 6) and quality.precision.value == 1
+    assert quality.average_precision.value < 1
+    assert "judged right, as they are not in the report: 55 images" in quality.notes
+
+
+def test_given_labels_of_other_images_are_refused(tmp_path: Path):
+    report, truth, labels = issues_alone(tmp_path)
+    labels.write_text(labels.read_text().replace(".png", ".jpg"))
+    done = run(report, "--truth", truth, "--given", labels)
+    assert done.exit_code == 2 and "names none of the 55 images that are not in" in done.stderr
+
+
 def test_what_the_user_can_mend_is_one_line_that_says_where(tmp_path: Path):
     report, truth = write_pair(tmp_path)
     text = truth.read_text()
