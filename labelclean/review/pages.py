@@ -108,6 +108,7 @@ class ReviewRows:
             self.images, frame["status"].tolist(), frame["near_duplicate_of"].tolist()
         )
         self._set_statuses(frame["status"].tolist())
+        self.reasons: list[str] = frame["reason"].tolist()
         is_conflict = conflicting(self.first, self.given)
         self.group: Ints = np.where(is_conflict, self.first, -1)
         self._set_flags(frame["flags"].tolist())
@@ -205,6 +206,7 @@ class ReviewRows:
             "margin": _figure(self.margin[row]),
             "isIssue": bool(self.is_issue[row]),
             "status": int(self.status[row]),
+            "reason": printable(self.reasons[row]),
             "flags": np.flatnonzero(self.has_flag[:, row]).tolist(),
             "copies": [
                 other for other in self._copies.get(int(self.first[row]), ()) if other != row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -80,6 +81,7 @@ class Summary:
     matrix: tuple[tuple[Cell, ...], ...]
     class_noise: tuple[ClassNoise, ...]
     files: tuple[Files, ...]
+    reasons: tuple[tuple[str, int], ...]  # why rows are not judged, and how many
     conflicts: int
     conflict_flag: int
     self_test: tuple[tuple[str, str], ...]
@@ -106,6 +108,7 @@ def summarise(rows: ReviewRows) -> Summary:
         matrix=_matrix(rows, shown),
         class_noise=_class_noise(rows),
         files=tuple(_files(rows)),
+        reasons=tuple((printable(reason), count) for reason, count in _reasons(rows)),
         conflicts=int((rows.group >= 0).sum()),
         conflict_flag=len(rows.flags) - 1,  # the last one, where there are any
         self_test=_self_test(meta.self_test),
@@ -204,7 +207,8 @@ def _files(rows: ReviewRows) -> Iterator[Files]:
         found = np.flatnonzero(rows.status == code)
         named = found[:MOST_FILES].tolist()
         names = (
-            _copy_name(rows, row) if status == duplicate else rows.images[row] for row in named
+            _copy_name(rows, row) if status == duplicate else _with_reason(rows, row)
+            for row in named
         )
         yield Files(
             status=code,
@@ -212,6 +216,15 @@ def _files(rows: ReviewRows) -> Iterator[Files]:
             count=len(found),
             names=tuple(printable(name) for name in names),
         )
+
+
+def _reasons(rows: ReviewRows) -> list[tuple[str, int]]:
+    """The most frequent first."""
+    return Counter(filter(None, rows.reasons)).most_common(MOST_FILES)
+
+
+def _with_reason(rows: ReviewRows, row: int) -> str:
+    return f"{rows.images[row]}: {rows.reasons[row]}" if rows.reasons[row] else rows.images[row]
 
 
 def _copy_name(rows: ReviewRows, row: int) -> str:

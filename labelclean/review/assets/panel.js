@@ -22,7 +22,7 @@ export class Panel {
     large.addEventListener("error", () => {
       byId("photo").hidden = true;
       byId("large-missing").hidden = false;
-      byId("large-missing").textContent = `No image to show: ${this.facts.statuses[this.shown?.status] ?? "unknown"}`;
+      byId("large-missing").textContent = `No image to show: ${this.shown?.reason || (this.facts.statuses[this.shown?.status] ?? "unknown")}`;
     });
     large.addEventListener("load", () => {
       byId("photo").hidden = false;

@@ -106,7 +106,7 @@ export class Zoom {
   #failed() {
     if (!this.cells) return;
     this.image.hidden = true;
-    byId("zoom-note").textContent = `No image to show: ${this.facts.statuses[this.cells.status]}`;
+    byId("zoom-note").textContent = `No image to show: ${this.cells.reason || this.facts.statuses[this.cells.status]}`;
     byId("zoom-note").hidden = false;
     this.width = 0;
   }
