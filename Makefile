@@ -33,7 +33,8 @@ package: $(VENV)/installed-test
 	cd package-test && bin/python -c "from labelclean.review.markup import read_asset; assert read_asset('app.js')"
 	rm -rf package-test
 
-# Ten minutes of changed files for all readers, with new seeds; one that fails is printed.
+# Ten minutes of changed files for all readers and of drawn layouts, with new seeds; one that fails is
+# printed.
 FUZZ_SECONDS ?= 600
 fuzz: $(VENV)/installed-test
 	end=$$(($$(date +%s) + $(FUZZ_SECONDS))); seed=$$(date +%s); \
@@ -41,6 +42,7 @@ fuzz: $(VENV)/installed-test
 	    echo "LABELCLEAN_FAULTS_SEED=$$seed"; \
 	    LABELCLEAN_FAULTS_SEED=$$seed MUTANTS=1000 OMP_NUM_THREADS=1 \
 	        $(BIN)/python -m pytest -q -x tests/faults/test_mutants.py || exit 1; \
+	    LAYOUTS=2000 $(BIN)/python -m pytest -q -x tests/sources/test_any_layout.py || exit 1; \
 	    seed=$$((seed + 1)); \
 	done
 

@@ -136,12 +136,18 @@ def _is_wrapper(inner: _Node, above: str) -> bool:
         return False
     holds_splits = any(split_of(name) for name in inner.folders)
     is_kind = bool(_is_kind(inner.name) or inner.name.casefold() == above.casefold())
-    return holds_splits or (is_kind and len(inner.folders) > 1)
+    if len(inner.folders) == 1:
+        return holds_splits or _is_wrapper(next(iter(inner.folders.values())), inner.name)
+    return holds_splits or is_kind
 
 
 def _is_kind(name: str) -> bool:
     words = {word.casefold() for word in UNKNOWN.findall(name)}
     return bool(words) and words <= _KINDS
+
+
+def _is_unlabelled(name: str) -> bool:
+    return any(word.casefold() in NOT_LABELLED for word in UNKNOWN.findall(name))
 
 
 def _are_splits(splits: list[_Node], tops: list[_Node], root: str) -> bool:
@@ -169,8 +175,7 @@ def _are_splits(splits: list[_Node], tops: list[_Node], root: str) -> bool:
     same = [top for top in others if classes[0] & set(top.folders)]
     if (len(classes[0]) > 1 and len(others) == 1 and others_flat) or same or len(splits) > 1:
         return True
-    named = {word.casefold() for top in others for word in UNKNOWN.findall(top.name)}
-    if others_flat and named & NOT_LABELLED:
+    if others_flat and any(_is_unlabelled(top.name) for top in others):
         return True
     raise SourceError(
         f"{root}: {shown(deep[0].name)} may be a split or a class beside "
@@ -286,6 +291,12 @@ def _read_classes(
     node: _Node, tops: list[_Node], reading: _Reading, split: str | None, depth: int
 ) -> str:
     for top in tops:
+        if _is_unlabelled(top.name):
+            reading.notes.append(
+                f"{shown(top.path)} is taken for no class: its "
+                f"{counted(len(top.all()), 'image')} without a label (--class-level takes it)"
+            )
+            continue
         for k in top.all():
             reading.labels[k], reading.depths[k] = top.name, depth
         below = top.folders

@@ -173,3 +173,17 @@ def test_a_split_with_a_word_that_is_not_known_is_trained_on_and_reported(tmp_pa
     table = read(tmp_path, SourceOptions())
     assert table.class_names == C and int(table.held_out.sum()) == 6
     assert any("'extra' (6 rows): trained on; --split chooses" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("name", ["unlabeled", "images to predict"])
+def test_a_folder_that_says_it_has_no_labels_is_no_class(tmp_path, name):
+    put(tmp_path, "cat/1.png", "dog/2.png", f"{name}/3.png")
+    table = read(tmp_path, SourceOptions())
+    assert given(table) == {"cat/1.png": "cat", "dog/2.png": "dog", f"{name}/3.png": None}
+    assert any(f"{name} is taken for no class" in note for note in table.notes)
+    assert read(tmp_path, SourceOptions(class_level=1)).num_classes == 3
+
+
+def test_shells_around_the_classes_are_taken_off(tmp_path):
+    put(tmp_path, *(f"archive/images/{c}/{k}.png" for c in C for k in range(2)))
+    assert read(tmp_path, SourceOptions()).class_names == C
