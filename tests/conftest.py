@@ -12,9 +12,13 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for report_data: pytest imports no siblings
 
-# Where the tests run in the background (nohup, &), their processes would ignore Ctrl-C for ever.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Where the tests run in the background (nohup, &), their processes would ignore these for ever.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture
