@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -47,7 +49,7 @@ class OneLineErrors(StepsGroup):
             raise typer.Exit(2) from None
         except KeyboardInterrupt as error:
             if _is_first() and not _is_explained():
-                typer.echo(f"labelclean: {_interruption(error)}", err=True)
+                _tell_or_leave(f"labelclean: {_interruption(error)}")
             number = error.number if isinstance(error, Interrupted) else signal.SIGINT
             raise typer.Exit(128 + number) from None
         except (OSError, MemoryError) as error:
@@ -99,6 +101,18 @@ def _is_teller(error: LabelcleanError) -> bool:
     from labelclean.learning import team  # torch: not for a process alone
 
     return team.is_teller(error)
+
+
+def _tell_or_leave(line: str) -> None:
+    """Prints why a signal ended this process, or leaves it to who started several such processes.
+
+    That one knows whether it was asked to end, or ended this process because another one had.
+    """
+    if (folder := os.environ.get(signals.LAUNCHED)) is not None:
+        with suppress(OSError):  # the folder goes with who made it
+            (Path(folder) / signals.LAST_WORDS).write_text(line)
+    else:
+        typer.echo(line, err=True)
 
 
 def _is_explained() -> bool:
@@ -175,4 +189,7 @@ for _name, _command in COMMANDS.items():
 
 def main() -> None:
     """The entry point of the command `labelclean`."""
-    app()
+    if _is_in_team():
+        signals.ended_at_once(app)
+    else:
+        app()

@@ -6,13 +6,20 @@ command at once, and a second one always does.
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+# In the environment of processes that labelclean itself started (--gpus): a folder for
+LAUNCHED = "LABELCLEAN_LAUNCHED"
+LAST_WORDS = "ended"  # the line of a process that a signal ended
 
 _waiting: int | None = None  # the signal that came while they were deferred
 _deferred = 0
@@ -81,3 +88,25 @@ def stop_if_waiting() -> None:
     """Raises Interrupted if a signal waits."""
     if _waiting is not None:
         raise Interrupted(_waiting)
+
+
+def ended_at_once(run: Callable[[], object]) -> None:
+    """Runs the whole of a process that torchrun started, and ends it after Python's own end.
+
+    Threads of torch's connections may be left when the objects of C++ are taken down. Then the
+    process aborts after its work is done (seen in 2 of 31), and torchrun ends all the others.
+    """
+    code: object = 1
+
+    def leave() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+    atexit.register(leave)  # registered first: called last
+    try:
+        run()
+        code = 0
+    except SystemExit as end:
+        code = end.code
+        raise

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from labelclean import signals
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batches
 from labelclean.learning import runtime, schemes, team, trainer
@@ -171,4 +172,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    signals.ended_at_once(lambda: main(Path(sys.argv[1])))

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from labelclean.errors import ConfigError, LabelcleanError, RunError
+from labelclean.signals import LAUNCHED
 
 PATIENCE = timedelta(days=3)  # decoding millions of images takes one process hours, others wait
 
 CORES = "LOKY_MAX_CPU_COUNT"  # the most that decoding takes, by loky's own variable
-BY = "LABELCLEAN_LAUNCHED"  # in the environment of processes that labelclean itself started
 SAID = "said"  # key of the team's store: how many lines of error were told
 
 Found = TypeVar("Found")
@@ -84,7 +84,7 @@ def is_teller(error: Exception) -> bool:
     if _store is None:  # all of a machine see the same until they join
         return _number("LOCAL_RANK", 0) == 0
     try:
-        if isinstance(error, TeamLost) and (BY in os.environ or _store.add(SAID, 0)):
+        if isinstance(error, TeamLost) and (LAUNCHED in os.environ or _store.add(SAID, 0)):
             return False  # the one that ended has told why, or launch will
         _store.add(SAID, 1)
         return bool(_store.add(f"{SAID} {error}", 1) == 1)

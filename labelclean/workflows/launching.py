@@ -8,16 +8,18 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import loky
 import torch
 
 from labelclean.errors import ConfigError, RunError
 from labelclean.learning import runtime, team
-from labelclean.signals import Interrupted
+from labelclean.signals import LAST_WORDS, LAUNCHED, Interrupted
 
 GPUS = "--gpus"
-INTERRUPTED = 130
+_ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # by a person, or by torchrun
 
 
 def check_gpus(count: int, device: str) -> None:
@@ -55,9 +57,9 @@ def launch(processes: int, words: Sequence[str]) -> int:
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("torch.distributed.elastic"):  # we say in a line what goes wrong
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    os.environ[team.BY] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, loky.cpu_count() // processes)))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as errors:
+        os.environ[LAUNCHED] = errors
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -71,18 +73,42 @@ def launch(processes: int, words: Sequence[str]) -> int:
         try:
             elastic_launch(config, sys.executable)(*_program(), *_without_gpus(words))
         except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            if failure.exitcode < 0 and -failure.exitcode != signal.SIGINT:
+            rank, failure = min(error.failures.items(), key=_consequence)
+            code = int(failure.exitcode)
+            if code < 0 and -code not in _ASKED:
                 raise RunError(
                     f"process {rank} of {processes} was killed ({failure.signal_name()}); where "
                     "memory was short, give a smaller --batch-size; --resume goes on"
                 ) from None
-            return int(failure.exitcode) if failure.exitcode > 0 else INTERRUPTED
-        except SignalException as error:  # which all have got, and the first has told
-            return 128 + int(error.sigval)
+            number = -code if code < 0 else code - 128
+            return _ended(number, errors) if number in _ASKED else code
+        except SignalException as error:  # which all have got
+            return _ended(int(error.sigval), errors)
         except Interrupted as error:
-            return 128 + error.number
+            return _ended(error.number, errors)
     return 0
+
+
+def _ended(number: int, folder: str) -> int:
+    """Says what the first process said of its end. Returns the exit code."""
+    try:
+        line = (Path(folder) / LAST_WORDS).read_text()
+    except OSError:
+        line = f"labelclean: ended by {signal.Signals(number).name}"
+    print(line, file=sys.stderr)
+    return 128 + number
+
+
+def _consequence(of: tuple[int, Any]) -> tuple[int, int]:
+    """Orders processes that failed by how likely that is the consequence of another's end.
+
+    Those that lost a killed one end at the same moment without a line, and the rest are ended by
+    torchrun.
+    """
+    rank, failure = of
+    code = int(failure.exitcode)
+    was_asked = code - 128 in _ASKED or -code in _ASKED
+    return (2 if was_asked else int(code > 0)), rank
 
 
 def _program() -> list[str]:
