@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check package fuzz audit clean
+.PHONY: demo test check package fuzz audit library-images clean
 
 demo: $(VENV)/installed
 	$(BIN)/labelclean demo demo --force
@@ -48,6 +48,15 @@ fuzz: $(VENV)/installed-test
 
 audit: $(VENV)/installed
 	PYTHON=$(PYTHON) VENV=$(VENV) .ci/audit
+
+# The test images of two image libraries, for tests/data/test_library_images.py.
+LIBRARIES ?= https://github.com/python-pillow/Pillow https://github.com/image-rs/image
+library-images:
+	mkdir -p .tools/library-images
+	for url in $(LIBRARIES); do \
+	    folder=.tools/library-images/$$(basename $$url); \
+	    [ -d $$folder ] || git clone --quiet --depth 1 $$url $$folder || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) $(VENV)-audit demo dist package-test sbom.json
