@@ -44,6 +44,17 @@ def test_every_option_that_is_written_of_exists(text: str):
     assert written - of_others <= _options()
 
 
+def test_what_contributing_points_at_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"\]\(([^)]+)\)|`((?:labelclean|tests|examples)/[\w/.]+)`", text)
+    rooms = re.findall(r"`([a-z_]+(?:/|\.py))`", text.split("## An input")[0])
+    for path in [*(a or b for a, b in paths), *(f"labelclean/{room}" for room in rooms)]:
+        assert (ROOT / path).exists(), path
+    targets = re.findall(r"^    make (\w+)|`make ([a-z-]+)`", text, flags=re.MULTILINE)
+    for target in (a or b for a, b in targets):
+        assert f"\n{target}:" in (ROOT / "Makefile").read_text(), target
+
+
 def test_every_command_is_in_the_readme():
     for command in COMMANDS:
         assert f"labelclean {command}" in README

@@ -127,6 +127,14 @@ def _read(node: _Node, root: str, reading: _Reading, split: str | None, depth: i
     if splits and split is None and _are_splits(splits, tops, root):
         return _read_splits(node, splits, root, reading, depth)
     _check_classes(node, tops, root)
+    if _are_initials(tops):
+        reading.notes.append(
+            f"{listed([shown(top.name) for top in tops], 3)} are initials: the classes are the "
+            "folders in them"
+        )
+        for top in tops:
+            why = _read_classes(top, list(top.folders.values()), reading, split, depth + 1)
+        return why
     return _read_classes(node, tops, reading, split, depth)
 
 
@@ -144,6 +152,27 @@ def _is_wrapper(inner: _Node, above: str) -> bool:
 def _is_kind(name: str) -> bool:
     words = {word.casefold() for word in UNKNOWN.findall(name)}
     return bool(words) and words <= _KINDS
+
+
+def _inside_kind(top: _Node) -> _Node:
+    """CLASS/images/... : the folder images, where it is the only one and holds folders itself."""
+    if len(top.folders) == 1 and not top.images:
+        (inner,) = top.folders.values()
+        if _is_kind(inner.name) and inner.folders:
+            return inner
+    return top
+
+
+def _are_initials(tops: list[_Node]) -> bool:
+    """a/abbey, a/airport, b/bakery: many classes, put into a folder for each letter."""
+    return len(tops) > 1 and all(
+        len(top.name) == 1
+        and top.name.isalpha()
+        and top.folders
+        and not top.images
+        and all(name[:1].casefold() == top.name.casefold() for name in top.folders)
+        for top in tops
+    )
 
 
 def _is_unlabelled(name: str) -> bool:
@@ -205,6 +234,9 @@ def _read_splits(node: _Node, splits: list[_Node], root: str, reading: _Reading,
         for k in top.all():
             reading.splits[k] = top.name
         inner, further = _unwrapped(top)
+        if len(inner.folders) == 1 and _is_kind(next(iter(inner.folders))):
+            names[top.name] = set()  # test/images/*
+            continue
         names[top.name] = set(inner.folders)
         if inner.folders:
             classes = list(inner.folders.values())
@@ -228,7 +260,7 @@ def _read_splits(node: _Node, splits: list[_Node], root: str, reading: _Reading,
                 f"{shown(top.path)} repeats {counted(len(places), 'image')} of the folders "
                 "beside it: left out"
             )
-        elif top.folders and set(top.folders) <= known:
+        elif top.folders and set(top.folders) <= known and not _is_kind(top.name):
             _read_classes(top, list(top.folders.values()), reading, top.name, depth + 1)
             for k in places:
                 reading.splits[k] = top.name
@@ -268,7 +300,8 @@ def _check_classes(node: _Node, tops: list[_Node], root: str) -> None:
             f"{place}: {names} are kinds of files and no classes: give one of them with a table "
             "of labels, or --class-level 1 if they are the classes"
         )
-    below = [set(top.folders) for top in tops if top.folders]
+    inside = [_inside_kind(top) for top in tops if top.folders]
+    below = [set(folder.folders) for folder in inside]
     if len(below) < 2:
         return
     if all(is_split_word(name) for names_below in below for name in names_below):
@@ -280,16 +313,18 @@ def _check_classes(node: _Node, tops: list[_Node], root: str) -> None:
     repeated = sorted(name for name, count in counts.items() if count > 1)
     if len(repeated) > 1 and 2 * len(repeated) >= len(counts):
         level = len(node.path.split("/")) if node.path else 0
+        deeper = len(inside[0].path.split("/")) + 1
         raise SourceError(
             f"{place}: the folders {listed([shown(name) for name in repeated], 3)} come again "
             f"under {names}: say which are the classes, by --class-level {level + 1} "
-            f"({shown(tops[0].name)}, ...) or --class-level {level + 2} ({shown(repeated[0])}, ...)"
+            f"({shown(tops[0].name)}, ...) or --class-level {deeper} ({shown(repeated[0])}, ...)"
         )
 
 
 def _read_classes(
     node: _Node, tops: list[_Node], reading: _Reading, split: str | None, depth: int
 ) -> str:
+    deep = 0
     for top in tops:
         if _is_unlabelled(top.name):
             reading.notes.append(
@@ -300,8 +335,16 @@ def _read_classes(
         for k in top.all():
             reading.labels[k], reading.depths[k] = top.name, depth
         below = top.folders
+        deep += len(below) > 1 and not top.images
         if split is None and below and all(is_split_word(name) for name in below):
             for name, folder in below.items():
                 for k in folder.all():
                     reading.splits[k] = name
+            deep -= len(below) > 1 and not top.images
+    if deep and 2 * deep >= len(tops) and split is None:
+        example = next(top for top in tops if len(top.folders) > 1)
+        reading.notes.append(
+            f"the folders in {shown(example.path)} and others are not taken for classes: "
+            f"--class-level {depth + 2} takes {shown(min(example.folders))}, ..."
+        )
     return f"one folder a class in {shown(node.path)}" if node.path else "one folder a class"
