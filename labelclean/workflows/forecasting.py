@@ -153,13 +153,18 @@ def _features(
 def _step(config: FilterConfig, spec: ImageSpec, num_classes: int, device: torch.device) -> float:
     """Seconds an image of the network from scratch."""
     train = config.train
+    dtype = runtime.choose_precision(config.runtime.precision, device)
     with torch.random.fork_rng(devices=[]):
-        model = models.build(train.arch, num_classes, spec.size, train.weights).to(device)
-        images = torch.randn(train.batch_size, 3, spec.size, spec.size, device=device)
+        model = models.build(train.arch, num_classes, spec.size, train.weights)
+        images = torch.randn(train.batch_size, 3, spec.size, spec.size)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = images.to(device, memory_format=torch.channels_last)
     seconds = 0.0
     for step in range(1 + TRIED_STEPS):
         started = time.perf_counter()
-        model(images).float().logsumexp(dim=1).mean().backward()
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+            logits = model(images)
+        logits.float().logsumexp(dim=1).mean().backward()
         if device.type == "cuda":
             torch.cuda.synchronize()
         seconds += (time.perf_counter() - started) * (step > 0)
