@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import zipfile
 from pathlib import Path
 
@@ -203,3 +204,34 @@ def test_a_format_that_says_where_its_labels_stand_is_written_back(tmp_path, mon
     applied(tmp_path, tmp_path / "key.csv")
     labels = "0.png,cat\n1.png,cat\n2.png,cat\n3.png,dog\n"
     assert (tmp_path / "key.csv").read_text() == "image,label\n" + labels
+
+
+def test_labels_of_annotation_tools_are_written_as_a_new_table(tmp_path):
+    images = tmp_path / "images"
+    put(images, *NAMES)
+    coco = {
+        "images": [{"id": k, "file_name": name} for k, name in enumerate(NAMES)],
+        "annotations": [
+            {"image_id": k, "category_id": int(label == "dog")} for k, label in enumerate(LABELS)
+        ],
+        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    filtered(tmp_path, images, "1.png", "cat", labels=tmp_path / "coco.json")
+    applied(tmp_path, tmp_path / "clean.csv")
+    labels = "0.png,cat\n1.png,cat\n2.png,cat\n3.png,dog\n"
+    assert (tmp_path / "clean.csv").read_text() == "image,label\n" + labels
+    assert "ends in .csv" in applied(tmp_path, tmp_path / "clean.json", code=2)
+
+
+def test_the_labels_of_pascal_voc_are_written_as_a_new_table(tmp_path):
+    root = tmp_path / "VOC"
+    put(root, *(f"JPEGImages/{name}" for name in NAMES))
+    for name, label in zip(NAMES, LABELS, strict=True):
+        place = root / "Annotations" / name.replace(".png", ".xml")
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(f"<annotation><object><name>{label}</name></object></annotation>")
+    filtered(tmp_path, root, "JPEGImages/1.png", "cat")
+    applied(tmp_path, tmp_path / "clean.csv")
+    table = sources.read(root, sources.SourceOptions(labels=tmp_path / "clean.csv"))
+    assert given(table)["JPEGImages/1.png"] == "cat" and len(table) == 4
