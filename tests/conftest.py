@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for report_data: pytest imports no siblings
 
+# Nothing is kept in the cache of who runs the tests.
+CACHE = tempfile.mkdtemp(prefix="labelclean-tests-")
+os.environ["LABELCLEAN_CACHE"] = CACHE
+
 # Where the tests run in the background (nohup, &), their processes would ignore these for ever.
 for number, handler in (
     (signal.SIGINT, signal.default_int_handler),
@@ -19,6 +26,10 @@ for number, handler in (
 ):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
+
+
+def pytest_sessionfinish() -> None:
+    shutil.rmtree(CACHE, ignore_errors=True)
 
 
 @pytest.fixture

@@ -362,7 +362,7 @@ def run(app: ASGIApp, listening: Any, on_ready: Callable[[], None]) -> None:
         access_log=False,
         lifespan="off",
         http=PatientProtocol,
-        limit_concurrency=MOST,
+        limit_concurrency=2 * MOST,  # beyond MOST the oldest that are incomplete end
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=2,

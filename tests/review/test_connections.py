@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,10 +32,11 @@ def test_connections_that_send_half_a_request_end(tmp_path: Path):
         waiting = {
             (name, k): socket.create_connection((parts.hostname, parts.port))
             for name in REQUESTS
-            for k in range(20)
+            for k in range(100)
         }
         for (name, _k), connection in waiting.items():
-            connection.sendall(REQUESTS[name])
+            with suppress(ConnectionError):  # of so many the first ones are ended at once
+                connection.sendall(REQUESTS[name])
         with httpx.Client() as client:
             assert client.get(address).status_code == 200  # others are served meanwhile
         until = time.monotonic() + 3 * connections.PATIENCE
