@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check package fuzz audit library-images clean
+.PHONY: demo test check package fuzz audit lock library-images clean
 
 demo: $(VENV)/installed
 	$(BIN)/labelclean demo demo --force
@@ -33,11 +33,18 @@ package: $(VENV)/installed-test
 	cd package-test && bin/python -c "from labelclean.review.markup import read_asset; assert read_asset('app.js')"
 	rm -rf package-test
 
-# Ten minutes of changed files for all readers and of drawn layouts, with new seeds; one that fails is
-# printed.
+# Ten minutes of changed files for all readers and of drawn layouts, with new seeds: half of them guided
+# by what code they reach (atheris, where it is installed), half at random. One that fails is printed.
 FUZZ_SECONDS ?= 600
 fuzz: $(VENV)/installed-test
-	end=$$(($$(date +%s) + $(FUZZ_SECONDS))); seed=$$(date +%s); \
+	mkdir -p .tools/fuzz
+	if $(BIN)/python -c "import atheris" 2> /dev/null; then \
+	    PYTHONPATH=.:tests $(BIN)/python tests/faults/fuzz_readers.py .tools/fuzz tests/faults/corpus \
+	        -max_total_time=$$(($(FUZZ_SECONDS) / 2)) -verbosity=0 -print_final_stats=1 || exit 1; \
+	else \
+	    echo "atheris is not installed (pip install atheris): files are changed at random only"; \
+	fi
+	end=$$(($$(date +%s) + $(FUZZ_SECONDS) / 2)); seed=$$(date +%s); \
 	while [ $$(date +%s) -lt $$end ]; do \
 	    echo "LABELCLEAN_FAULTS_SEED=$$seed"; \
 	    LABELCLEAN_FAULTS_SEED=$$seed MUTANTS=1000 OMP_NUM_THREADS=1 \
@@ -45,6 +52,10 @@ fuzz: $(VENV)/installed-test
 	    LAYOUTS=2000 $(BIN)/python -m pytest -q -x tests/sources/test_any_layout.py || exit 1; \
 	    seed=$$((seed + 1)); \
 	done
+
+# The versions of constraints.txt with the hashes of their files.
+lock: $(VENV)/installed-test
+	$(BIN)/python .ci/lock.py
 
 audit: $(VENV)/installed
 	PYTHON=$(PYTHON) VENV=$(VENV) .ci/audit

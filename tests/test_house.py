@@ -144,3 +144,16 @@ def test_what_is_imported_is_a_dependency_or_an_extra():
         if not declared & {name.lower().replace("_", "-") for name in owners.get(module, [module])}
     }
     assert missing == set()
+
+
+def test_the_lock_has_the_versions_of_the_constraints_each_with_hashes():
+    root = PACKAGE.parent
+    lines = (root / "constraints.txt").read_text().splitlines()
+    pins = {line.lower().replace("_", "-") for line in lines if "==" in line}
+    text = (root / ".ci" / "requirements.lock").read_text()
+    locked = re.findall(
+        r"^(\S+==\S+)((?: .*)?\\\n(?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.M
+    )
+    assert pins <= {pin for pin, _ in locked}, "python .ci/lock.py writes it anew"
+    others = {pin for pin, rest in locked if "sys_platform" not in rest} - pins
+    assert not others
