@@ -32,7 +32,7 @@ ALLOWED = {
     "learning": {"data", "predictions", "config", "errors"},
     "judging": {"data", "predictions", "config", "errors"},
     "report": {"sources", "tables", "data", "predictions", "config", "errors"},
-    "decisions": {"report", "tables", "errors"},
+    "decisions": {"report", "tables", "schema", "errors"},
     "apply": {"decisions", "report", "sources", "tables", "data", "errors"},
     "exports": {"report", "sources", "tables", "data", "xml_files", "errors"},
     "review": {"decisions", "report", "data", "errors"},

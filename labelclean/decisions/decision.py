@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from pydantic import BaseModel, TypeAdapter
+
 from labelclean.errors import printable
+from labelclean.schema import Text, checked
 
 ACTIONS = ("accept", "keep", "other", "exclude", "unsure")
 LABELLING = ("accept", "keep", "other")  # after these the image has a label
@@ -51,3 +55,25 @@ def problem_of(action: str, label: str | None, before: str) -> str:
 
 
 FIELDS = tuple(each.name for each in fields(Decision))  # the columns of a file of decisions
+
+
+class _Cells(BaseModel):
+    image: Text
+    action: Text
+    label: Text | None
+    before: Text
+    reviewer: Text
+    at: Text
+
+
+_CELLS = TypeAdapter(_Cells)
+
+
+def decision_of(cells: Mapping[str, object]) -> Decision:
+    """The decision in the cells of a file, by FIELDS. Raises ValueError with one line."""
+    found = checked(_CELLS, cells)
+    if not found.image:
+        raise ValueError("image is empty")
+    if problem := problem_of(found.action, found.label, found.before):
+        raise ValueError(problem)
+    return Decision(**dict(found))

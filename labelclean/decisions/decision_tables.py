@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from labelclean import disk
-from labelclean.decisions.decision import FIELDS, Decision, problem_of
+from labelclean.decisions.decision import FIELDS, Decision, decision_of
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report import files
 from labelclean.tables.reading import read_table
@@ -68,14 +68,8 @@ def _from_cells(cells: Mapping[str, str], row: int, where: Callable[[int], str])
     if action == "keep":
         before = before or label or ""
         label = before if label is None else label
-    problem = problem_of(action, label, before) if cells["image"] else "image is empty"
-    if problem:
-        raise ReportError(f"{where(row)}: {problem}")
-    return Decision(
-        image=cells["image"],
-        action=action,
-        label=label,
-        before=before,
-        reviewer=cells.get("reviewer", ""),
-        at=cells.get("at", ""),
-    )
+    given = {"before": before, "reviewer": cells.get("reviewer", ""), "at": cells.get("at", "")}
+    try:
+        return decision_of({"image": cells["image"], "action": action, "label": label, **given})
+    except ValueError as error:
+        raise ReportError(f"{where(row)}: {error}") from None

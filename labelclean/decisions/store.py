@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple
 from pathlib import Path
 
-from labelclean.decisions.decision import FIELDS, Decision
+from labelclean.decisions.decision import FIELDS, Decision, decision_of
 from labelclean.decisions.decision_tables import parse_decisions
 from labelclean.errors import ReportError, printable
 from labelclean.opening import check_regular
@@ -263,7 +263,7 @@ def _current(connection: sqlite3.Connection) -> dict[str, Decision]:
 def _select(connection: sqlite3.Connection, where: str) -> list[Decision]:
     rows = connection.execute(f"SELECT {', '.join(FIELDS)} FROM decision {where} ORDER BY id")
     try:
-        return [Decision(**dict(zip(FIELDS, row, strict=True))) for row in rows]
+        return [decision_of(dict(zip(FIELDS, row, strict=True))) for row in rows]
     except ValueError as error:
         raise sqlite3.DatabaseError(error) from None  # another program wrote into the file
 

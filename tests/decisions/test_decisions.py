@@ -183,6 +183,24 @@ def test_a_later_schema_is_refused(path: Path, store: DecisionStore):
             read()
 
 
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (("a", "other", b"\0\1", "cat", "", ""), "label is b"),
+        (("a", "keep", "dog", "cat", "", ""), "must be the given label"),
+        (("", "exclude", None, "cat", "", ""), "image is empty"),
+        (("a", "sell", None, "cat", "", ""), "action is 'sell'"),
+    ],
+)
+def test_rows_that_another_program_wrote_are_checked(path: Path, store: DecisionStore, cells, says):
+    with closing(sqlite3.connect(path)) as connection:
+        columns = "batch, image, action, label, before, reviewer, at"
+        connection.execute(f"INSERT INTO decision ({columns}) VALUES (9, ?, ?, ?, ?, ?, ?)", cells)
+        connection.commit()
+    with pytest.raises(ReportError, match=says):
+        read_decisions(path)
+
+
 def test_files_that_are_no_store_are_refused_and_left_alone(path: Path):
     path.write_bytes(b"image,label\n" * 100)
     with pytest.raises(ReportError, match="is no SQLite file of decisions"):
