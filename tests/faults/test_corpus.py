@@ -24,4 +24,4 @@ def test_each_reader_reads_the_seed_of_its_kind(world: World) -> None:
     """Else the fuzzing would see one line for every input."""
     for number, (name, reader) in enumerate(world.readers.items()):
         if "sqlite" not in name and "jsonl" not in name and name not in ("log", "labels.tsv"):
-            reader((CORPUS / f"seed{number}").read_bytes()[1:])
+            reader((CORPUS / f"seed{number}.bin").read_bytes()[1:])

@@ -40,11 +40,11 @@ def test_rows_without_an_image_and_too_little_knowledge_flag_nothing():
 
 def test_rows_that_have_probabilities_and_no_features_flag_nothing_and_change_nothing():
     """As where --features FILE lacks some rows that the network has seen."""
-    embeddings = _cloud(100, seed=1)
+    embeddings = _cloud(600, seed=0)
     embeddings[90] = np.eye(16)[5] * 10
-    probs = np.full(100, 0.9, dtype=np.float32)
-    probs[[3, 90]] = 0.2
-    is_right = ~np.isin(np.arange(100), (3, 90))
+    probs = np.full(600, 0.9, dtype=np.float32)
+    probs[[3, 90]] = 0.4
+    is_right = ~np.isin(np.arange(600), (3, 90))
     whole = no_class(embeddings, probs, is_right, 3)
     embeddings[3] = np.nan
     found = no_class(embeddings, probs, is_right, 3)
