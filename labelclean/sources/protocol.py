@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ from labelclean.sources.locating import locate
 from labelclean.sources.options import SourceOptions
 from labelclean.sources.rows import Merged, Rows
 from labelclean.tables.table import Texts, is_table_name
+
+_ANNOTATIONS = re.compile("annot|instances|coco")  # in names of what annotation tools export
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +96,14 @@ class Place:
 
     @cached_property
     def tables(self) -> list[str]:
-        """Tables that may hold labels, those nearest the top first."""
+        """Tables that may hold labels, those nearest the top first; of JSON annotations alone."""
         found = [path for path in self.listing.paths if is_table_name(path)]
-        found = [path for path in found if not path.lower().endswith((".txt", ".json", ".arrow"))]
+        found = [
+            path
+            for path in found
+            if not path.lower().endswith((".txt", ".json", ".arrow"))
+            or (path.lower().endswith(".json") and _ANNOTATIONS.search(path.lower()))
+        ]
         return sorted(found, key=lambda path: path.count("/"))
 
     @cached_property

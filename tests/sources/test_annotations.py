@@ -67,6 +67,16 @@ def test_a_coco_file_that_does_not_fit_together_is_refused(change, says, tmp_pat
     assert says in refusal(tmp_path / "x", labels=path)
 
 
+@pytest.mark.parametrize("name", ["annotations/train.json", "_annotations.coco.json"])
+def test_annotations_in_the_folder_are_named(name, tmp_path):
+    put(tmp_path, *(f"images/{image}" for image in NAMES))
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    coco(tmp_path, [(0, 3), (1, 7), (2, 3), (3, 7)]).rename(place)
+    assert f"{name} in it may be one" in refusal(tmp_path)
+    assert read(tmp_path / "images", SourceOptions(labels=place)).num_classes == 2
+
+
 def task(address: str, *annotations: dict[str, object]) -> dict[str, object]:
     return {"id": 1, "data": {"image": address}, "annotations": list(annotations)}
 
