@@ -36,8 +36,9 @@ class ConfusablePair:
 
 def _with_pair(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     for name, value in (found or {}).items():
-        is_pair = isinstance(value, list) and len(value) == 2
-        if (name == "recall_interval") != is_pair and value is not None:
+        is_list = isinstance(value, list)
+        is_wrong = is_list != (name == "recall_interval") or (is_list and len(value) != 2)
+        if is_wrong and value is not None:
             raise ValueError("numbers, and a pair of them for recall_interval alone")
     return found
 

@@ -111,6 +111,8 @@ def test_a_report_as_it_was_and_one_without_digests_are_read_without_a_word(path
         ({"counts": {"ok": -1}}, "counts.ok is -1, must be a number from 0 on"),
         ({"confusable_pairs": [{"given": "a"}]}, "no 'confusable_pairs.0.suggested'"),
         ({"self_test": {"recall": {}}}, "self_test.recall"),
+        ({"self_test": {"recall": [0.5]}}, "a pair of them for recall_interval alone"),
+        ({"self_test": {"recall_interval": [0.5, 0.6, 0.7]}}, "a pair of them"),
         ({"versions": [1]}, "versions is [1], must be an object"),
         ({"rows": {"count": 1}}, "no 'rows.identity'"),
         ({"seed": "0" * 500}, "..., must be a whole number"),
