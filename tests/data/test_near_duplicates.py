@@ -125,3 +125,67 @@ def test_no_images_have_no_groups():
     none = np.empty(0, dtype=np.int64)
     assert len(perceptual_hashes(lambda part: np.empty((0, 8, 8, 3), np.uint8), none)) == 0
     assert len(near_groups(np.empty(0, np.uint64), np.empty((0, 4)).__getitem__, _same_pixels)) == 0
+
+
+def _scenes(count: int, seed: int = 0) -> list[Image.Image]:
+    """Pictures of 160 x 120 px with blobs of all sizes, each another."""
+    generator = np.random.default_rng(seed)
+    scenes = []
+    for _ in range(count):
+        pixels = np.zeros((120, 160, 3))
+        for side in (3, 6, 12, 24, 48):
+            small = generator.normal(0, 18, (side, side, 3))
+            part = [Image.fromarray(small[..., k].astype(np.float32)) for k in range(3)]
+            pixels += np.stack([np.asarray(x.resize((160, 120), 3)) for x in part], axis=-1)
+        scenes.append(Image.fromarray((128 + pixels).clip(0, 255).astype(np.uint8)))
+    return scenes
+
+
+def _squares(images: list[Image.Image]) -> np.ndarray:
+    return np.stack([np.asarray(image.resize((128, 128), 2)) for image in images])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: image.crop((12, 8, 148, 110)),
+        lambda image: image.resize((64, 48)),
+        lambda image: _jpeg(image, 15),
+        lambda image: _jpeg(image.crop((0, 0, 136, 102)).resize((90, 68)), 40),
+        lambda image: ImageEnhance.Brightness(image).enhance(1.4),
+    ],
+    ids=["cropped", "small", "compressed", "all of these", "brighter"],
+)
+def test_a_photo_is_found_again_at_another_size_crop_or_compression(change):
+    scenes = _scenes(30)
+    first = _groups(_squares([*scenes, *(change(image) for image in scenes[:10])]))
+    assert (first[30:] == np.arange(10)).all()
+    assert (first[:30] == np.arange(30)).all()
+
+
+def test_photos_in_the_same_frame_are_not_near():
+    scenes = [image.resize((128, 96)) for image in _scenes(12)]
+    framed = []
+    for image in scenes:
+        page = Image.new("RGB", (160, 120), "white")
+        page.paste(image, (16, 12))
+        framed.append(page)
+    assert (_groups(_squares(framed)) == np.arange(12)).all()
+
+
+def test_images_with_too_little_detail_or_too_many_are_not_compared_by_their_parts(monkeypatch):
+    scenes = _scenes(8)
+    pixels = _squares([*scenes, scenes[0].crop((12, 8, 148, 110))])
+    assert _groups(pixels)[8] == 0
+    assert _groups(pixels[:, ::2, ::2].copy())[8] == 8  # 64 px
+    monkeypatch.setattr(near_duplicates, "MOST_COMPARED", 5)
+    assert _groups(pixels)[8] == 8
+
+
+def test_rows_without_an_embedding_do_not_disturb_the_others():
+    scenes = _scenes(8)
+    pixels = _squares([*scenes, scenes[0].crop((12, 8, 148, 110))])
+    embeddings = _embed(pixels)
+    embeddings[3] = np.nan
+    hashes = perceptual_hashes(pixels.__getitem__, np.arange(9))
+    assert near_groups(hashes, embeddings.__getitem__, pixels.__getitem__)[8] == 0
