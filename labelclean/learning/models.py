@@ -19,6 +19,7 @@ from labelclean.learning.smallnet import SMALL_IMAGE, WIDTHS, SmallNet
 from labelclean.learning.weights import read_state
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
+LONGEST = 80  # characters of an unknown name in a message
 ARCHITECTURES = ("smallnet", "resnet10", *TORCHVISION, "efficientnet-lite0", "timm:NAME")
 TIMM = "timm:"
 LITE0 = "efficientnet-lite0"
@@ -116,7 +117,8 @@ def build(
     elif arch.startswith(TIMM):
         backbone, num_features = _timm(arch, weights)
     else:
-        raise ConfigError(f"--arch {arch} is unknown; there are {', '.join(ARCHITECTURES)}")
+        known = ", ".join(ARCHITECTURES)
+        raise ConfigError(f"--arch {arch[:LONGEST]} is unknown; there are {known}")
     backbone = enlarged_by(backbone, image_size, enlarged)
     model = Classifier(backbone, num_features, num_classes)
     if weights == "imagenet" and arch in ("smallnet", "resnet10", LITE0):

@@ -94,3 +94,9 @@ def test_imagenet_weights_offline_are_one_line(tmp_path, monkeypatch):
 def test_an_unknown_architecture_lists_the_known_ones():
     with pytest.raises(ConfigError, match="--arch vgg is unknown; there are smallnet, resnet10"):
         models.build("vgg", 3, 32)
+
+
+def test_an_unknown_architecture_of_a_hostile_config_is_one_short_line():
+    with pytest.raises(ConfigError, match="is unknown; there are") as caught:
+        models.build("x" * 5000, 2, 16)
+    assert len(str(caught.value)) < 300
