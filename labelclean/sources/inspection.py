@@ -193,6 +193,7 @@ def _copies(table: SampleTable) -> tuple[int, int, int] | None:
 
 def _class_counts(table: SampleTable) -> dict[str, int]:
     has_image = table.status == OK
+    has_image |= not has_image.any()  # of features alone no image need be there
     counts = np.bincount(
         table.labels[has_image & (table.labels != NO_LABEL)], minlength=table.num_classes
     )

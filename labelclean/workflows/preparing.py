@@ -39,7 +39,7 @@ class Samples:
     first       (n,)  first row of the same content
     rows        rows with an image
     train_rows  rows with an image and a label that are not held out
-    untrained   row -> its label, of a class without an image to train on: not judged
+    untrained   row -> its label, of a class with no other image to train on: not judged
     """
 
     table: SampleTable

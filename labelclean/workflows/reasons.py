@@ -20,18 +20,23 @@ _MOST = 8  # reasons in a note
 
 
 def without_untrained(samples: Samples) -> Samples:
-    """The samples without the classes that have no image to train on.
+    """The samples without the classes that have fewer than two images to train on.
 
-    A network cannot learn such a class, and would call all its rows wrong; they keep their labels
-    in `untrained` and are not judged.
+    A network cannot learn a class that it never saw, and would call all its rows wrong; so would
+    one that is to judge the only image of a class and must not learn from it. The rows keep their
+    labels in `untrained` and are not judged. Where fewer than two classes are left, all stay.
     """
-    table = samples.table
-    trained = np.unique(table.labels[samples.train_rows])
+    table, rows = samples.table, samples.train_rows
+    _, distinct = np.unique(samples.first[rows], return_index=True)  # copies are one image
+    images = np.bincount(table.labels[rows][distinct], minlength=table.num_classes)
+    trained = np.flatnonzero(images > 1)
+    if len(trained) < 2:
+        trained = np.flatnonzero(images)
     if len(trained) == table.num_classes:
         return samples
     code = np.full(table.num_classes + 1, NO_LABEL, dtype=np.int64)  # the last is for NO_LABEL
     code[trained] = np.arange(len(trained))
-    rows = np.flatnonzero((table.labels != NO_LABEL) & (code[table.labels] == NO_LABEL))
+    alone = np.flatnonzero((table.labels != NO_LABEL) & (code[table.labels] == NO_LABEL))
     truth = None if table.truth is None else code[table.truth]
     return replace(
         samples,
@@ -41,7 +46,8 @@ def without_untrained(samples: Samples) -> Samples:
             class_names=tuple(table.class_names[k] for k in trained),
             truth=truth,
         ),
-        untrained={int(row): table.class_names[table.labels[row]] for row in rows},
+        train_rows=samples.train_rows[np.isin(table.labels[samples.train_rows], trained)],
+        untrained={int(row): table.class_names[table.labels[row]] for row in alone},
     )
 
 
@@ -62,7 +68,12 @@ def unjudged_reasons(samples: Samples, label_score: NDArray[np.float64]) -> list
         if status in (MISSING, UNREADABLE):
             reasons[row] = why[row] or ("no such file" if status == MISSING else "unreadable")
         elif row in samples.untrained:
-            reasons[row] = f"no image of class '{samples.untrained[row]}' is trained on"
+            label = samples.untrained[row]
+            reasons[row] = (
+                f"no image of class '{label}' is trained on"
+                if table.held_out[row]
+                else f"no other image of class '{label}' to compare with"
+            )
         else:
             reasons[row] = "no label" if table.labels[row] == NO_LABEL else "no score"
     return reasons
