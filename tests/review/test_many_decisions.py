@@ -174,7 +174,13 @@ def test_near_copies_of_a_decided_image_get_its_label_by_one_key(page, tmp_path)
     report = review_of(tmp_path, rows)
     with served(report) as (address, _):
         open_grid(page, address)
+        name = page.inner_text("#name")
         page.keyboard.press("u")
+        page.wait_for_function(
+            "name => document.querySelector('#name').innerText !== name"
+            " && !document.querySelector('.waiting')",
+            arg=name,
+        )
         page.keyboard.press("d")  # nothing to decide alike: 1.png comes next
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("a")
