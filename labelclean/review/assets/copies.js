@@ -12,7 +12,9 @@ export class Copies {
   offer(decided) {
     const own = new Set(decided.map((cells) => cells.row));
     this.decision = decided[0]?.decision ?? null;
-    this.rows = [...new Set(decided.flatMap((cells) => cells.copies))].filter((row) => !own.has(row));
+    // of who is unsure about one nothing follows for the others
+    const copies = this.decision?.action === "unsure" ? [] : decided.flatMap((cells) => cells.copies);
+    this.rows = [...new Set(copies)].filter((row) => !own.has(row));
     this.#show(decided[0]);
   }
 
