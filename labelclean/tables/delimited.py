@@ -15,6 +15,8 @@ from labelclean.tables.columnar import strings
 from labelclean.tables.dialects import SPACES, Dialect, find_dialect, records, spaced
 from labelclean.tables.table import Table, Texts
 
+LONGEST = 1 << 24  # bytes of a row
+
 
 def read_delimited(path: Path, text: str, notes: tuple[str, ...], header: bool | None) -> Table:
     dialect, columns = find_dialect(text, path, header)
@@ -32,7 +34,7 @@ def read_delimited(path: Path, text: str, notes: tuple[str, ...], header: bool |
             read_options=pa_csv.ReadOptions(
                 column_names=names,
                 skip_rows_after_names=int(dialect.has_header),
-                block_size=1 << 24,
+                block_size=LONGEST,
             ),
             parse_options=pa_csv.ParseOptions(
                 delimiter=delimiter,
@@ -44,6 +46,13 @@ def read_delimited(path: Path, text: str, notes: tuple[str, ...], header: bool |
             ),
         )
     except pa.ArrowInvalid as error:
+        if "straddling" in str(error):
+            lines = text.split("\n")
+            line = max(range(len(lines)), key=lambda k: len(lines[k]))
+            raise SourceError(
+                f"{path}:{line + 1}: the line has {len(lines[line]):,} characters, more than "
+                f"{LONGEST >> 20} MiB: is it a row of paths and labels?"
+            ) from None
         raise _ragged(text, dialect, columns, path) or error from None
 
     def texts(position: int) -> Texts:

@@ -238,3 +238,12 @@ def test_a_fold_of_numbers_is_no_split(tmp_path):
     assert split_column(table, "fold", (0, 1), "0")[:2] == (2, ["0", "1"])
     with pytest.raises(SourceError, match="'fold' holds no word for a split such as train or"):
         split_column(table, "fold", (0, 1))
+
+
+def test_a_line_of_many_megabytes_is_named(tmp_path):
+    path = tmp_path / "l.csv"
+    path.write_text(f"image,label\n0.png,cat\n1.png,{'x' * (50 << 20)}\n2.png,dog\n")
+    with pytest.raises(
+        SourceError, match=r"l.csv:3: the line has 52,\d+,\d+ characters, more than"
+    ):
+        read_table(path)
