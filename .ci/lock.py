@@ -16,8 +16,10 @@ import urllib.request
 from importlib.metadata import distributions
 from pathlib import Path
 
+from pip._internal.models.index import PyPI
+
 FOLDER = Path(__file__).parent
-INDEX = os.environ.get("INDEX", "https://pypi.org/simple")
+INDEX = os.environ.get("INDEX", PyPI.simple_url)
 CUDA = re.compile(r"nvidia-|triton$|cuda-")
 LINUX = 'sys_platform == "linux" and platform_machine == "x86_64"'
 
