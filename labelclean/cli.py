@@ -87,7 +87,7 @@ def _problem_of_the_system(error: OSError | MemoryError) -> str | None:
 
 
 def _give_up_full_output() -> None:
-    """What standard output could not take is dropped: Python would try again and exit with 120."""
+    """Drops what standard output could not take: Python would try again and exit with 120."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -95,7 +95,7 @@ def _give_up_full_output() -> None:
 
 
 def _is_teller(error: LabelcleanError) -> bool:
-    """Of torchrun's processes one tells what several may meet."""
+    """True in the one process that prints an error that several may meet."""
     if not _is_in_team():
         return True
     from labelclean.learning import team  # torch: not for a process alone

@@ -36,7 +36,7 @@ _held: dict[Path, int] = {}  # locks of this process, and the thread that took t
 
 @dataclass(frozen=True)
 class Move:
-    """What is at `target` goes to `old`, then `new` goes to `target`; names in one folder.
+    """Two renames: `target` to `old`, then `new` to `target`; names in one folder.
 
     new  None: nothing comes in its place
     """
@@ -57,7 +57,7 @@ class Stage:
         return f"{self.path.name}/{name}"
 
     def exchange(self, names: Iterable[str]) -> None:
-        """What the stage has of these names goes to its place; what it lacks of them goes away."""
+        """Moves the stage's files of these names to their places; removes those it lacks."""
         moves = []
         for k, name in enumerate(names):
             new = self.within(name) if exists(self.path / name) else None
@@ -351,7 +351,7 @@ def _holder(path: Path) -> str:
 
 
 def _left(folder: Path, key: str) -> Iterator[Path]:
-    """What killed runs left of this key: stages without a plan, or their plans."""
+    """Remains of killed runs with this key: stages without a plan, or their plans."""
     for name in os.listdir(folder):
         if name.startswith(f"{PREFIX}{key}-"):
             plan = folder / name / _PLAN
@@ -440,7 +440,7 @@ def _make(folder: Path) -> list[Path]:
 
 
 def _sync(path: Path) -> None:
-    """What is there outlives a power cut, where the system can say so."""
+    """Makes the folder's content outlive a power cut, where the system can."""
     with suppress(OSError):
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -18,7 +18,7 @@ class Predictions:
     epoch_p_given  (n,)    means over the last epochs of training, of augmented images, with
                            epoch_margin (n,); NaN for rows that were not trained on
     other_classes  (n, s)  drawn at random among those not given, with other_probs (n, s): where
-                           k < c, they show what was learned by heart; s = 0 where k = c
+                           k < c, they show what was memorised; s = 0 where k = c
     """
 
     p_given: NDArray[np.float32]

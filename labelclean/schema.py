@@ -1,4 +1,4 @@
-"""What is read back from JSON is checked against a schema; one line says what is wrong with it."""
+"""Checks JSON that is read back against a schema; one line says what is wrong with it."""
 
 from __future__ import annotations
 

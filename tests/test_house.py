@@ -157,3 +157,11 @@ def test_the_lock_has_the_versions_of_the_constraints_each_with_hashes():
     assert pins <= {pin for pin, _ in locked}, "python .ci/lock.py writes it anew"
     others = {pin for pin, rest in locked if "sys_platform" not in rest} - pins
     assert not others
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.name)
+def test_docstrings_begin_with_their_subject(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            text = ast.get_docstring(node) or "."
+            assert text.split()[0] not in ("That", "Those", "Of", "What"), text.split("\n")[0]

@@ -22,7 +22,7 @@ from chromium import chromium
 from review_data import open_grid, served, wait_for_stamps
 
 TRAIN = 1000  # of the demo's 4,000 images; the others are the test set
-NOISE = 0.4  # wrong labels do harm where they can be learned by heart: few images, many epochs
+NOISE = 0.4  # wrong labels do harm where they can be memorised: few images, many epochs
 ABOVE = 0.9
 KEYS = "aaag" * 5  # the labels kept are likely wrong: so it shows whose word counts, if they stay
 

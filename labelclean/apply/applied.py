@@ -1,4 +1,4 @@
-"""What apply did or would do, as text and as JSON."""
+"""The result of apply, done or planned, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LISTED = 30  # class pairs in the text
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """What apply did, or would do.
+    """The result of apply, done or planned.
 
     unreported  rows of the labels that the report does not judge, kept as they were
     renamed     files that got another name because theirs was taken in the new class

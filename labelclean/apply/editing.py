@@ -52,7 +52,7 @@ class _Named:
 
 
 def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
-    """What changes in the tables.
+    """Finds the changes to the tables.
 
     Raises SourceError if the tables are no longer those that the report was made from.
     """

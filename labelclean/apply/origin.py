@@ -59,7 +59,7 @@ class Origin:
 
 
 def find_origin(report: Report, report_path: Path, images: Path | None) -> Origin:
-    """What the report's labels came from, wherever it lies now.
+    """Finds the source of a report's labels, wherever it lies now.
 
     images  where the folder of the images is now, or the archive; None: where it was
 
@@ -107,7 +107,7 @@ def _source_now(
     reading: SourceOptions,
     report_path: Path,
 ) -> Place:
-    """What filter was given, where it lies now."""
+    """The place that filter was given, where it lies now."""
     path = Path(source)
     if old_root is None:
         if not path.exists() and "/" not in source.replace("\\", "/"):

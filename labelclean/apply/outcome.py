@@ -1,4 +1,4 @@
-"""What becomes of every row: a person's decisions, the model's word above a limit, the rest."""
+"""The final label of every row: by decisions, by the model above a limit, or unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEEP, EXCLUDE = "keep", "exclude"
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What becomes of rows that nobody decided on, or of which a person was unsure.
+    """Rule for rows that nobody decided on, or of which a person was unsure.
 
     above      take the suggestion where the label is wrong with at least this probability, 0 to 1;
                None: nowhere
@@ -91,7 +91,7 @@ class Outcome:
 
 
 def settle(report: Report, decisions: Mapping[str, Decision], policy: Policy) -> Outcome:
-    """The outcome; a person's word holds against the model's, unsure is no word.
+    """The outcome. A decision wins over the model; "unsure" counts as no decision.
 
     decisions  image -> what holds now, as a DecisionBook of the report has it
     """

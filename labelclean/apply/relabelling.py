@@ -31,7 +31,7 @@ _ENCODINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """What becomes of the rows of one table.
+    """The changes to the rows of one table.
 
     image, label  positions of the columns
     one_hot       columns of 0 and 1, one a class, in place of a column of labels

@@ -25,7 +25,7 @@ from labelclean.sources.wording import counted
 
 @dataclass(frozen=True, kw_only=True)
 class Undone:
-    """What undo did.
+    """The result of undo.
 
     removed   files of apply that went
     restored  whether there was something before that is there again

@@ -85,7 +85,7 @@ class Written:
 def write_result(
     out: Path, make: Callable[[Path], Sequence[Written]], facts: Mapping[str, Any]
 ) -> Path:
-    """What `make` puts at the place it is given, moved to `out` with a log beside it.
+    """Moves the result of `make` to `out`, with a log beside it.
 
     make   writes a file or a folder, and says what it wrote
     facts  what the log says beside that
@@ -115,7 +115,7 @@ def write_bytes(target: Path, data: bytes) -> Written:
 
 
 def written_file(path: Path, name: str = "") -> Written:
-    """What another wrote there, known by its content."""
+    """A file written by someone else, known by its content."""
     return Written(path=name, state=hash_of(path))
 
 
@@ -161,7 +161,7 @@ def link_files(
 
 
 def state_of(path: Path, how: str) -> str:
-    """What tells whether the file is still the one that was written. Raises OSError.
+    """A mark by which a changed file is recognised. Raises OSError.
 
     A hard link shares its content with the source: who changes that has not changed this file.
     """

@@ -45,7 +45,7 @@ def classify_tests(
 
 
 def believe(dataset: Dataset, kept: Mapping[str, NDArray[Any]]) -> Beliefs:
-    """What `train` would read from a report of the run: nothing is known of other rows."""
+    """The beliefs that `train` would read from a report of the run; other rows have none."""
     index, count = kept["index"], len(dataset.table)
 
     def of_all(name: str, nothing: Any) -> NDArray[Any]:

@@ -70,7 +70,7 @@ class Dataset:
         return self.table.labels
 
     def digest(self, labels: NDArray[np.int64]) -> str:
-        """What a run with these labels (n,) is given and measured by: 12 hex digits."""
+        """12 hex digits of all that a run with these labels (n,) gets and is measured by."""
         found = hashlib.blake2b(digest_size=6)
         found.update("\0".join(self.table.class_names).encode("utf-8", "surrogateescape"))
         rows = self.samples.rows

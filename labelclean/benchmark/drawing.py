@@ -28,7 +28,7 @@ NAME = 24  # columns of a name
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """What a network says of some rows.
+    """Predictions of a network on some rows.
 
     title
     p_given   (n,)  p_y

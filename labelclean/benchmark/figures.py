@@ -212,7 +212,7 @@ def curves_picture(runs: Runs) -> Picture | None:
     else:
         see = (
             "Share of the training images whose given label is the one predicted. A network that "
-            "knows the true labels and has learned no wrong one by heart lies on the dashed line; "
+            "knows the true labels and has memorised no wrong one lies on the dashed line; "
             "what lies above is memory."
         )
         level = 1 - float(np.mean([row.rate for row in runs if row.noise == noise]))
@@ -299,13 +299,13 @@ def noise_words(noise: str) -> str:
 
 
 def _first(runs: Runs, method: str, noise: str) -> Scores | None:
-    """Of the lowest seed."""
+    """The run of the lowest seed."""
     found = [row for row in runs if (row.method, row.noise) == (method, noise)]
     return runs[min(found, key=lambda row: row.seed)] if found else None
 
 
 def _nearest(runs: Runs, kind: str, noise: str, methods: Sequence[str]) -> str | None:
-    """That noise, or of the same kind the one nearest in rate; None if there is none."""
+    """The same noise, or the one of its kind nearest in rate; None if there is none."""
     found = {row.noise for row in runs if noise_kind(row.noise) == kind and row.method in methods}
     rate = noise_rate(noise)
     return min(found, key=lambda each: (abs(noise_rate(each) - rate), each)) if found else None

@@ -33,7 +33,7 @@ ASYMMETRIC = ("asymm:0.1", "asymm:0.2", "asymm:0.3", "asymm:0.4")  # its mapping
 
 @dataclass(frozen=True, kw_only=True)
 class GridConfig:
-    """What is compared, and how.
+    """The methods, noises and seeds that are compared, and how.
 
     methods  names of METHODS; none: all of them
     noises   as Noise.parse takes them; none: the paper's, asymmetric ones on CIFAR only
@@ -86,7 +86,7 @@ class GridConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class GridResults:
-    """What a grid left in its folder.
+    """The results of a grid in its folder.
 
     rows     all of results.csv, those of earlier commands too
     asked    the runs of this command, of which `done_now` were not there before
@@ -101,7 +101,7 @@ class GridResults:
 
     @property
     def failed(self) -> tuple[Row, ...]:
-        """Of those asked for: without figures, or without a classifier that may still come."""
+        """Runs asked for that have no figures, or no classifier yet."""
         asked = set(self.asked)
         return tuple(
             row
@@ -203,7 +203,7 @@ def _do(tasks: list[Task], grid: GridConfig, out: Path, reporter: Reporter) -> G
 
 
 def _left(task: Task, row: Row | None) -> Task | None:
-    """What of the task is still to do: all, only the classifier, or nothing."""
+    """The open part of the task: all, only the classifier, or nothing."""
     if row is None or row.error:
         return task
     if task.classify is None or row.classifier_epochs == task.classify.epochs:

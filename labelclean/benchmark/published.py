@@ -47,7 +47,7 @@ def published_tables() -> tuple[PublishedTable, PublishedTable]:
 
 
 def published_accuracy(data: str, method: str, noise: str) -> float | None:
-    """What the paper has for a method of ours on that data and noise; None if nothing."""
+    """The paper's figure for a method of ours on that data and noise; None if it has none."""
     name = NAMES.get(method)
     for row in published_tables()[0].rows:
         if (row.data, row.method) == (data, name):

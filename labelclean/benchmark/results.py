@@ -21,7 +21,7 @@ NAN = math.nan
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What the runs that may be compared with each other share.
+    """The settings that comparable runs share.
 
     data    cifar10, cifar100 or the source as given
     n       images trained on
@@ -55,7 +55,7 @@ class Row:
     rate                 share of wrong labels among those trained on
     test_accuracy        of the network that judges the labels
     classified_accuracy  of the network trained on what the verdicts left (pseudo-labels)
-    classifier_epochs    asked for of that network; 0 where none was, or it is to be tried again
+    classifier_epochs    epochs of the classifier; 0: none trained, or it failed and is retried
     seconds              training and verdict, without the test rows; NaN where a run was resumed
     run                  stem of its file of scores
     input                digest of the images and labels that it was given

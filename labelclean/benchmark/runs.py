@@ -147,7 +147,7 @@ def lacks_classifier(row: Row) -> bool:
 
 
 def known(task: Task) -> Row | None:
-    """What the filter found, from the file of scores; its name holds all that decides it."""
+    """The filter's result from the file of scores; its name holds all that decides it."""
     if not task.scores_path.is_file():
         return None
     with np.load(task.scores_path) as file:
@@ -218,7 +218,7 @@ def _classified(
 
 
 def without_folder(text: str, folder: Path) -> str:
-    """What is published with the results tells no path of the machine."""
+    """Removes paths of the machine from text that is published with the results."""
     return text.replace(f"{folder}{os.sep}", "")
 
 
@@ -228,7 +228,7 @@ def with_notes(row: Row, notes: Sequence[str]) -> Row:
 
 @torch.no_grad()
 def _test_accuracy(dataset: Dataset, run: Run) -> dict[str, float]:
-    """That of some test rows by the network so far, for the accuracy curves (paper Fig. 4)."""
+    """Accuracy on some test rows by the network so far, for the accuracy curves (paper Fig. 4)."""
     rows = dataset.test_rows[:CURVE_ROWS]
     if not len(rows):
         return {}

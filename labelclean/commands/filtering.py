@@ -142,7 +142,7 @@ def filter_command(
     ] = None,
     ramp: Annotated[
         float | None,
-        typer.Option(help="Share of the run over which it yields to NL+ (jnpl, nl-plus)."),
+        typer.Option(help="Share of the run over which NL fades into NL+ (jnpl, nl-plus)."),
     ] = None,
     nl_scale: Annotated[float | None, typer.Option(help="Factor of NL and NL+.")] = None,
     pl_weight: Annotated[float | None, typer.Option(help="Factor of PL+, the paper's λ.")] = None,
@@ -156,7 +156,8 @@ def filter_command(
         float | None, typer.Option(help="For methods that need it; default: estimated by jnpl.")
     ] = None,
     averaging: Annotated[
-        float | None, typer.Option(help="Share of the run that averaged weights span; 0: none.")
+        float | None,
+        typer.Option(help="Length of the weight average as a share of the run; 0: off."),
     ] = None,
     score_epochs: Annotated[
         int | None, typer.Option(help="Last epochs whose outputs are averaged into the scores.")
@@ -166,13 +167,14 @@ def filter_command(
         typer.Option(help="Judge by a model that train wrote, in seconds, and train nothing."),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="An issue from this issue probability on; default 0.5.")
+        float | None,
+        typer.Option(help="Flag labels with at least this issue probability; default 0.5."),
     ] = None,
     budget: Annotated[
-        int | None, typer.Option(help="As many issues as you can look at: the most suspicious.")
+        int | None, typer.Option(help="Flag this many labels, the most suspicious ones.")
     ] = None,
     target_precision: Annotated[
-        float | None, typer.Option(help="As many issues as keep this expected precision.")
+        float | None, typer.Option(help="Flag as many labels as keep this expected precision.")
     ] = None,
     gamma: Annotated[
         float | None, typer.Option(help="The paper's rule: an issue where p of the label < γ.")

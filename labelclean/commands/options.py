@@ -1,4 +1,4 @@
-"""What the commands share: arguments, options and how shares are written."""
+"""Arguments and options that the commands share, and how shares are written."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ WeightsOption = Annotated[
 BatchSizeOption = Annotated[int | None, typer.Option(help="Images a step.")]
 LrOption = Annotated[float | None, typer.Option(help="Largest learning rate.")]
 ScheduleOption = Annotated[str | None, typer.Option(help="one-cycle or steps.")]
-MomentumOption = Annotated[float | None, typer.Option(help="Of the optimiser, SGD.")]
+MomentumOption = Annotated[float | None, typer.Option(help="Momentum of SGD.")]
 NesterovOption = Annotated[bool | None, typer.Option(help="Nesterov's momentum.")]
-WeightDecayOption = Annotated[float | None, typer.Option(help="Of the optimiser.")]
+WeightDecayOption = Annotated[float | None, typer.Option(help="Weight decay (L2) of SGD.")]
 ShiftOption = Annotated[int | None, typer.Option(help="px of random translation.")]
 FlipOption = Annotated[
     bool | None, typer.Option(help="Random mirror images; not for digits or letters.")
@@ -130,12 +130,14 @@ BitDepthOption = Annotated[
     typer.Option(help="Of images of more than 8 bits: 12 or 16; default: from the images."),
 ]
 CacheDirOption = Annotated[Path | None, typer.Option(help="Folder for decoded pixels.")]
-CacheLimitOption = Annotated[float, typer.Option(help="GiB it may hold; beyond: stream.")]
+CacheLimitOption = Annotated[
+    float, typer.Option(help="Largest pixel cache in GiB; beyond: decode each epoch.")
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
 
 
 def fields_in(config: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a command's options (its locals) that are fields of a config, by their names."""
+    """A command's options (its locals) that are fields of a config, by their names."""
     return {name: given[name] for name in config.__dataclass_fields__ if name in given}
 
 

@@ -85,8 +85,8 @@ def train_command(
     test_split: Annotated[
         str | None, typer.Option(help="Splits of --test to use; default: all, of CIFAR test.")
     ] = None,
-    image_col: Annotated[str | None, typer.Option(help="Column of its paths.")] = None,
-    label_col: Annotated[str | None, typer.Option(help="Column of its labels.")] = None,
+    image_col: Annotated[str | None, typer.Option(help="Path column of --test-labels.")] = None,
+    label_col: Annotated[str | None, typer.Option(help="Label column of --test-labels.")] = None,
     split_col: Annotated[str | None, typer.Option(help="Column of its split.")] = None,
     root: Annotated[
         Path | None, typer.Option(help="Folder that holds the CIFAR of --test.")

@@ -19,7 +19,7 @@ AHEAD = 2  # batches read before they are asked for
 
 
 class PixelRows(Protocol):
-    """What the cache and the reader of streamed images have in common."""
+    """The interface that the cache and the reader of streamed images share."""
 
     @property
     def pixels(self) -> NDArray[np.uint8] | None:
@@ -85,7 +85,7 @@ class Batches:
         train_rows  (t,)  int64, the rows to train on
         shift             px of the random translation, at most the image's side less one
         flip              whether half of the images are mirrored
-        own               of so many images of a step those that this process gets; all
+        own               batch size -> the slice of this process; default: everything
         distorts          whether an epoch gives a second, distorted view of each image
         """
         self.labels = torch.from_numpy(labels).to(device)

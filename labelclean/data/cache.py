@@ -58,7 +58,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What is known of every row once each image has been decoded.
+    """Facts about every row once each image has been decoded.
 
     status  (n,) str objects: the table's, or MISSING or UNREADABLE where that came out
     reason  (n,) str objects: why a row is not readable, else empty
@@ -203,7 +203,7 @@ def _in_memory(table: SampleTable, images: ArraySource) -> Pixels:
 
 @dataclass(frozen=True, kw_only=True)
 class _Knowledge:
-    """What decoding found out: outcome (n,) and digest (n, 2) as in Block, reasons by row.
+    """Results of decoding: outcome (n,) and digest (n, 2) as in Block, reasons by row.
 
     checksum  of some rows' pixels, where they are stored
     """
@@ -317,7 +317,7 @@ class _Store:
             yield self._table.images.fingerprint(row)
 
     def pixels(self) -> Pixels | None:
-        """What an earlier run stored, if it is whole."""
+        """The pixels that an earlier run stored, if they are whole."""
         known = self.knowledge()
         if known is None:
             return None
@@ -335,7 +335,7 @@ class _Store:
         return Pixels(status=status, reason=reason, digest=known.digest, pixels=pixels)
 
     def knowledge(self) -> _Knowledge | None:
-        """What an earlier run found out, unless it is damaged or a file can be read by now."""
+        """The results of an earlier run, unless damaged or a file can be read by now."""
         try:
             with (
                 open(self._knowledge_path, "rb") as file,  # np.load leaves a damaged file open

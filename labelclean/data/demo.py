@@ -48,7 +48,7 @@ TRUNCATED, EMPTY, MISSING = "truncated.jpg", "empty.png", "missing.png"
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSummary:
-    """What was written.
+    """The files that were written.
 
     images        readable ones
     wrong_labels  among them: uniformly wrong and confused
@@ -62,7 +62,7 @@ class DemoSummary:
     awkward: tuple[str, ...]
 
     def describe(self) -> str:
-        """What is there, and the command to go on with."""
+        """The demo's content, and the command to go on with."""
         folder = shlex.quote(str(self.folder))
         return (
             f"{self.images:,} images of {len(self.classes)} classes in {folder}, "

@@ -1,4 +1,4 @@
-"""distort: strong augmentation: what a network is to call by the same name as the plain image.
+"""distort: strong augmentation for consistency training.
 
 On the device and for a whole batch, each image by its own draw, from the step's generator: the
 transforms of torchvision draw once a batch, from a generator that no resumed run or team shares.

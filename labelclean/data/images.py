@@ -359,7 +359,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _own_errors_only() -> Iterator[None]:
-    """What C libraries write to the file of standard error is dropped, not what Python writes."""
+    """Drops what C libraries write to the file of standard error, not what Python writes."""
     with _silence.lock:
         _silence.depth += 1
         if _silence.depth == 1:
@@ -418,7 +418,7 @@ READ, GONE, DAMAGED, NO_ACCESS = range(4)
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a decoding process needs once. path: the file of all pixels; None: only check."""
+    """Input of a decoding process. path: the file of all pixels; None: only check."""
 
     images: ImageSource
     spec: ImageSpec
@@ -427,7 +427,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """What became of the rows from start on.
+    """Results of decoding the rows from start on.
 
     outcome  (k,) uint8, READ, GONE, DAMAGED or NO_ACCESS
     digest   (k, 2) uint64, of the content; 0 where not READ

@@ -30,8 +30,8 @@ def instance_dependent(
 
     pixels   (n, h, w, 3)
     labels   (n,) in [0, num_classes), or NO_LABEL, which stays
-    returns  (n,) a copy; its rate is not exactly `rate`, and near 0 and 1 is inside of it, but 0
-             turns nothing
+    returns  (n,) a copy. The realised rate varies; near 0 and 1 truncation pulls it inwards; rate
+             0 changes nothing
 
     Raises ValueError if the sizes differ or the rate is out of range.
     """

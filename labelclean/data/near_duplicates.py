@@ -132,7 +132,10 @@ def _candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[
 
 
 def _centred(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Grey values (k, size²) less their mean; what has only one gets a bit, to be like itself."""
+    """Grey values (k, size²) less their mean.
+
+    Constant images get a tiny offset, so that their correlation with themselves is 1.
+    """
     grey = pixels.mean(axis=3, dtype=np.float32).reshape(len(pixels), -1)
     found: NDArray[np.float32] = grey - grey.mean(axis=1, keepdims=True)
     found[:, 0] += 1e-3

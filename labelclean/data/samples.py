@@ -54,7 +54,7 @@ class ArrayImages:
 
 @dataclass(frozen=True, kw_only=True)
 class Understood:
-    """What a source was taken for.
+    """The format and columns that a source was taken for.
 
     splits   (n,) name of each row's split, None where it has none
     columns  what for -> the column's name, of tables
@@ -112,7 +112,7 @@ class SampleTable:
 
     @property
     def recorded(self) -> dict[str, str | None]:
-        """What a report keeps of how the source was understood."""
+        """The facts about the source's reading that a report keeps."""
         about = self.understood
         if about is None:
             return {}

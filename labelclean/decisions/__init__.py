@@ -1,1 +1,1 @@
-"""What a person decided about the images of a report."""
+"""Decisions of a person about the images of a report."""

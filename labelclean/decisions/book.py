@@ -17,7 +17,7 @@ _NAMED = 3  # images in a message
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionBook:
-    """What a person decided about the images of a report.
+    """The decisions on the images of a report.
 
     beside     where they are if nobody says otherwise, whether or not there are any
     path       where these are; None: nobody decided

@@ -17,7 +17,7 @@ SETTLING = (*LABELLING, "exclude")  # after "unsure" the label may still be wron
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What a person said of one image.
+    """A person's decision on one image.
 
     action    one of ACTIONS
     label     what holds now: the suggested label (accept), the given one (keep), the chosen one
@@ -42,7 +42,7 @@ class Decision:
 
 
 def problem_of(action: str, label: str | None, before: str) -> str:
-    """What makes these three no decision; "" where they are one."""
+    """The reason why these three are no decision; "" where they are one."""
     if action not in ACTIONS:
         return f"action is '{printable(action)}', must be one of {', '.join(ACTIONS)}"
     if action not in LABELLING and label is not None:

@@ -1,4 +1,4 @@
-"""What a person decided about the images of a report: an SQLite file beside it, or a CSV."""
+"""Decisions about the images of a report: an SQLite file beside it, or a table."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class DecisionStore:
             return [image for (image,) in found]
 
     def current(self) -> dict[str, Decision]:
-        """What holds now for each image: the last decision on it that was not taken back."""
+        """The decision that holds for each image: the last one that was not taken back."""
         with self._lock, _errors_of(self.path):
             return _current(self._connection)
 

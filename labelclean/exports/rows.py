@@ -1,4 +1,4 @@
-"""What an export holds, whatever the tool: rows of a report in, labels of a person out."""
+"""The content of an export, whatever the tool: rows of a report in, labels of a person out."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Labelled:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a file holds.
+    """The labels in a file.
 
     unclear  images with several labels at once, which say nothing about which one is right
     """

@@ -1,1 +1,1 @@
-"""What networks say of every image becomes verdicts on the labels."""
+"""From networks' predictions to verdicts on the labels."""

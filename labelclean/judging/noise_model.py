@@ -229,7 +229,7 @@ def share_of_gain(full: Fit, candidates: Candidates) -> float:
 def posterior(
     model: NoiseModel | Fit, candidates: Candidates, by_image: tuple[Floats, Floats] | None = None
 ) -> Posterior:
-    """What the model, or the models that the data leave open, say of every row.
+    """Posterior of every row by the model, or by all models that the data leave open.
 
     by_image  P(true class | image) of this model if it is known: the matrix does not change it
     """
@@ -288,9 +288,9 @@ def _without_gain(model: NoiseModel, candidates: Candidates) -> Floats:
 
 
 def against(found: Posterior) -> Floats:
-    """By how much the given label itself, apart from the image, speaks for its being wrong (m,).
+    """Log-odds shift (m,) towards "wrong" that comes from the transition matrix alone.
 
-    Difference of log-odds: high where a class that fits the image is often labelled so.
+    High where a class that fits the image is often given this label.
     """
     before = found.prior[:, 0], 1 - found.prior[:, 0]
     after = found.candidates[:, 0], found.candidates[:, 1:].sum(axis=1) + found.rest
@@ -394,7 +394,7 @@ def fit(
 
 
 def _log_prior(model: NoiseModel, found: Posterior, rate: float) -> float:
-    """Of the share of wrong labels, and of the doubt that is left about the surest images."""
+    """Log prior of the share of wrong labels and of the doubt left about the surest images."""
     config, count = model.config, len(found.prior)
     a, b = config.noise_prior
     rate = min(max(rate, 1e-4), 1 - 1e-4)

@@ -42,7 +42,7 @@ def plant(
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTest:
-    """What became of the planted flips.
+    """Result of the planted flips.
 
     planted             labels that were flipped
     recall              share of the flips that the verdict found, with a 95 % interval

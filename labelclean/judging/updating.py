@@ -43,7 +43,7 @@ class UpdateConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Beliefs:
-    """What a report says of each row; codes are of labels, ABSENT where there is none.
+    """A report's beliefs about each row; codes are of labels, ABSENT where there is none.
 
     given, suggested, second  (n,)
     chance     (n,) issue probability, NaN where not judged
@@ -272,7 +272,7 @@ def _calibrate(beliefs: Beliefs, rows: Ints, labels: Ints, spread: float) -> Flo
 def _settle_copies(
     beliefs: Beliefs, rows: Ints, labels: Ints, chance: Floats, other: Ints, share: Floats
 ) -> None:
-    """What is nearly the same image as a decided one has the same label: in place."""
+    """Gives near copies of a decided image its label, in place."""
     label_of = dict(zip(beliefs.group[rows].tolist(), labels.tolist(), strict=True))
     copies = np.flatnonzero(np.isin(beliefs.group, list(label_of)) & beliefs.is_judged)
     for row in copies.tolist():

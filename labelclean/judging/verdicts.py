@@ -44,7 +44,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """What is held of every row, and of all together.
+    """The verdict on every row, and on all together.
 
     label_score            (n,)    0 to 1, low is suspicious; NaN where there is nothing to judge
     issue_probability      (n,)    calibrated; never rises with label_score
@@ -216,7 +216,7 @@ def _gain(
 def planted_gain(
     labels: Ints, outputs: Predictions, planted_rows: Ints, num_classes: int, seed: int
 ) -> float:
-    """What being trained on adds to a wrong label's log-probability, in nats.
+    """Memorisation gain of planted wrong labels: added log-probability, in nats.
 
     labels        (n,) that were trained on
     planted_rows  (p,) rows whose label was planted; too few: all rows are looked at
@@ -234,7 +234,7 @@ def planted_gain(
 
 @dataclass(frozen=True, kw_only=True)
 class _Posteriors:
-    """What the model says of the judged rows.
+    """The model's posteriors of the judged rows.
 
     ranks       (m,)    high is right
     wrong       (m,)    probability that the given label is wrong, by the row alone
@@ -264,7 +264,8 @@ def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: Fit) ->
         some, _ = _candidates(labels, outputs, judged[part], num_classes, with_others=False)
         found = noise_model.posterior(model, some)
         wrong[part] = 1 - found.candidates[:, 0]
-        # In full the matrix would cost more by its errors than it tells where noise is even.
+        # Weighted by how concentrated the noise is: under uniform noise the estimated matrix adds
+        # more error than information.
         ranks[part] -= weight * noise_model.against(found)
         counts += noise_model.count_transitions(
             some, found.candidates, found.rest, best_model.transition

@@ -1,4 +1,4 @@
-"""What a trained network says of stored pixels, in evaluation mode and float32."""
+"""Predictions of a trained network on stored pixels, in evaluation mode and float32."""
 
 from __future__ import annotations
 

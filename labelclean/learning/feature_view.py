@@ -1,4 +1,4 @@
-"""What is to be said of every row by heads on features: out of fold, beside class prototypes."""
+"""The view of heads on features: out-of-fold predictions, beside class prototypes."""
 
 from __future__ import annotations
 

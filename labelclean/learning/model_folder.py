@@ -33,7 +33,7 @@ _LARGEST = 8192  # px, of an image that a network sees
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What must be known of the weights to use them; kept in config.json.
+    """All that is needed to use the weights; kept in config.json.
 
     class_names  (c,) in the order of the outputs
     image_size   px, side of the square that the network sees, cut from the middle of an image

@@ -1,4 +1,4 @@
-"""What a network says of every row: gathered while it learns, and by one pass at the end."""
+"""Predictions on every row: gathered during training, and by one pass at the end."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from labelclean.learning.predicting import ScoreSums
 
 
 class BatchSource(Protocol):
-    """What the loop asks of Batches, or of features that stand in for images."""
+    """The interface of Batches, or of features that stand in for images, to the loop."""
 
     @property
     def labels(self) -> Tensor: ...
@@ -106,7 +106,7 @@ class Run:
 
     @property
     def trained(self) -> nn.Module:
-        """What predicts: the averaged weights, or the last ones where none are averaged."""
+        """The model that predicts: averaged weights, or the last ones where none are averaged."""
         averaged: nn.Module = self.average.module
         return averaged if self.config.averaging else self.model
 

@@ -43,8 +43,8 @@ def on_labels(labels: SoftLabels, weights: Tensor | None = None) -> Method:
     """The same on soft labels, for any number of rows and classes; without weights all weigh 1.
 
     Where they are calibrated probabilities of the true class, the net that fits them best is the
-    one that would fit the true labels best: in the mean their errors cancel, which those of the
-    most probable class do not.
+    one that would fit the true labels best: their errors average out; those of hard arg-max labels
+    do not.
     """
     weights = torch.ones(len(labels)) if weights is None else weights
 
@@ -57,8 +57,8 @@ def consistent(labels: SoftLabels) -> Method:
     The target is (1 - a) t + a t q / Σ_k t_k q_k with the soft label t, the network's
     probabilities q for the image as it is, and a that rises to OWN: Bayes' rule, if the two were
     independent. To say of the distorted image what it says of the plain one teaches a network
-    also where the label is doubted (FixMatch, Sohn et al. 2020, with arg-max labels and a
-    threshold, for which the soft labels stand here). A label that is certain stays so.
+    also where the label is doubted (FixMatch, Sohn et al. 2020, with soft labels instead of
+    thresholded pseudo-labels). A label that is certain stays so.
     """
 
     def step(batch: Outputs, moment: Moment) -> StepResult:

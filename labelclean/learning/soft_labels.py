@@ -28,7 +28,7 @@ class SoftLabels:
 
     @classmethod
     def certain(cls, labels: NDArray[np.int64]) -> SoftLabels:
-        """Of labels (n,) that are believed whole."""
+        """Soft labels from labels (n,) that are fully trusted."""
         first = torch.from_numpy(labels)
         nothing = torch.zeros(len(labels))
         return cls(

@@ -78,7 +78,7 @@ def rank() -> int:
 
 
 def is_teller(error: Exception) -> bool:
-    """Whether this process is to tell the error: of those that meet the same one does."""
+    """True in the one process that prints this error."""
     if not is_launched():
         return True
     if _store is None:  # all of a machine see the same until they join
@@ -160,9 +160,9 @@ def add_up(model: nn.Module) -> None:
 
 
 def agreed(make: Callable[[], Found]) -> Found:
-    """What the first process makes, in all of them; make is called there alone.
+    """Calls `make` in the first process and sends the result to all of them.
 
-    Raises everywhere what the user can mend and make raised.
+    An error for the user that `make` raises is raised in every process.
     """
     if size() == 1:
         return make()
@@ -182,7 +182,7 @@ def agreed(make: Callable[[], Found]) -> Found:
 
 @contextmanager
 def one_a_machine_first() -> Iterator[None]:
-    """What the first process of each machine does before the others, which find it done."""
+    """Lets the first process of each machine work before the others, which find it done."""
     is_later = _number("LOCAL_RANK", 0) > 0
     if is_later:
         _wait()
@@ -222,7 +222,7 @@ def dismiss() -> None:
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """What needs all processes. Raises TeamLost where another one has ended."""
+    """Wraps a step that needs all processes. Raises TeamLost where another one has ended."""
     try:
         yield
     except torch.OutOfMemoryError:

@@ -136,7 +136,7 @@ def _train_epoch(run: Run, on_progress: OnProgress) -> Iterator[Progress]:
 
 
 def _batches_left(run: Run) -> Iterator[Batch]:
-    """Those of the epoch from where the run stands."""
+    """The batches of the epoch from where the run stands."""
     try:
         yield from run.batches.epoch(run.epoch, run.step)
     except RuntimeError as error:
@@ -227,7 +227,7 @@ def _progress(run: Run, images_per_second: float) -> Progress:
 
 
 def _summary(run: Run) -> dict[str, float]:
-    """What is kept of an epoch; nothing that differs from one run to the next of the same seed."""
+    """The record of an epoch; nothing that differs between runs of the same seed."""
     return {
         "epoch": run.epoch + 1,
         "lr": run.optimizer.param_groups[0]["lr"],

@@ -67,7 +67,7 @@ class Gain:
 
 @dataclass(frozen=True, kw_only=True)
 class Classification:
-    """What came out on a test set.
+    """Results on a test set.
 
     per_class    (c,) the accuracy among the images of each class
     confusion    (c, c) rows: true class, columns: predicted

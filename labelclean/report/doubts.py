@@ -1,4 +1,4 @@
-"""What makes the figures of a report hard to believe: shown before the figures, not after them."""
+"""Warnings about the figures of a report: shown before the figures, not after them."""
 
 from __future__ import annotations
 

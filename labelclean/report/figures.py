@@ -127,7 +127,7 @@ def shortened(text: str, most: int) -> str:
 
 @functools.cache
 def _fonts() -> tuple[str, ...]:
-    """Those of FONTS that this system has."""
+    """The FONTS that this system has."""
     there = {font.name for font in fontManager.ttflist}
     return tuple(name for name in FONTS if name in there)
 

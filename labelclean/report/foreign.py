@@ -48,7 +48,7 @@ FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True, kw_only=True)
 class AnyReport:
-    """What `evaluate` needs of a report, whoever wrote it, as far as its file has it.
+    """The parts of a report that `evaluate` needs, whoever wrote it, as far as they are there.
 
     frame       (n, k) given_label and those of NAMES that are there, by our names
     images      (n,) names with forward slashes, None where the file has no column of them

@@ -1,4 +1,4 @@
-"""What figures of class against class share: which classes, their names, the counts in cells."""
+"""Shared by figures of class against class: the classes, their names, the counts in cells."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _with_pair(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportMeta:
-    """What a report says beside its rows; kept in `<stem>.meta.json`.
+    """The facts of a report beside its rows; kept in `<stem>.meta.json`.
 
     image_root         absolute folder of the images, None where they have none
     source             how the source was read: source, labels, root (absolute), image_col,
@@ -157,7 +157,7 @@ def six_digits(value: float) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON holds and gives back the same: str, int, float, bool, None, list, dict."""
+    """The value as JSON gives it back: str, int, float, bool, None, list, dict."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Mapping):

@@ -127,7 +127,7 @@ class CalibrationBins:
 def calibration_bins(
     issue_probability: Floats, is_noisy: Flags, num_bins: int = NUM_BINS
 ) -> CalibrationBins:
-    """What a reliability diagram shows; 1 falls into the last bin."""
+    """The bins of a reliability diagram; 1 falls into the last one."""
     bins = np.minimum((issue_probability * num_bins).astype(np.int64), num_bins - 1)
     rows = np.bincount(bins, minlength=num_bins)
     sums = [

@@ -21,7 +21,7 @@ ODDS_RANGE = 60.0  # log-odds by which any such probability becomes 0 or 1
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What is expected after some more images have been looked at and their labels corrected.
+    """The expected state after more images have been looked at and their labels corrected.
 
     images            looked at from now on, the most suspicious first
     found             expected wrong labels among them
@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What it takes to come down to a noise.
+    """The looks needed to come down to a noise rate.
 
     images          expected; None: out of reach
     images_at_most  enough at the upper end of the interval too; None: out of reach there
@@ -167,7 +167,7 @@ def make_plan(
 def shifted(probability: Floats, interval: tuple[float, float]) -> tuple[Floats, Floats]:
     """The probabilities (m,) as they would be at either end of the noise rate's interval.
 
-    Neither end crosses the probabilities themselves.
+    The lower bound is never above the probabilities, the upper one never below.
     """
     if not len(probability):
         return probability, probability

@@ -180,7 +180,7 @@ def plot_classes(report: Report) -> Figure | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassNoise:
-    """Of the images with one label: expected share of wrong ones, how many, how many issues."""
+    """Images with one label: expected share of wrong ones, how many, how many issues."""
 
     name: str
     noise: float

@@ -26,7 +26,7 @@ GIVEN = "given_label"  # only a report has it
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedLabels:
-    """What `predict` wrote, (n,) each.
+    """The output of `predict`, (n,) each.
 
     labels       "" where there was no image
     probability  NaN there

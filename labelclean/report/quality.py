@@ -82,8 +82,8 @@ def evaluate(
     noise_rate  the report's estimate; by default the mean issue_probability, if there is one
     transition  (c, c) the report's estimate in the order of the first c of rows.class_names; rows
                 of another class do not count for it
-    bootstrap   resamplings of the rows for the intervals, 0: none. An interval always holds its
-                value: the error of a good estimate is larger in most resamplings than at hand
+    bootstrap   resamplings of the rows for the intervals, 0: none. Bootstrap errors are biased
+                upwards, so each interval is widened to contain its estimate
 
     Raises ValueError if transition is no square of at most that many classes.
     """

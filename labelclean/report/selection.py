@@ -21,7 +21,7 @@ FEW = 12  # names that a message lists in full
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What a row must be to be shown; what is None or empty asks for nothing.
+    """Conditions on the rows that are shown; None or empty asks for nothing.
 
     given            any of these given labels
     suggested        any of these suggested labels
@@ -118,7 +118,7 @@ def _check_labels(report: Report, flag: str, column: str, names: Sequence[str]) 
 
 
 def _unknown(flag: str, word: str, known: Collection[str]) -> str:
-    """What is wrong with the word; "" where it is known."""
+    """The error for an unknown word; "" where it is known."""
     if word in known:
         return ""
     named = list(known) if isinstance(known, tuple) else sorted(filter(None, known))

@@ -1,4 +1,4 @@
-"""What a report says in short: for a person, and as JSON."""
+"""The summary of a report: for a person, and as JSON."""
 
 from __future__ import annotations
 

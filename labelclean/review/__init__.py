@@ -1,1 +1,1 @@
-"""What a person does with a report: decisions, and what follows from them."""
+"""The review of a report: decisions, and what follows from them."""

@@ -1,4 +1,4 @@
-"""What is left of a review: beyond the list that is shown, and of one pair of labels."""
+"""The rest of a review: beyond the list that is shown, and of one pair of labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Ahead:
-    """What is left when a list is at its end.
+    """The images left when a list is at its end.
 
     listed     rows of the list
     undecided  those of them without a decision

@@ -12,7 +12,7 @@ TABLES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 
 @dataclass(frozen=True, kw_only=True)
 class NextStep:
-    """What to do, and the command line that does it."""
+    """A next step and the command line for it."""
 
     title: str
     command: str

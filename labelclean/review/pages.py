@@ -1,4 +1,4 @@
-"""What the review shows of a report: its columns as arrays, their order, filters and pages."""
+"""A report as the review shows it: columns as arrays, their order, filters and pages."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class ReviewRows:
         }
 
     def facts(self) -> dict[str, Any]:
-        """What the page must know once, JSON-ready."""
+        """Facts that the page needs once, JSON-ready."""
         return {
             "count": len(self),
             "labels": [printable(name) for name in self.labels],

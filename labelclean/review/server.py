@@ -46,7 +46,7 @@ HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewParts:
-    """What the server serves.
+    """The parts that the server serves.
 
     title     the report's name
     digest    of the report: browsers keep pictures by it
@@ -219,7 +219,7 @@ class _Views:
         )
 
     def ahead(self, request: Request) -> Response:
-        """What is left when a list is at its end."""
+        """The images left when a list is at its end."""
         self._session.refresh()
         query = Query.parse(request.query_params, ACTIONS)
         return JSONResponse(self._session.ahead(query).to_json())
@@ -233,7 +233,7 @@ class _Views:
         return JSONResponse(pair.to_json(self._session.rows.images))
 
     def states(self, request: Request) -> Response:
-        """What holds for the rows asked for, if anything changed since version `since`."""
+        """The decisions on the rows asked for, if anything changed since version `since`."""
         self._session.refresh()
         self._look_at(request.query_params.get("focus"))
         version = self._session.version

@@ -77,7 +77,7 @@ class ReviewSession:
         return self.rows.match(query, self._actions, ACTIONS)
 
     def ahead(self, query: Query) -> Ahead:
-        """What is left when the list of that query is at its end, decided rows included."""
+        """The images left when the list of that query is at its end, decided rows included."""
         listed = self.match(replace(query, decided=""))
         return look_ahead(self.rows, listed, self._actions)
 
@@ -153,7 +153,7 @@ class ReviewSession:
                 self._load()
 
     def decision(self, row: int) -> dict[str, Any] | None:
-        """What holds for a row, JSON-ready, or None."""
+        """The decision that holds for a row, JSON-ready, or None."""
         found = self._decisions.get(self.rows.images[row])
         if found is None:
             return None

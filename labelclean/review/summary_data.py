@@ -1,4 +1,4 @@
-"""What the summary of the review page shows: figures, bars and the matrix, ready to be drawn."""
+"""Data of the review page's summary: figures, bars and the matrix, ready to be drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in a folder of images: one walk that lists, sizes and dates every file."""
+"""The files of a folder of images: one walk lists, sizes and dates them."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class Listing:
         )
 
     def notes(self) -> list[str]:
-        """What the walk left out that the user may miss."""
+        """Notes on files left out that the user may miss."""
         notes = []
         if self.ignored:
             notes.append(f"--ignore left out {counted(self.ignored, 'file')} or folders")

@@ -36,7 +36,7 @@ SIDES = 16  # times that the largest image may be the smallest
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What `inspect` says.
+    """The result of `inspect`.
 
     rows        of the input, repeated ones too
     images      what became of them -> how many
@@ -242,7 +242,7 @@ def _odd(
     looked: _Looked,
     copies: tuple[int, int, int] | None,
 ) -> list[str]:
-    """What a person should decide on before hours of training."""
+    """Oddities that a person should decide on before hours of training."""
     odd = []
     pairs = [" = ".join(map(spelled, names)) for names in look_alikes(counts)]
     if pairs:

@@ -22,7 +22,7 @@ _KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
-    """What the folders of each image say.
+    """Class and split of each image by its folders.
 
     labels  (n,) class, None where there is none
     splits  (n,) name of the folder that is a split, None where there is none

@@ -57,7 +57,7 @@ def read_human(
     rows: NDArray[np.int64],
     class_names: Sequence[str],
 ) -> Labels:
-    """What an annotator called each image, as in CIFAR-N.
+    """An annotator's label of each image, as in CIFAR-N.
 
     path        text of one class name or number a line, or a table with a column of them, which is
                 looked up by the image where it has a column of those

@@ -70,7 +70,7 @@ class SourceOptions:
             raise ConfigError("; ".join(problems))
 
     def record(self, source: str) -> dict[str, str | None]:
-        """What a report keeps of it, so that later commands find the source from any folder."""
+        """The options that a report keeps: later commands find the source from any folder."""
         record: dict[str, str | None] = {
             "source": str(Path(source).absolute()) if Path(source).exists() else source
         }

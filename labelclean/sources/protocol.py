@@ -1,4 +1,4 @@
-"""What an input format is: the protocol, the place that it looks at, and what it reads."""
+"""The protocol of an input format, the place that it looks at, and the result of reading."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ANNOTATIONS = re.compile("annot|instances|coco")  # in names of what annotation
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a format read: rows and the images behind them.
+    """The result of reading a format: rows and the images behind them.
 
     is_there  (n,) whether the row's image exists
     images    places (k,) in the rows -> their image source

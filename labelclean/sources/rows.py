@@ -1,4 +1,4 @@
-"""What a table says of each image: a name, a label, a split; and which file the name means."""
+"""The rows of a table: a name, a label and a split each; and which file the name means."""
 
 from __future__ import annotations
 

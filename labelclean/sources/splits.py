@@ -125,7 +125,7 @@ def choose_rows(
 
 
 def _notes(plain: NDArray[np.object_], holds: dict[str, bool]) -> tuple[str, ...]:
-    """What becomes of words that are not known."""
+    """Notes on split words that are not known."""
     unknown = {name for name in holds if name and name not in _WORDS}
     notes = []
     for held in (False, True):

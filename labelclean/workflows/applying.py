@@ -130,7 +130,7 @@ def _facts(
     outcome: Outcome,
     origin: Origin,
 ) -> dict[str, Any]:
-    """What the log says: from what, by which rule, and every row that is not as it was."""
+    """Content of the log: the inputs, the rule, and every row that changed."""
     changed = np.flatnonzero(outcome.is_changed).tolist()
     return {
         "apply_log": LOG_SCHEMA,

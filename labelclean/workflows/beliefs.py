@@ -18,7 +18,7 @@ from labelclean.report.table import Report
 
 @dataclass(frozen=True, kw_only=True)
 class Beliefs:
-    """What is held of each row, (n,) in the report's order.
+    """The beliefs about each row, (n,) in the report's order.
 
     class_names  the report's, and after them those that a person added
     given        int64: the given labels, a person's word in their place; NO_LABEL: none
@@ -42,7 +42,7 @@ class Beliefs:
 
 
 def believe(report: Report, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:
-    """What the report holds, overridden by the decisions (by image).
+    """The report's beliefs, overridden by the decisions (by image).
 
     table      the report's own rows, as read_source gives them
     decisions  as a DecisionBook of the report has them

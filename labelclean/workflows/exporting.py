@@ -35,7 +35,7 @@ _RESERVED = re.compile(r"((con|prn|aux|nul|com\d|lpt\d)(\..*)?|labelclean-row-.*
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What an export holds.
+    """The content of an export.
 
     left_out   images that it does not hold, by reason
     next_step  how to load it

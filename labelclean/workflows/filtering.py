@@ -138,7 +138,7 @@ def check_input(
     force: bool,
     reporter: Reporter,
 ) -> None:
-    """What filter_dataset would refuse of its input, before processes are started for it.
+    """Refuses bad input of filter_dataset before processes are started for it.
 
     Leaves the decoded images in the cache. Raises SourceError, ConfigError or ReportError.
     """
@@ -327,7 +327,7 @@ def _report(
 
 
 def _config(config: FilterConfig) -> dict[str, Any]:
-    """All that decided the report: of a model that was there before not how it was trained."""
+    """Config as stored in the report; with --from-model only what the model does not fix."""
     found = asdict(config)
     if config.from_model is not None:
         found["train"] = {name: found["train"][name] for name in ("arch", "flip", "seed")}

@@ -67,7 +67,7 @@ class Fitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """Where a scheme is fitted; but for dtype it changes nothing of what is learned."""
+    """Device, precision, progress and run folder of a training."""
 
     runtime: RuntimeConfig
     device: torch.device
@@ -78,9 +78,9 @@ class Surroundings:
 def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> TrainingSet:
     """Splits the usable rows into those to train on and those held out: a share of each label's.
 
-    The same share of the believed and of the doubted labels: the believed ones alone are the easy
-    images, on which a network is surer than it may be. Of each label one believed row stays; an
-    image that is there twice stays, or the network would be asked about what it has seen.
+    The same share of the trusted and of the doubted labels: the trusted ones alone are the easy
+    images, on which a network is overconfident. Of each label one trusted row stays. Images with
+    duplicates are never held out: the copy would leak into the training.
 
     Raises SourceError if nothing is left to train on.
     """
@@ -120,11 +120,11 @@ def classes_without_rows(data: TrainingSet) -> list[str]:
 
 
 def check_classes(data: TrainingSet, scheme: str) -> list[str]:
-    """The classes none of whose labels is believed, which soft labels can still teach.
+    """Classes without a trusted label that soft labels still cover.
 
     They are learned from rows that are suggested to be of them; the others have only the labels.
 
-    Raises SourceError if no label is believed, or a class that had some cannot be learned.
+    Raises SourceError if no label is trusted, or a class that had some cannot be learned.
     """
     if scheme == CE_NOISY:
         return []
@@ -293,7 +293,7 @@ def _fitted(stage: tuple[Run, Batches], train: TrainConfig) -> Fitted:
 def _identity(
     samples: Samples, labels: NDArray[np.int64], run: Run, stage: str, minutes: float | None
 ) -> dict[str, str]:
-    """What a resumed run must share with the one that it goes on from."""
+    """Facts that a resumed run must share with the one before."""
     # before the first step the memory holds what the scheme starts from
     start = [run.memory[name].cpu().numpy() for name in sorted(run.memory)]
     return {

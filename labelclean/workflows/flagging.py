@@ -18,7 +18,7 @@ from labelclean.workflows.preparing import Samples
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """What is held of each image.
+    """The flags of each image.
 
     no_class  (n,)  it seems to belong to none of the classes
     near      (n,)  first row that looks the same, itself where it is the first

@@ -17,7 +17,7 @@ from labelclean.report.table import Report
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What became of the labels of a file.
+    """The result of importing the labels of a file.
 
     recorded     new decisions by action: accept, keep, other
     known        decisions that held already
@@ -135,7 +135,7 @@ def _said(decision: Decision) -> tuple[str, str | None, str]:
 
 
 def import_text(done: Imported) -> str:
-    """What was recorded, and a line for each kind of label that was not."""
+    """The recorded decisions, and a line for each kind of label that was left out."""
     counts = ", ".join(f"{k:,} {action}" for action, k in done.recorded.items() if k)
     lines = [
         f"{_counted(sum(done.recorded.values()), 'decision')} recorded in {done.decisions}"

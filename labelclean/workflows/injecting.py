@@ -90,7 +90,7 @@ class NoiseSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class InjectedNoise:
-    """What was written.
+    """The labels and files that were written.
 
     counts     (c, c) images by true class (row) and given class (column), among those that could
                turn wrong
@@ -127,7 +127,7 @@ class InjectedNoise:
         return shares
 
     def facts(self) -> dict[str, object]:
-        """What noise.json says."""
+        """The content of noise.json."""
         spec = self.spec
         return {
             "kind": spec.kind,

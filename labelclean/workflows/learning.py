@@ -33,7 +33,7 @@ WHITENED = 2_000  # images that a network's fixed filters are fitted to
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """What came out of the training.
+    """The result of a training.
 
     predictions  of the labels that were trained on
     as_given     of the given labels, for the rows where the self-test flipped them
@@ -225,7 +225,7 @@ def _start(
 def _identity(
     samples: Samples, labels: NDArray[np.int64], config: FilterConfig, dtype: torch.dtype
 ) -> dict[str, str]:
-    """What a resumed run must share with the one that it goes on from."""
+    """Facts that a resumed run must share with the one before."""
     settings = {k: v for k, v in asdict(config.train).items() if k != "epochs"}
     asked = config.runtime.minutes or config.train.epochs
     return {
@@ -259,7 +259,7 @@ def _predict(
 
 
 def _description(samples: Samples, batches: Batches, config: FilterConfig) -> dict[str, str]:
-    """What must be known of the weights to use them: kept in the header of their file."""
+    """All that is needed to use the weights: kept in the header of their file."""
     mean, std = batches.colours
     return {
         "mean": json.dumps(mean),

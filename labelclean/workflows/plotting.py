@@ -30,7 +30,7 @@ ABSENT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Plotted:
-    """What became of it.
+    """The plots that were written.
 
     written      the files
     absent       name of a file to the reason why it is not there

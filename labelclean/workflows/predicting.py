@@ -32,7 +32,7 @@ BATCH = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """What was predicted.
+    """The predictions and where they were written.
 
     counts   images by predicted class, the most frequent first
     broken   images that are missing or unreadable

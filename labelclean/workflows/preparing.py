@@ -62,7 +62,7 @@ def prepare(
 ) -> Samples:
     """Decodes the table's images, or finds them in the cache, and checks what is left to learn.
 
-    spec  the size that a trained model wants, by which nothing is trained; None: chosen from the
+    spec  image size of a trained model, with which nothing is trained; None: chosen from the
           images
     is_pretrained  a pretrained network is to look at the images
 

@@ -28,7 +28,7 @@ def saved_state(
     where: RuntimeConfig,
     reporter: Reporter,
 ) -> dict[str, Any] | None:
-    """What the checkpoint holds, if --resume asks for it and it is there; the same in a team.
+    """The checkpoint's state, if --resume asks for it and it is there; the same in a team.
 
     Raises RunError if there is no folder for it, or it is of another run.
     """
@@ -50,7 +50,7 @@ def saved_state(
 
 @dataclass(frozen=True)
 class Begun:
-    """How a run began that is to go on: what it measured then is not to be measured again."""
+    """Identity and epochs of the run to resume, so that nothing is timed again."""
 
     identity: Mapping[str, str]
     epochs: int
@@ -68,7 +68,7 @@ def begun(where: RuntimeConfig, checkpoint: str) -> Begun | None:
 
 
 def precision(where: RuntimeConfig, device: torch.device, before: Begun | None) -> torch.dtype:
-    """That of the run before; else the one asked for, or the faster one."""
+    """Precision of the run before; else the one asked for, or the faster one."""
     known = {str(dtype): dtype for dtype in (torch.float32, torch.bfloat16)}
     if where.precision == "auto" and before is not None:
         name = before.identity.get("precision", "")
@@ -104,7 +104,7 @@ def in_run_dir(where: RuntimeConfig, name: str) -> Path | None:
 
 
 def digest(samples: Samples, arrays: Iterable[NDArray[Any]]) -> str:
-    """Of the images, their names, and the arrays: what a resumed run must share."""
+    """Digest of the images, their names and the arrays: a resumed run must share it."""
     found = hashlib.blake2b(digest_size=16)
     found.update("\0".join(samples.table.paths).encode("utf-8", "surrogateescape"))
     for array in (samples.pixels.digest, *arrays):

@@ -18,7 +18,7 @@ MOST_OPENED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What was chosen.
+    """The rows that were chosen.
 
     rows        of the report, in order, at most as many as asked for
     selected    how many there are in all

@@ -89,7 +89,7 @@ def read_test(
         raise ConfigError(
             f"--test {shown}: {len(shared):,} of its {len(rows):,} images are also trained on, the "
             f"first is {printable(table.paths[shared[0]])}; remove them, or --allow-overlap tests "
-            "on what was learnt by heart"
+            "on what was memorised"
         )
     if shared:
         reporter.note(f"test set: {len(shared):,} of {len(rows):,} images are also trained on")

@@ -133,7 +133,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What came out: the model folder, its config, and the figures on the test set."""
+    """The result: the model folder, its config, and the figures on the test set."""
 
     folder: Path
     config: ModelConfig
@@ -313,7 +313,7 @@ def check_input(
     force: bool,
     reporter: Reporter,
 ) -> None:
-    """What train_classifier would refuse of its input, before processes are started for it.
+    """Refuses bad input of train_classifier before processes are started for it.
 
     Leaves the decoded images in the cache. Raises ReportError, SourceError or ConfigError.
     """

@@ -34,8 +34,8 @@ class Opened:
 def open_images(samples: SampleTable, rows: Sequence[int]) -> Opened:
     """Opens copies of the images, numbered in the order of the rows.
 
-    Copies, encoded anew: what a label table calls an image may be anything, and the system would
-    run it; and so images out of an archive can be opened as well.
+    Opens re-encoded copies: the original could be an executable. Images inside archives can be
+    opened so too.
 
     Raises RunError if the system has no viewer, or it does not start.
     """

@@ -15,7 +15,7 @@ Memory = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What the networks say of a batch.
+    """The networks' outputs on a batch.
 
     each    one (b, c) float32 of logits for every network, or for every view of the images
     labels  (b,) int64: the given labels
@@ -28,7 +28,7 @@ class Outputs:
 
     @property
     def logits(self) -> Tensor:
-        """Those of the only network and view."""
+        """The logits of the only network and view."""
         (logits,) = self.each
         return logits
 

@@ -1,4 +1,4 @@
-"""ELR: holds the network to what it said early, before it learned wrong labels by heart."""
+"""ELR: holds the network to what it said early, before it memorised wrong labels."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ HALF = 0.5  # share of cross-entropy where config.start has none: the authors tr
 
 
 def memory(rows: int, classes: int) -> Memory:
-    """What was last said of every stride-th row, -1 before, and the matrix.
+    """The last predictions on every stride-th row, -1 before, and the matrix.
 
     The last row of probs takes what is not kept, so that no step has to wait for a count.
     """

@@ -241,7 +241,7 @@ def read_shard(
 def _cells(
     table: Table, image: int, taken: tuple[int, ...]
 ) -> tuple[str, NDArray[np.bool_], list[int], list[str]]:
-    """Of the column with the images: its name, what is there, rows by group, the images' names."""
+    """The column with the images: its name, what is there, rows by group, the images' names."""
     name = table.columns[image]
     if table.path.suffix.lower() in ARROW:
         column = open_arrow(table.path).column(name)
