@@ -14,14 +14,14 @@ from labelclean.data.samples import NO_LABEL
 from labelclean.data.transform import Transform
 from labelclean.learning.applying import logits_of_rows
 from labelclean.workflows.beliefs import Beliefs, soft_labels
-from labelclean.workflows.fitting import DEFAULT, Surroundings, choose_rows, fit_scheme
+from labelclean.workflows.fitting import DEFAULT, Environment, choose_rows, fit_scheme
 
 
 def classify_tests(
     dataset: Dataset,
     kept: Mapping[str, NDArray[Any]],
     train: TrainConfig,
-    where: Surroundings,
+    where: Environment,
 ) -> NDArray[np.int64]:
     """The classes (t,) that `train`'s default scheme gives to the test rows.
 

@@ -31,7 +31,7 @@ from labelclean.learning.runtime import choose_precision
 from labelclean.progress import Advance, Reporter
 from labelclean.report import metrics
 from labelclean.workflows.filtering import judge
-from labelclean.workflows.fitting import DEFAULT, Surroundings
+from labelclean.workflows.fitting import DEFAULT, Environment
 from labelclean.workflows.learning import CHECKPOINT, Learned, learn
 
 RUNS = "runs"  # folder beside results.csv
@@ -196,7 +196,7 @@ def _classified(
     runtime = task.origin.runtime
     is_resumed = (task.run_dir / f"{DEFAULT}.pt").is_file()
     device = torch.device(runtime.device)
-    where = Surroundings(
+    where = Environment(
         runtime=replace(runtime, run_dir=task.run_dir, resume=is_resumed),
         device=device,
         dtype=choose_precision(runtime.precision, device),

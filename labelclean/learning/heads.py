@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelclean.data.batches import Batch, dealt_rows, step_generator
-from labelclean.learning.methods import Method, Moment, Outputs, StepResult
+from labelclean.learning.methods import Method, Outputs, StepContext, StepResult
 from labelclean.learning.soft_labels import SoftLabels
 
 
@@ -118,12 +118,12 @@ def folded(method: Method, left_out: Tensor) -> Method:
         raise ValueError("heads learn by methods of one network and one view")
     heads = left_out.shape[1]
 
-    def step(batch: Outputs, moment: Moment) -> StepResult:
+    def step(batch: Outputs, context: StepContext) -> StepResult:
         logits = torch.stack(batch.each, dim=1)  # (b, k, c)
         learns = ~left_out[batch.index]
         labels = batch.labels[:, None].expand(-1, heads)[learns]
         index = batch.index[:, None].expand(-1, heads)[learns]
-        result = method.step(Outputs(each=(logits[learns],), labels=labels, index=index), moment)
+        result = method.step(Outputs(each=(logits[learns],), labels=labels, index=index), context)
         return StepResult(result.loss * heads, result.taken)  # each head as if it learned alone
 
     return Method(step=step, networks=heads, has_start=method.has_start, memory=method.memory)

@@ -17,7 +17,7 @@ from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
 from labelclean.learning import team
 from labelclean.learning.guard import ClassCounts
-from labelclean.learning.methods import Method, Moment, find
+from labelclean.learning.methods import Method, StepContext, find
 from labelclean.learning.methods.weights import class_weights
 from labelclean.learning.predicting import ScoreSums
 
@@ -118,8 +118,8 @@ class Run:
         """A sum over the images of this epoch so far, per image; waits for the device."""
         return float(total) / max(1, self.seen)
 
-    def moment(self) -> Moment:
-        return Moment(
+    def context(self) -> StepContext:
+        return StepContext(
             progress=self.progress,
             step_share=1 / self.total_steps,
             config=self.config,

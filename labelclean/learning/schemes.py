@@ -8,7 +8,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from labelclean.learning.methods import Method, Moment, Outputs, StepResult
+from labelclean.learning.methods import Method, Outputs, StepContext, StepResult
 from labelclean.learning.methods.base import Memory, risen
 from labelclean.learning.soft_labels import SoftLabels
 
@@ -61,11 +61,11 @@ def consistent(labels: SoftLabels) -> Method:
     thresholded pseudo-labels). A label that is certain stays so.
     """
 
-    def step(batch: Outputs, moment: Moment) -> StepResult:
+    def step(batch: Outputs, context: StepContext) -> StepResult:
         plain, distorted = batch.each
-        soft = _soft_rows(moment.memory, batch.index, plain.shape[1])
+        soft = _soft_rows(context.memory, batch.index, plain.shape[1])
         together = (soft.log() + plain.detach().log_softmax(dim=1)).softmax(dim=1)
-        targets = soft.lerp(together, OWN * risen(moment.progress, OWN_START, OWN_RAMP))
+        targets = soft.lerp(together, OWN * risen(context.progress, OWN_START, OWN_RAMP))
         loss = soft_cross_entropy(plain, targets) + soft_cross_entropy(distorted, targets)
         return StepResult(loss.mean() / 2)
 
@@ -75,8 +75,8 @@ def consistent(labels: SoftLabels) -> Method:
 def _on(start: Memory, targets_of: Callable[[Memory, Tensor, int], Tensor]) -> Method:
     """Cross-entropy on what targets_of (memory, index (b,), classes) gives; rows have weights."""
 
-    def step(batch: Outputs, moment: Moment) -> StepResult:
-        memory = moment.memory
+    def step(batch: Outputs, context: StepContext) -> StepResult:
+        memory = context.memory
         targets = targets_of(memory, batch.index, batch.logits.shape[1])
         loss = soft_cross_entropy(batch.logits, targets)
         return StepResult(weighted_mean(loss, memory["weights"][batch.index]))
@@ -103,11 +103,11 @@ def collecting(labels: SoftLabels, weights: Tensor, *, first: float) -> Method:
     """
     fixed = on_labels(labels, weights)
 
-    def step(batch: Outputs, moment: Moment) -> StepResult:
-        if moment.progress >= first:
+    def step(batch: Outputs, context: StepContext) -> StepResult:
+        if context.progress >= first:
             probs = batch.logits.detach().softmax(dim=1)
-            moment.memory["said"].index_add_(0, batch.index, probs)
-        return fixed.step(batch, moment)
+            context.memory["said"].index_add_(0, batch.index, probs)
+        return fixed.step(batch, context)
 
     def memory(rows: int, classes: int) -> Memory:
         return {**fixed.memory(rows, classes), "said": torch.zeros(rows, classes)}

@@ -177,7 +177,7 @@ def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:
 
 def _optimise(run: Run, batch: Batch) -> Tensor:
     """Forward, loss, backward and the optimiser's step; returns the logits (b, c), float32."""
-    moment = run.moment()
+    context = run.context()
     run.optimizer.zero_grad(set_to_none=True)
     seen = []
     # both views in one pass: batch norm sees the mixture, and its statistics are of both
@@ -193,7 +193,7 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
         logits = logits.float()
         each = logits.unbind() if run.method.networks > 1 else logits.chunk(len(images))
         each = tuple(team.whole(part, len(labels)) for part in each)
-        result = run.method.step(Outputs(each=each, labels=labels, index=index), moment)
+        result = run.method.step(Outputs(each=each, labels=labels, index=index), context)
         (result.loss * (len(labels) / len(batch.labels))).backward()
         loss = result.loss.detach()
         run.loss += loss * len(labels)

@@ -66,7 +66,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class Environment:
     """Device, precision, progress and run folder of a training."""
 
     runtime: RuntimeConfig
@@ -149,7 +149,7 @@ def check_classes(data: TrainingSet, scheme: str) -> list[str]:
     return [beliefs.class_names[k] for k in gone]
 
 
-def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surroundings) -> Fitted:
+def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Environment) -> Fitted:
     """Trains by the scheme; resumes where checkpoints of the same run are there.
 
     train  with the number of epochs, of which stages take their share
@@ -166,7 +166,7 @@ def fit_scheme(data: TrainingSet, scheme: str, train: TrainConfig, where: Surrou
     return _fitted(_stage(data, scheme, lesson_of(data, scheme), train, where), train)
 
 
-def epoch_seconds(data: TrainingSet, scheme: str, train: TrainConfig, where: Surroundings) -> float:
+def epoch_seconds(data: TrainingSet, scheme: str, train: TrainConfig, where: Environment) -> float:
     """How long an epoch of the scheme takes, by its first steps."""
     # an epoch of the two stages looks at as much as one of soft labels
     lesson = lesson_of(data, SOFT if scheme == TWO_STAGE else scheme)
@@ -212,7 +212,7 @@ def lesson_of(data: TrainingSet, scheme: str) -> Lesson:
     return Lesson(learn_from(beliefs.soft), beliefs.best, rows)
 
 
-def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> Fitted:
+def _two_stages(data: TrainingSet, train: TrainConfig, where: Environment) -> Fitted:
     """The authors': labels that are kept first, then what the network said of all (Sec. 6.1)."""
     epochs = train.epochs or 0
     if epochs < 2:
@@ -241,7 +241,7 @@ def _two_stages(data: TrainingSet, train: TrainConfig, where: Surroundings) -> F
 
 
 def _stage(
-    data: TrainingSet, name: str, lesson: Lesson, train: TrainConfig, where: Surroundings
+    data: TrainingSet, name: str, lesson: Lesson, train: TrainConfig, where: Environment
 ) -> tuple[Run, Batches]:
     """One run of the trainer over the rows, with checkpoints of its own."""
     samples, model, batches = _set_up(data, lesson, train, where)
@@ -268,7 +268,7 @@ def _stage(
 
 
 def _set_up(
-    data: TrainingSet, lesson: Lesson, train: TrainConfig, where: Surroundings
+    data: TrainingSet, lesson: Lesson, train: TrainConfig, where: Environment
 ) -> tuple[Samples, nn.Module, Batches]:
     table = replace(data.samples.table, class_names=data.beliefs.class_names)
     samples = replace(data.samples, train_rows=lesson.rows, table=table)

@@ -12,8 +12,8 @@ from labelclean.workflows.fitting import (
     CE_NOISY,
     DEFAULT,
     SOFT,
+    Environment,
     Fitted,
-    Surroundings,
     TrainingSet,
     check_classes,
     lesson_of,
@@ -29,7 +29,7 @@ HEAD = HeadConfig(lr=0.1)
 COPIES = 2  # heads of two dropouts, whose mean is one linear layer
 
 
-def fit_head(data: TrainingSet, scheme: str, seen: Seen, seed: int, where: Surroundings) -> Fitted:
+def fit_head(data: TrainingSet, scheme: str, seen: Seen, seed: int, where: Environment) -> Fitted:
     """A classifier: the pretrained network as it is, and a head that learns by the scheme.
 
     Raises SourceError if a class is not left to learn.

@@ -46,8 +46,8 @@ from labelclean.workflows.fitting import (
     SCHEMES,
     STAGES,
     TWO_STAGE,
+    Environment,
     Fitted,
-    Surroundings,
     TrainingSet,
     check_classes,
     choose_rows,
@@ -274,11 +274,11 @@ def _train(
 
 def _fit(
     source: TrainingSource, config: TrainingConfig, device: torch.device, reporter: Reporter
-) -> tuple[Fitted, Fitted | None, Surroundings]:
+) -> tuple[Fitted, Fitted | None, Environment]:
     """The classifier, and with is_compared the one of the given labels."""
     data, seed = source.data, config.train.seed
     if not source.is_from_scratch:
-        where = Surroundings(
+        where = Environment(
             runtime=config.runtime, device=device, dtype=torch.float32, reporter=reporter
         )
         seen = see(data.samples, config.view, config.runtime, device, reporter)
@@ -288,7 +288,7 @@ def _fit(
     stage = FIRST if config.scheme == TWO_STAGE else config.scheme
     before = resuming.begun(config.runtime, f"{stage}.pt")
     dtype = resuming.precision(config.runtime, device, before)
-    where = Surroundings(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
+    where = Environment(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
     train = _with_epochs(config, data, where, before)
     fitted = fit_scheme(data, config.scheme, train, where)
     other = fit_scheme(data, CE_NOISY, train, where) if config.is_compared else None
@@ -388,7 +388,7 @@ def _tell_what_is_gone(report: Report, table: SampleTable, reporter: Reporter) -
 
 
 def _with_epochs(
-    config: TrainingConfig, data: TrainingSet, where: Surroundings, before: resuming.Begun | None
+    config: TrainingConfig, data: TrainingSet, where: Environment, before: resuming.Begun | None
 ) -> TrainConfig:
     """The settings with the number of epochs decided: that of all that is trained."""
     stages = 2 if config.scheme == TWO_STAGE else 1
@@ -404,7 +404,7 @@ def _with_epochs(
 
 
 def _temperature(
-    fitted: Fitted, transform: Transform, source: TrainingSource, where: Surroundings
+    fitted: Fitted, transform: Transform, source: TrainingSource, where: Environment
 ) -> float:
     data = source.data
     if len(data.val_rows) < FEWEST:
@@ -427,7 +427,7 @@ def _logits(
     transform: Transform,
     data: TrainingSet,
     rows: NDArray[np.int64],
-    where: Surroundings,
+    where: Environment,
 ) -> NDArray[np.float32]:
     """Logits (m, c) of the rows (m,), from the features where they are at hand."""
     if fitted.features is None or not isinstance(fitted.network, Classifier):

@@ -1,4 +1,4 @@
-"""The schemes: what their targets are at which moment, against plain loops."""
+"""The schemes: what their targets are at which context, against plain loops."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch.nn.functional as F
 
 from labelclean.config import TrainConfig
 from labelclean.learning import schemes
-from labelclean.learning.methods import Method, Moment, Outputs
+from labelclean.learning.methods import Method, Outputs, StepContext
 from labelclean.learning.soft_labels import SoftLabels
 
 N, C = 6, 4
 
 
-def _moment(method: Method, memory: dict[str, torch.Tensor], progress: float = 0.0) -> Moment:
-    return Moment(
+def _context(method: Method, memory: dict[str, torch.Tensor], progress: float = 0.0) -> StepContext:
+    return StepContext(
         progress=progress,
         step_share=0.01,
         config=TrainConfig(epochs=1),
@@ -58,7 +58,7 @@ def test_rows_without_weight_have_no_part_in_the_loss():
     weights = torch.tensor([1.0, 0, 2, 0, 0, 0])
     method = schemes.on_targets(_soft(), weights)
     batch = _outputs([0, 1, 2])
-    loss = method.step(batch, _moment(method, method.memory(N, C))).loss
+    loss = method.step(batch, _context(method, method.memory(N, C))).loss
     each = schemes.soft_cross_entropy(batch.logits, _soft()[:3])
     torch.testing.assert_close(loss, (each[0] + 2 * each[2]) / 3)
     loss.backward()
@@ -68,7 +68,7 @@ def test_rows_without_weight_have_no_part_in_the_loss():
 def test_a_batch_that_weighs_nothing_is_no_division_by_zero():
     method = schemes.on_targets(_soft(), torch.zeros(N))
     batch = _outputs([3, 4])
-    loss = method.step(batch, _moment(method, method.memory(N, C))).loss
+    loss = method.step(batch, _context(method, method.memory(N, C))).loss
     loss.backward()
     assert float(loss.detach()) == 0 and torch.isfinite(batch.logits.grad).all()
 
@@ -78,11 +78,11 @@ def test_outputs_are_collected_from_the_share_on_that_is_asked_for():
     method = schemes.collecting(labels, torch.ones(N), first=0.75)
     memory = method.memory(N, C)
     for progress in (0.0, 0.5, 0.749):
-        method.step(_outputs([0, 1]), _moment(method, memory, progress))
+        method.step(_outputs([0, 1]), _context(method, memory, progress))
     assert not memory["said"].any()
     one, two = _outputs([0, 4], seed=2), _outputs([4, 5], seed=3)
-    method.step(one, _moment(method, memory, 0.75))
-    method.step(two, _moment(method, memory, 0.9))
+    method.step(one, _context(method, memory, 0.75))
+    method.step(two, _context(method, memory, 0.9))
     expected = torch.zeros(N, C)
     for batch in (one, two):
         for row, logits in zip(batch.index.tolist(), batch.logits.detach(), strict=True):
@@ -119,8 +119,8 @@ def test_on_soft_labels_is_on_the_targets_that_they_spell_out():
     weights = torch.tensor([1.0, 2, 3, 1, 0, 1])
     batch, method = _outputs([4, 2, 1, 0]), schemes.on_labels(labels, weights)
     dense = schemes.on_targets(spelt_out, weights)
-    found = method.step(batch, _moment(method, method.memory(N, C))).loss
-    expected = dense.step(batch, _moment(dense, dense.memory(N, C))).loss
+    found = method.step(batch, _context(method, method.memory(N, C))).loss
+    expected = dense.step(batch, _context(dense, dense.memory(N, C))).loss
     torch.testing.assert_close(found, expected)
 
 
@@ -159,7 +159,7 @@ def test_both_views_learn_what_the_label_and_the_network_say_of_the_plain_image(
         labels=torch.zeros(3, dtype=torch.int64),
         index=torch.arange(3),
     )
-    loss = method.step(batch, _moment(method, method.memory(3, C), progress)).loss
+    loss = method.step(batch, _context(method, method.memory(3, C), progress)).loss
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
     loss.backward()
     # the targets are no way for the gradient

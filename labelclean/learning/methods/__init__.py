@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from labelclean.errors import ConfigError
 from labelclean.learning.methods import elr, forward, jnpl, nlnl, pairs, robust
-from labelclean.learning.methods.base import Method, Moment, Outputs, StepResult
+from labelclean.learning.methods.base import Method, Outputs, StepContext, StepResult
 
-__all__ = ["METHODS", "Method", "Moment", "Outputs", "StepResult", "find"]
+__all__ = ["METHODS", "Method", "StepContext", "Outputs", "StepResult", "find"]
 
 # A new method is one more entry, here or from outside (examples/new_method.py).
 METHODS: dict[str, Method] = {

@@ -34,7 +34,7 @@ class Outputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class StepContext:
     """When and with what a step happens.
 
     progress       share of the run that is done, [0, 1)
@@ -83,7 +83,7 @@ class Method:
                       are on the device and part of every checkpoint
     """
 
-    step: Callable[[Outputs, Moment], StepResult]
+    step: Callable[[Outputs, StepContext], StepResult]
     networks: int = 1
     views: int = 1
     needs_noise_rate: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from labelclean.learning import losses, robust_losses
-from labelclean.learning.methods.base import Memory, Moment, Outputs, StepResult
+from labelclean.learning.methods.base import Memory, Outputs, StepContext, StepResult
 
 LEAST = 1e-4  # probability that a target gives to any class at least
 
@@ -15,7 +15,7 @@ def memory(rows: int, classes: int) -> Memory:
     return {"targets": torch.zeros(rows, classes)}
 
 
-def elr(batch: Outputs, moment: Moment) -> StepResult:
+def elr(batch: Outputs, context: StepContext) -> StepResult:
     """Cross-entropy + λ log(1 - <p, t>), with t = β t + (1 - β) p, Liu et al. 2020.
 
     p is held above 1e-4 in t, as in the authors' code.
@@ -23,11 +23,11 @@ def elr(batch: Outputs, moment: Moment) -> StepResult:
     momentum, strength = constants(batch.logits.shape[1])
     probs = batch.logits.detach().softmax(dim=1).clamp(LEAST, 1 - LEAST)
     probs = probs / probs.sum(dim=1, keepdim=True)
-    targets = momentum * moment.memory["targets"][batch.index] + (1 - momentum) * probs
-    moment.memory["targets"][batch.index] = targets
+    targets = momentum * context.memory["targets"][batch.index] + (1 - momentum) * probs
+    context.memory["targets"][batch.index] = targets
     per_image = losses.cross_entropy(batch.logits, batch.labels)
     per_image = per_image + strength * robust_losses.early_learning(batch.logits, targets)
-    return StepResult(moment.weighted(per_image, batch.labels).mean())
+    return StepResult(context.weighted(per_image, batch.labels).mean())
 
 
 def constants(num_classes: int) -> tuple[float, float]:

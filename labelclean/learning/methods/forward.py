@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from labelclean.learning import losses, robust_losses
-from labelclean.learning.methods.base import Memory, Moment, Outputs, StepResult
+from labelclean.learning.methods.base import Memory, Outputs, StepContext, StepResult
 
 SAMPLE = 50_000  # rows that the matrix is estimated from: more add memory, not precision
 OUTLIERS = 3  # % of the highest probabilities of a class that are not believed
@@ -26,22 +26,22 @@ def memory(rows: int, classes: int) -> Memory:
     }
 
 
-def forward(batch: Outputs, moment: Moment) -> StepResult:
+def forward(batch: Outputs, context: StepContext) -> StepResult:
     """Cross-entropy, then the corrected loss with an estimated matrix, Patrini et al. 2017.
 
     The authors train one network by cross-entropy for the estimate and another one with it;
     here the same network goes on after the start, as every method has the same time.
     """
-    start = moment.config.start or HALF
-    if moment.progress < start:
-        _note(batch, moment.memory)
+    start = context.config.start or HALF
+    if context.progress < start:
+        _note(batch, context.memory)
         per_image = losses.cross_entropy(batch.logits, batch.labels)
     else:
-        matrix = moment.memory["transition"]
-        if moment.is_first_from(start):
-            matrix.copy_(estimated(moment.memory["probs"][:-1]))
+        matrix = context.memory["transition"]
+        if context.is_first_from(start):
+            matrix.copy_(estimated(context.memory["probs"][:-1]))
         per_image = robust_losses.forward_corrected(batch.logits, batch.labels, matrix)
-    return StepResult(moment.weighted(per_image, batch.labels).mean())
+    return StepResult(context.weighted(per_image, batch.labels).mean())
 
 
 def estimated(probs: Tensor) -> Tensor:

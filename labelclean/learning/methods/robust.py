@@ -7,26 +7,26 @@ from collections.abc import Callable
 from torch import Tensor
 
 from labelclean.learning import robust_losses
-from labelclean.learning.methods.base import Moment, Outputs, StepResult
+from labelclean.learning.methods.base import Outputs, StepContext, StepResult
 
 
-def gce(batch: Outputs, moment: Moment) -> StepResult:
+def gce(batch: Outputs, context: StepContext) -> StepResult:
     """Generalised cross-entropy with the authors' q = 0.7, without their truncated variant.
 
     The truncated one also prunes images with p_y below 0.5 from time to time.
     """
     per_image = robust_losses.generalised_cross_entropy(batch.logits, batch.labels)
-    return StepResult(moment.weighted(per_image, batch.labels).mean())
+    return StepResult(context.weighted(per_image, batch.labels).mean())
 
 
-def nce_rce(batch: Outputs, moment: Moment) -> StepResult:
+def nce_rce(batch: Outputs, context: StepContext) -> StepResult:
     """α NCE + β RCE, Ma et al. 2020."""
-    return _active_passive(robust_losses.normalised_cross_entropy, batch, moment)
+    return _active_passive(robust_losses.normalised_cross_entropy, batch, context)
 
 
-def nfl_rce(batch: Outputs, moment: Moment) -> StepResult:
+def nfl_rce(batch: Outputs, context: StepContext) -> StepResult:
     """α NFL + β RCE, Ma et al. 2020, with γ = 0.5."""
-    return _active_passive(robust_losses.normalised_focal, batch, moment)
+    return _active_passive(robust_losses.normalised_focal, batch, context)
 
 
 def active_passive_weights(num_classes: int) -> tuple[float, float]:
@@ -35,9 +35,9 @@ def active_passive_weights(num_classes: int) -> tuple[float, float]:
 
 
 def _active_passive(
-    active: Callable[[Tensor, Tensor], Tensor], batch: Outputs, moment: Moment
+    active: Callable[[Tensor, Tensor], Tensor], batch: Outputs, context: StepContext
 ) -> StepResult:
     alpha, beta = active_passive_weights(batch.logits.shape[1])
     passive = robust_losses.reverse_cross_entropy(batch.logits, batch.labels)
     per_image = alpha * active(batch.logits, batch.labels) + beta * passive
-    return StepResult(moment.weighted(per_image, batch.labels).mean())
+    return StepResult(context.weighted(per_image, batch.labels).mean())

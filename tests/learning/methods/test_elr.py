@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from labelclean.config import TrainConfig
-from labelclean.learning.methods import METHODS, Moment, Outputs, elr, find
+from labelclean.learning.methods import METHODS, Outputs, StepContext, elr, find
 from labelclean.learning.methods.base import Memory
 
 WEIGHTS = [0.5, 1.0, 2.0]
 LABELS = [0, 1, 2, 0]
 
 
-def _moment(memory: Memory, classes: int = 3) -> Moment:
-    return Moment(
+def _context(memory: Memory, classes: int = 3) -> StepContext:
+    return StepContext(
         progress=0.5,
         step_share=0.01,
         config=TrainConfig(method="elr", epochs=1),
@@ -36,7 +36,7 @@ def test_targets_and_loss_are_those_of_the_paper_over_some_epochs():
     targets = [[0.0] * 3 for _ in range(6)]
     for epoch, rows in enumerate(([0, 2, 4, 5], [5, 0, 1, 2], [2, 1, 0, 4])):
         batch = _batch(epoch, rows)
-        found = find("elr").step(batch, _moment(memory))
+        found = find("elr").step(batch, _context(memory))
         by_hand = []
         for row, y, p in zip(rows, LABELS, batch.logits.softmax(dim=1).tolist(), strict=True):
             targets[row] = [0.7 * t + 0.3 * each for t, each in zip(targets[row], p, strict=True)]
@@ -51,7 +51,7 @@ def test_the_gradient_is_cross_entropy_with_a_pull_towards_the_targets():
     memory["targets"] = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.2, 0.2], [0, 0, 0.9], [0, 1, 0]])
     batch = _batch(0, [0, 1, 2, 3], scale=1.0)
     batch.logits.requires_grad_()
-    find("elr").step(batch, _moment(memory)).loss.backward()
+    find("elr").step(batch, _context(memory)).loss.backward()
     p, t = batch.logits.detach().softmax(dim=1), memory["targets"]  # as the step left them
     for n, y in enumerate(LABELS):
         inner = (p[n] * t[n]).sum()
@@ -66,7 +66,7 @@ def test_a_saturated_network_has_finite_targets_loss_and_gradient():
     for _ in range(60):
         batch = _batch(0, [0, 1, 2, 3], scale=1000.0)
         batch.logits.requires_grad_()
-        loss = find("elr").step(batch, _moment(memory)).loss
+        loss = find("elr").step(batch, _context(memory)).loss
         loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(batch.logits.grad).all()
     assert (memory["targets"].sum(dim=1) <= 1 + 1e-5).all() and (memory["targets"] > 0).all()

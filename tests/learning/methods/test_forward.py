@@ -11,15 +11,15 @@ from torch import Tensor
 
 from labelclean.config import TrainConfig
 from labelclean.learning import losses, robust_losses
-from labelclean.learning.methods import METHODS, Moment, Outputs, find, forward
+from labelclean.learning.methods import METHODS, Outputs, StepContext, find, forward
 from labelclean.learning.methods.base import Memory
 
 TRUE = torch.tensor([[0.6, 0.4, 0.0], [0.1, 0.9, 0.0], [0.0, 0.2, 0.8]])
 WEIGHTS = torch.tensor([0.5, 1.0, 2.0])
 
 
-def _moment(progress: float, memory: Memory, **options: Any) -> Moment:
-    return Moment(
+def _context(progress: float, memory: Memory, **options: Any) -> StepContext:
+    return StepContext(
         progress=progress,
         step_share=0.1,
         config=TrainConfig(method="forward", epochs=10, **{"start": 0.4, **options}),
@@ -79,10 +79,10 @@ def test_the_matrix_of_the_noise_is_found_after_the_start():
     memory = METHODS["forward"].memory(300, 3)
     probs = _noisy_posteriors()
     for half in torch.arange(300).chunk(2):
-        find("forward").step(_batch(probs[half], half), _moment(0.3, memory))
+        find("forward").step(_batch(probs[half], half), _context(0.3, memory))
     assert torch.equal(memory["transition"], torch.eye(3))
     batch = _batch(probs[:6].flip(0))
-    found = find("forward").step(batch, _moment(0.4, memory))
+    found = find("forward").step(batch, _context(0.4, memory))
     # three images in a hundred are passed over, so an anchor is a little unclear
     torch.testing.assert_close(memory["transition"], TRUE, atol=0.06, rtol=0)
     per_image = robust_losses.forward_corrected(batch.logits, batch.labels, memory["transition"])
@@ -91,17 +91,17 @@ def test_the_matrix_of_the_noise_is_found_after_the_start():
 
 def test_the_start_is_cross_entropy():
     memory, batch = METHODS["forward"].memory(6, 3), _batch(_noisy_posteriors(6))
-    found = find("forward").step(batch, _moment(0.39, memory))
+    found = find("forward").step(batch, _context(0.39, memory))
     per_image = losses.cross_entropy(batch.logits, batch.labels)
     torch.testing.assert_close(found.loss, (WEIGHTS[batch.labels] * per_image).mean())
 
 
 def test_the_matrix_stays_after_its_first_step():
     memory = METHODS["forward"].memory(6, 3)
-    find("forward").step(_batch(_noisy_posteriors(6)), _moment(0.3, memory))
-    find("forward").step(_batch(_noisy_posteriors(6)), _moment(0.4, memory))
+    find("forward").step(_batch(_noisy_posteriors(6)), _context(0.3, memory))
+    find("forward").step(_batch(_noisy_posteriors(6)), _context(0.4, memory))
     memory["transition"].copy_(TRUE)
-    find("forward").step(_batch(_noisy_posteriors(6)), _moment(0.51, memory))
+    find("forward").step(_batch(_noisy_posteriors(6)), _context(0.51, memory))
     assert torch.equal(memory["transition"], TRUE)
 
 
@@ -109,9 +109,9 @@ def test_a_preset_without_a_start_takes_half_of_the_run():
     memory = METHODS["forward"].memory(6, 3)
     batch = _batch(_noisy_posteriors(6))
     per_image = WEIGHTS[batch.labels] * losses.cross_entropy(batch.logits, batch.labels)
-    found = find("forward").step(batch, _moment(0.49, memory, start=0.0))
+    found = find("forward").step(batch, _context(0.49, memory, start=0.0))
     torch.testing.assert_close(found.loss, per_image.mean())
-    found = find("forward").step(batch, _moment(0.5, memory, start=0.0))
+    found = find("forward").step(batch, _context(0.5, memory, start=0.0))
     assert found.loss != per_image.mean()
     assert not torch.equal(memory["transition"], torch.eye(3))
 
@@ -121,7 +121,7 @@ def test_of_many_rows_an_even_sample_is_kept(monkeypatch: pytest.MonkeyPatch):
     memory = METHODS["forward"].memory(10, 3)
     assert memory["probs"].shape == (5, 3)  # every third row, and the place of all others
     probs = _noisy_posteriors(10)
-    find("forward").step(_batch(probs), _moment(0.1, memory))
+    find("forward").step(_batch(probs), _context(0.1, memory))
     torch.testing.assert_close(memory["probs"][:-1], probs[::3], atol=1e-6, rtol=0)
 
 
@@ -130,6 +130,6 @@ def test_rows_that_are_not_in_the_sample_do_not_count(monkeypatch: pytest.Monkey
     memory = METHODS["forward"].memory(10, 3)
     probs = torch.randn(10, 3, generator=torch.Generator().manual_seed(2)).softmax(dim=1)
     probs[torch.arange(10) % 3 > 0] = torch.tensor([0.98, 0.01, 0.01])
-    find("forward").step(_batch(probs), _moment(0.3, memory))
-    find("forward").step(_batch(probs), _moment(0.4, memory))
+    find("forward").step(_batch(probs), _context(0.3, memory))
+    find("forward").step(_batch(probs), _context(0.4, memory))
     torch.testing.assert_close(memory["transition"], forward.estimated(probs[::3]))

@@ -10,14 +10,14 @@ import torch
 
 from labelclean.config import TrainConfig
 from labelclean.learning import losses
-from labelclean.learning.methods import METHODS, Moment, Outputs, find
+from labelclean.learning.methods import METHODS, Outputs, StepContext, find
 from labelclean.learning.methods.base import Memory
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 
 
-def _moment(progress: float, memory: Memory, **options: Any) -> Moment:
-    return Moment(
+def _context(progress: float, memory: Memory, **options: Any) -> StepContext:
+    return StepContext(
         progress=progress,
         step_share=0.01,
         config=TrainConfig(method="nlnl", **{"epochs": 30, "score_epochs": 10, **options}),
@@ -40,26 +40,26 @@ def _memory(confidence: list[float] | None = None) -> Memory:
 
 
 def test_the_first_third_is_negative_learning_on_all_images():
-    moment = _moment(0.33, _memory([0.0] * 6))
-    found = find("nlnl").step(_batch(), moment)
-    torch.testing.assert_close(found.loss, find("nl").step(_batch(), moment).loss)
+    context = _context(0.33, _memory([0.0] * 6))
+    found = find("nlnl").step(_batch(), context)
+    torch.testing.assert_close(found.loss, find("nl").step(_batch(), context).loss)
     assert found.taken == 1
 
 
 def test_sel_nl_trains_on_images_above_one_over_c():
-    moment = _moment(0.34, _memory([0.2, 0.3, 0.26, 0.24, 0.9, 0.1]), nl_scale=2.0)
-    found = find("nlnl").step(_batch(), moment)
+    context = _context(0.34, _memory([0.2, 0.3, 0.26, 0.24, 0.9, 0.1]), nl_scale=2.0)
+    found = find("nlnl").step(_batch(), context)
     per_image = 2.0 * losses.nl_all(_batch().logits, LABELS)
-    by_hand = [moment.class_weights[LABELS[k]] * per_image[k] for k in (1, 2, 4)]
+    by_hand = [context.class_weights[LABELS[k]] * per_image[k] for k in (1, 2, 4)]
     torch.testing.assert_close(found.loss, sum(by_hand) / 3)
     assert found.taken == 0.5
 
 
 def test_sel_pl_trains_by_cross_entropy_on_images_above_one_half():
-    moment = _moment(0.67, _memory([0.2, 0.3, 0.51, 0.49, 0.9, 0.1]), nl_scale=2.0)
-    found = find("nlnl").step(_batch(), moment)
+    context = _context(0.67, _memory([0.2, 0.3, 0.51, 0.49, 0.9, 0.1]), nl_scale=2.0)
+    found = find("nlnl").step(_batch(), context)
     per_image = losses.cross_entropy(_batch().logits, LABELS)
-    by_hand = [moment.class_weights[LABELS[k]] * per_image[k] for k in (2, 4)]
+    by_hand = [context.class_weights[LABELS[k]] * per_image[k] for k in (2, 4)]
     torch.testing.assert_close(found.loss, sum(by_hand) / 2)
     assert found.taken == pytest.approx(2 / 6)
 
@@ -67,7 +67,7 @@ def test_sel_pl_trains_by_cross_entropy_on_images_above_one_half():
 def test_where_no_image_is_trusted_the_loss_is_zero_and_has_a_gradient():
     batch = _batch()
     batch.logits.requires_grad_()
-    found = find("nlnl").step(batch, _moment(0.9, _memory([0.0] * 6)))
+    found = find("nlnl").step(batch, _context(0.9, _memory([0.0] * 6)))
     found.loss.backward()
     assert found.loss == 0 and found.taken == 0
     assert (batch.logits.grad == 0).all()
@@ -78,8 +78,8 @@ def test_the_confidence_is_the_mean_of_the_last_epochs_before(score_epochs: int,
     memory, epochs, said = _memory(), 30, []
     for epoch in range(epochs):
         batch = _batch(seed=epoch, scale=2.0)
-        moment = _moment(epoch / epochs, memory, score_epochs=score_epochs)
-        found = find("nlnl").step(batch, moment)
+        context = _context(epoch / epochs, memory, score_epochs=score_epochs)
+        found = find("nlnl").step(batch, context)
         now = [
             math.exp(row[y]) / sum(map(math.exp, row))
             for row, y in zip(batch.logits.tolist(), LABELS.tolist(), strict=True)
@@ -97,5 +97,5 @@ def test_the_confidence_is_the_mean_of_the_last_epochs_before(score_epochs: int,
 def test_a_row_that_was_never_seen_is_judged_by_what_the_network_says_now():
     batch = _batch()
     p_given = batch.logits.softmax(dim=1).gather(1, LABELS[:, None])[:, 0]
-    found = find("nlnl").step(batch, _moment(0.9, _memory()))
+    found = find("nlnl").step(batch, _context(0.9, _memory()))
     assert found.taken == pytest.approx((p_given > 0.5).float().mean().item())

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from labelclean.config import TrainConfig
-from labelclean.learning.methods import Moment, Outputs, find, robust
+from labelclean.learning.methods import Outputs, StepContext, find, robust
 
 
 def _step(name: str, classes: int) -> tuple[float, list[list[float]], list[int], list[float]]:
@@ -17,7 +17,7 @@ def _step(name: str, classes: int) -> tuple[float, list[list[float]], list[int],
     logits = torch.randn(6, classes, generator=generator) * 2
     labels = torch.arange(6) % classes
     weights = torch.rand(classes, generator=generator) + 0.5
-    moment = Moment(
+    context = StepContext(
         progress=0.5,
         step_share=0.01,
         config=TrainConfig(method=name, epochs=1),
@@ -26,7 +26,7 @@ def _step(name: str, classes: int) -> tuple[float, list[list[float]], list[int],
         memory={},
     )
     batch = Outputs(each=(logits,), labels=labels, index=torch.arange(6))
-    loss = find(name).step(batch, moment).loss.item()
+    loss = find(name).step(batch, context).loss.item()
     return loss, logits.double().softmax(dim=1).tolist(), labels.tolist(), weights.tolist()
 
 
