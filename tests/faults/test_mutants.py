@@ -12,6 +12,7 @@ import os
 import random
 import warnings
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def value_mutants(found: Any, name: str, count: int = COUNT) -> Iterator[Any]:
                 if dice.random() < 0.15 and isinstance(place, dict):
                     del place[key]
                 else:
-                    place[key] = dice.choice(strange)
+                    place[key] = deepcopy(dice.choice(strange))  # else it may hold itself
                 break
         yield copy
 
