@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from source_data import CELLS, given, labels_file, refusal, write_parquet
 
@@ -59,3 +61,10 @@ def test_labels_for_a_parquet_source_replace_its_own(tmp_path):
     assert table.truth is None
     csv = labels_file(tmp_path / "l.csv", "5.png,dog", "50.png,cat")
     assert "l.csv:3: " in refusal(tmp_path / "t.parquet", labels=csv)
+
+
+def test_image_names_that_are_no_utf8_are_damage_and_no_traceback(tmp_path):
+    names = pa.array([b"a\xf4.png", b"b.png"]).view(pa.string())
+    images = pa.StructArray.from_arrays([pa.array(CELLS[:2]), names], ["bytes", "path"])
+    pq.write_table(pa.table({"image": images, "label": ["cat", "dog"]}), tmp_path / "x.parquet")
+    assert "x.parquet: damaged: 'utf-8' codec" in refusal(tmp_path / "x.parquet")

@@ -208,7 +208,7 @@ def read_shard(
         column, is_there, sizes, names = _cells(table, image, taken)
         if not len(is_there) == sum(sizes) == len(names) == table.num_rows:
             raise OSError(f"{len(is_there):,} of {table.num_rows:,} images")
-    except (pa.ArrowException, OSError) as error:  # pages are read here
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # pages are read here
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SourceError(f"{shown(str(table.path))}: damaged: {reason}") from None
     stat = table.path.stat()
