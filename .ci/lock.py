@@ -44,7 +44,7 @@ def pins() -> dict[str, tuple[str, str]]:
 
 
 def digests(name: str, version: str) -> list[str]:
-    """Of all files of that version. Raises SystemExit if the index has none."""
+    """SHA-256 of all files of that version. Raises SystemExit if the index has none."""
     accept = {"Accept": "application/vnd.pypi.simple.v1+json"}
     with urllib.request.urlopen(urllib.request.Request(f"{INDEX}/{name}/", headers=accept)) as page:
         files = json.load(page)["files"]

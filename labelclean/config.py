@@ -16,7 +16,7 @@ SCHEDULES = ("one-cycle", "steps")
 # six epochs (fewer leave a net undecided) and at most twenty.
 LOOKS = 160_000
 FEWEST_EPOCHS, MOST_EPOCHS = 6, 20
-# Of noisy labels of few images fewer still, for they are soon memorised: from 10 epochs for
+# Noisy labels of few images are soon memorised, so there are fewer still: from 10 epochs for
 # 1,000 images to 20 for 4,000 (examples/benchmark/results/few_images.csv). Labels that are believed
 # may take as many as give a net enough steps.
 EPOCHS_OF_FEW, FEW, IMAGES_AN_EPOCH = 10, 1_000, 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +27,20 @@ def labels_file(path: Path, *lines: str, header: str = "image,label") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([header, *lines]) + "\n")
     return path
+
+
+def coco(labels: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, object]]]:
+    """COCO's objects for images and the labels of each; ids of categories count from 1."""
+    classes = sorted({label for each in labels.values() for label in each})
+    return {
+        "images": [{"id": k, "file_name": name} for k, name in enumerate(labels)],
+        "annotations": [
+            {"image_id": k, "category_id": classes.index(label) + 1}
+            for k, each in enumerate(labels.values())
+            for label in each
+        ],
+        "categories": [{"id": k, "name": name} for k, name in enumerate(classes, 1)],
+    }
 
 
 def given(table: SampleTable) -> dict[str, str | None]:

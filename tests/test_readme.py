@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from source_data import coco
 
 from labelclean.data import demo
 
@@ -89,7 +90,8 @@ def _write_inputs(folder: Path) -> None:
             image.save(place / f"{row}.png")
         lines.append(f"{row}.png,{name}\n")
     (folder / "labels.csv").write_text("image,label\n" + "".join(lines))
-    (folder / "coco.json").write_text(json.dumps(_as_coco(lines)))
+    pairs = [line.strip().split(",") for line in lines]
+    (folder / "coco.json").write_text(json.dumps(coco({name: [label] for name, label in pairs})))
     (folder / "imagefolder" / "metadata.csv").write_text("file_name,label\n" + "".join(lines))
     encoded = [(images / f"{row}.png").read_bytes() for row in rows.tolist()]
     pq.write_table(pa.table({"image": encoded, "label": names}), folder / "images.parquet")
@@ -99,18 +101,6 @@ def _write_inputs(folder: Path) -> None:
     for k in range(1, 6):
         cifar.tofile(folder / "data" / "cifar-10-batches-bin" / f"data_batch_{k}.bin")
     cifar.tofile(folder / "data" / "cifar-10-batches-bin" / "test_batch.bin")
-
-
-def _as_coco(lines: list[str]) -> dict[str, list[dict[str, object]]]:
-    pairs = [line.strip().split(",") for line in lines]
-    names = sorted({label for _, label in pairs})
-    return {
-        "images": [{"id": k, "file_name": name} for k, (name, _) in enumerate(pairs)],
-        "annotations": [
-            {"image_id": k, "category_id": names.index(label)} for k, (_, label) in enumerate(pairs)
-        ],
-        "categories": [{"id": k, "name": name} for k, name in enumerate(names)],
-    }
 
 
 REVIEW = "labelclean review report.csv"

@@ -24,7 +24,7 @@ from labelclean.report.files import encode_json
 TITLE = "Label Studio"
 CONTROL = "label"  # name of the choices in labels.xml
 IMAGE = "labelclean_image"  # key in a task's data that keeps the report's name of the image
-# What a task of JSON-MIN holds beside the image and its choice; the last six are ours.
+# Keys of a JSON-MIN task other than its choice; labelclean's export writes the last six.
 _NO_CONTROL = {
     "id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "image", IMAGE,
     "question", "given_label", "suggested_label", "is_label_issue", "issue_probability",

@@ -22,7 +22,7 @@ from labelclean.sources.labels import clean_labels
 from labelclean.tables.reading import read_table
 from labelclean.tables.table import Table
 
-# What each column of ours is called: first here, then by cleanlab and by cleanlab Studio.
+# Names of each column: ours first, then cleanlab's and cleanlab Studio's.
 NAMES = {
     "given_label": ("given_label",),
     "label_score": ("label_score", "label_quality", "label_issue_score"),

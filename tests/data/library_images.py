@@ -1,4 +1,4 @@
-"""What labelclean reads of a folder of odd images, beside what Pillow alone reads: JSON.
+"""Compares labelclean with Pillow alone on a folder of odd images; prints JSON.
 
 A process of its own, so that its peak memory is that of the decoding.
 """

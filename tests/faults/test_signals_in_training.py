@@ -20,7 +20,7 @@ def words_of(name: str) -> list[object]:
 
 @pytest.fixture(scope="module")
 def wholes() -> dict[str, dict[str, bytes | str | None]]:
-    """What each command made that was left alone."""
+    """The files that each command makes when it is left alone."""
     return {}
 
 

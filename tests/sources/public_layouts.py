@@ -1,18 +1,15 @@
 """Layouts of public data sets: a few files each, and what labelclean makes of them.
 
-`python tests/sources/public_layouts.py` prints the table of docs/layouts.md.
+`PYTHONPATH=tests python tests/sources/public_layouts.py` prints the table of docs/layouts.md.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.ipc
-import pyarrow.parquet as pq
+from source_data import coco
 
 READ, OPTION, REFUSED = "read", "with an option", "refused"
 Options = dict[str, object]
@@ -35,7 +32,7 @@ class Layout:
     name: str
     shown: str
     files: dict[str, str | None]
-    others: dict[str, str | bytes] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
     labels: str = ""
     source: str = "."
     options: Options = field(default_factory=dict)
@@ -67,29 +64,12 @@ def flat(
     }
 
 
-def stems(files, label: Callable[[str], str] = str):
-    return [(Path(path).stem, label(text)) for path, text in files.items() if text]
+def stems(files):
+    return [(Path(path).stem, text) for path, text in files.items() if text]
 
 
 def names(files):
     return [(Path(path).name, text) for path, text in files.items() if text]
-
-
-def coco(files, strip: str = "") -> str:
-    classes = sorted({label for label in files.values() if label})
-    kept = [(path, label) for path, label in files.items() if label]
-    return json.dumps(
-        {
-            "images": [
-                {"id": k, "file_name": p.removeprefix(strip)} for k, (p, _) in enumerate(kept)
-            ],
-            "annotations": [
-                {"id": k, "image_id": k, "category_id": classes.index(label) + 1}
-                for k, (_, label) in enumerate(kept)
-            ],
-            "categories": [{"id": k, "name": name} for k, name in enumerate(classes, 1)],
-        }
-    )
 
 
 def _layouts() -> list[Layout]:
@@ -346,18 +326,14 @@ def _layouts() -> list[Layout]:
             name="iNaturalist, COCO-style labels",
             shown="train/CATEGORY/*.jpg, train.json",
             files=(a := each("train/00000_Animalia", "train/00001_Plantae")),
-            others={"train.json": coco(a)},
+            others={"train.json": json.dumps(coco({path: [label] for path, label in a.items()}))},
             labels="train.json",
         ),
         Layout(
             name="COCO 2017",
             shown="train2017/*.jpg, annotations/instances_train2017.json",
             files=flat("train2017", two),
-            others={"i.json": json.dumps({
-                "images": [{"id": k, "file_name": f"img_{k}.jpg"} for k in range(6)],
-                "annotations": [{"id": 2 * k + c, "image_id": k, "category_id": c}
-                                for k in range(6) for c in (0, 1)],
-                "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]})},
+            others={"i.json": json.dumps(coco({f"img_{k}.jpg": ("cat", "dog") for k in range(6)}))},
             labels="i.json",
             outcome=REFUSED,
             says="several labels (6 rows in all)",
@@ -464,15 +440,6 @@ def _layouts() -> list[Layout]:
 
 
 LAYOUTS = _layouts()
-
-
-def parquet(folder: Path) -> None:
-    """The layout of Hugging Face's Parquet: data/SPLIT-00000-of-00001.parquet."""
-    for split in ("train", "test"):
-        (folder / "data").mkdir(exist_ok=True)
-        images = [{"bytes": f"{split}{k}".encode(), "path": f"{split}{k}.png"} for k in range(4)]
-        table = pa.table({"image": images, "label": ["cat", "dog"] * 2})
-        pq.write_table(table, folder / f"data/{split}-00000-of-00001.parquet")
 
 
 def table_text() -> str:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from source_data import given, put, refusal
+from source_data import coco, given, put, refusal
 
 from labelclean.sources import SourceOptions, read
 
@@ -14,21 +14,16 @@ NAMES = ("a.png", "b.png", "c.png", "d.png")
 LABELS = ("cat", "dog", "cat", "dog")
 
 
-def coco(folder: Path, pairs, names=NAMES) -> Path:
-    categories = [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}]
-    found = {
-        "images": [{"id": k, "file_name": name} for k, name in enumerate(names)],
-        "annotations": [{"image_id": i, "category_id": c} for i, c in pairs],
-        "categories": categories,
-    }  # fmt: skip
+def instances(folder: Path, *labels: str, names=NAMES) -> Path:
+    """instances.json, in which the labels of an image stand between spaces."""
     path = folder / "instances.json"
-    path.write_text(json.dumps(found))
+    path.write_text(json.dumps(coco(dict(zip(names, map(str.split, labels), strict=True)))))
     return path
 
 
 def test_coco_gives_each_image_its_category(tmp_path):
     put(tmp_path / "x", *NAMES)
-    labels = coco(tmp_path, [(0, 3), (1, 7), (2, 3), (2, 3), (3, 7)])
+    labels = instances(tmp_path, "cat", "dog", "cat cat", "dog")
     table = read(tmp_path / "x", SourceOptions(labels=labels))
     assert given(table) == dict(zip(NAMES, LABELS, strict=True))
     assert any("read as COCO: 5 annotations of 2 categories" in note for note in table.notes)
@@ -36,14 +31,14 @@ def test_coco_gives_each_image_its_category(tmp_path):
 
 def test_coco_finds_files_by_their_names_and_leaves_images_without_annotation(tmp_path):
     put(tmp_path / "x", *(f"sub/{name}" for name in NAMES), "sub/e.png")
-    labels = coco(tmp_path, [(0, 3), (1, 7), (2, 3), (3, 7)], (*NAMES, "e.png"))
+    labels = instances(tmp_path, *LABELS, "", names=(*NAMES, "e.png"))
     found = given(read(tmp_path / "x", SourceOptions(labels=labels)))
     assert found["sub/a.png"] == "cat" and found["sub/e.png"] is None
 
 
 def test_coco_with_several_categories_in_an_image_is_refused_with_the_way_out(tmp_path):
     put(tmp_path / "x", *NAMES)
-    labels = coco(tmp_path, [(0, 3), (0, 7), (1, 7), (2, 3), (3, 7)])
+    labels = instances(tmp_path, "cat dog", "dog", "cat", "dog")
     assert "--multi-label skip" in refusal(tmp_path / "x", labels=labels)
     found = given(read(tmp_path / "x", SourceOptions(labels=labels, multi_label="skip")))
     assert found["a.png"] is None and found["b.png"] == "dog"
@@ -60,7 +55,7 @@ def test_coco_with_several_categories_in_an_image_is_refused_with_the_way_out(tm
 )
 def test_a_coco_file_that_does_not_fit_together_is_refused(change, says, tmp_path):
     put(tmp_path / "x", *NAMES)
-    path = coco(tmp_path, [(0, 3), (1, 7), (2, 3), (3, 7)])
+    path = instances(tmp_path, *LABELS)
     found = json.loads(path.read_text())
     change(found)
     path.write_text(json.dumps(found))
@@ -72,7 +67,7 @@ def test_annotations_in_the_folder_are_named(name, tmp_path):
     put(tmp_path, *(f"images/{image}" for image in NAMES))
     place = tmp_path / name
     place.parent.mkdir(exist_ok=True)
-    coco(tmp_path, [(0, 3), (1, 7), (2, 3), (3, 7)]).rename(place)
+    instances(tmp_path, *LABELS).rename(place)
     assert f"{name} in it may be one" in refusal(tmp_path)
     assert read(tmp_path / "images", SourceOptions(labels=place)).num_classes == 2
 

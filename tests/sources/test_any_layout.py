@@ -45,7 +45,7 @@ LABEL_COLUMNS = ("label", "class", "target", "species", "category")
 
 @dataclass
 class Layout:
-    """What a maker put down: the folder, what is given, and the truth of every image."""
+    """A drawn folder, what is given with it, and the truth of every image."""
 
     labels: dict[str, str] = field(default_factory=dict)  # path -> label
     splits: dict[str, str] = field(default_factory=dict)  # path -> train, test, validation

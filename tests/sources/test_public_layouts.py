@@ -20,12 +20,10 @@ DOCS = Path(__file__).parents[2] / "docs" / "layouts.md"
 
 def made(folder: Path, layout: Layout) -> Path:
     put(folder, *layout.files)
-    for path, content in layout.others.items():
+    for path, text in layout.others.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content if isinstance(content, bytes) else content.encode())
-        if place.suffix == ".jpg":
-            place.rename(place)
+        place.write_text(text)
     return folder / layout.source
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from report_data import meta_of
-from source_data import given, labels_file, put
+from source_data import coco, given, labels_file, put
 from typer.testing import CliRunner
 
 from labelclean import sources
@@ -209,14 +209,8 @@ def test_a_format_that_says_where_its_labels_stand_is_written_back(tmp_path, mon
 def test_labels_of_annotation_tools_are_written_as_a_new_table(tmp_path):
     images = tmp_path / "images"
     put(images, *NAMES)
-    coco = {
-        "images": [{"id": k, "file_name": name} for k, name in enumerate(NAMES)],
-        "annotations": [
-            {"image_id": k, "category_id": int(label == "dog")} for k, label in enumerate(LABELS)
-        ],
-        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
-    }
-    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    labelled = coco({name: [label] for name, label in zip(NAMES, LABELS, strict=True)})
+    (tmp_path / "coco.json").write_text(json.dumps(labelled))
     filtered(tmp_path, images, "1.png", "cat", labels=tmp_path / "coco.json")
     applied(tmp_path, tmp_path / "clean.csv")
     labels = "0.png,cat\n1.png,cat\n2.png,cat\n3.png,dog\n"
