@@ -19,6 +19,7 @@ from labelclean.exports.rows import (
     is_unicode,
 )
 from labelclean.report.files import encode_json
+from labelclean.tables.annotations import coco_parts
 
 TITLE = "COCO"
 JSON = "annotations.json"
@@ -78,13 +79,10 @@ def read(path: Path) -> Found:
     """The categories of the annotations. Raises ReportError."""
     file = parsing.within(path, (JSON,))
     dataset = parsing.read_json(file, TITLE)
-    parts = [
-        dataset.get(name) if isinstance(dataset, dict) else None
-        for name in ("images", "annotations", "categories")
-    ]
-    if not all(isinstance(part, list) and all(isinstance(x, dict) for x in part) for part in parts):
+    parts = coco_parts(dataset)
+    if parts is None:
         raise parsing.unlike(file, TITLE, "images, annotations and categories are needed")
-    images, annotations, categories = (part or [] for part in parts)
+    images, annotations, categories = parts
     names = {parsing.text_of(x.get("id")): parsing.text_of(x.get("name")) for x in categories}
     files = {
         parsing.text_of(x.get("id")): parsing.text_of(x.get(IMAGE) or x.get("file_name"))

@@ -20,6 +20,7 @@ from labelclean.exports.rows import (
     is_xml_text,
 )
 from labelclean.report.files import encode_json
+from labelclean.tables.annotations import choices_of, submitted
 
 TITLE = "Label Studio"
 CONTROL = "label"  # name of the choices in labels.xml
@@ -150,23 +151,7 @@ def _answers(task: Mapping[str, Any], control: str) -> list[tuple[list[str], str
     if "data" not in task:  # JSON-MIN has one object a task, its choice under the control's name
         chosen = _choices(task.get(control))
         return [(_texts(chosen), _name(task.get("annotator")))]
-    annotations = _objects(task.get("annotations"))
-    annotations.sort(key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""))
-    answers = []
-    for annotation in annotations:
-        if annotation.get("was_cancelled"):
-            continue
-        choices = []
-        for region in _objects(annotation.get("result")):
-            if region.get("type") == "choices":
-                value = region.get("value")
-                choices += _texts(_choices(value) if isinstance(value, dict) else None)
-        answers.append((choices, _name(annotation.get("completed_by"))))
-    return answers
-
-
-def _objects(value: object) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [(_texts(choices_of(each)), _name(each.get("completed_by"))) for each in submitted(task)]
 
 
 def _texts(chosen: object) -> list[str]:

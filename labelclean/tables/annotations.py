@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -30,14 +30,24 @@ def annotated_rows(found: object, path: Path) -> Rows | None:
     return None
 
 
+def coco_parts(found: object) -> tuple[list[dict[str, Any]], ...] | None:
+    """Images, annotations and categories; None where one of them is no list of objects."""
+    names = ("images", "annotations", "categories")
+    parts = [found.get(name) for name in names] if isinstance(found, dict) else []
+    is_coco = parts and all(
+        isinstance(part, list) and all(isinstance(x, dict) for x in part) for part in parts
+    )
+    return tuple(part or [] for part in parts) if is_coco else None
+
+
 def _of_coco(found: dict[str, Any], path: Path) -> Rows:
-    parts = [found.get(name) for name in ("images", "annotations", "categories")]
-    if not all(isinstance(part, list) and all(isinstance(x, dict) for x in part) for part in parts):
+    parts = coco_parts(found)
+    if parts is None:
         raise SourceError(
             f"{path}: looks like COCO, but images, annotations and categories are not all there: "
             "give the file of the labels, not that of captions or results"
         )
-    images, annotations, categories = (part or [] for part in parts)
+    images, annotations, categories = parts
     names = {str(x.get("id")): str(x.get("name")) for x in categories}
     labels: dict[str, list[str]] = {str(x.get("id")): [] for x in images}
     for number, each in enumerate(annotations):
@@ -61,22 +71,32 @@ def _of_label_studio(tasks: list[dict[str, Any]]) -> Rows:
         data = task["data"]
         names = [key for key in ("labelclean_image", "image", "img") if key in data]
         names += [k for k, v in data.items() if isinstance(v, str) and _is_address(v)]
-        made = [a for a in task.get("annotations") or [] if isinstance(a, dict)]
-        made = [a for a in made if not a.get("was_cancelled")]
-        made.sort(key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""))
-        chosen = _choices(made[-1].get("result")) if made else []
+        made = submitted(task)
+        chosen = [str(text) for text in choices_of(made[-1])] if made else []
         image = local_name(str(data[names[0]])) if names else None
         rows.append({"image": image, "label": _distinct(chosen)})
     return rows, "Label Studio: the last annotation of each task"
 
 
-def _choices(result: object) -> list[str]:
-    chosen: list[str] = []
-    for region in result if isinstance(result, list) else []:
-        value = region.get("value") if isinstance(region, dict) else None
-        if isinstance(value, dict) and isinstance(value.get("choices"), list):
-            chosen += [str(text) for text in value["choices"]]
+def submitted(task: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The annotations of a task of Label Studio, the oldest first, without skipped ones."""
+    made = [each for each in _objects(task.get("annotations")) if not each.get("was_cancelled")]
+    return sorted(made, key=lambda a: str(a.get("updated_at") or a.get("created_at") or ""))
+
+
+def choices_of(annotation: Mapping[str, Any]) -> list[Any]:
+    """All that was chosen in an annotation of Label Studio."""
+    chosen: list[Any] = []
+    for region in _objects(annotation.get("result")):
+        value = region.get("value")
+        if region.get("type") == "choices" and isinstance(value, dict):
+            choices = value.get("choices") or []
+            chosen += choices if isinstance(choices, list) else [choices]
     return chosen
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _is_address(text: str) -> bool:
