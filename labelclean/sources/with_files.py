@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from labelclean.sources.folders import Listing
+from labelclean.sources.labels import clean_labels, single_labels
 from labelclean.sources.locating import alike, folder_hint, locate
-from labelclean.sources.protocol import Found
+from labelclean.sources.protocol import Found, Place
 from labelclean.sources.rows import Rows, merge_repeated
 from labelclean.tables.table import Texts
 
@@ -65,3 +67,34 @@ def with_files(
         merged=merged,
         hint=lambda: folder_hint(files, listing.paths, listing.root, beside),
     )
+
+
+def labelled_images(
+    place: Place,
+    images: list[str],
+    labels: Texts,
+    *,
+    label_name: str,
+    splits: Texts,
+    why: str,
+    notes: tuple[str, ...] = (),
+) -> Found:
+    """Images of a place, each with the label of a file of its own.
+
+    images  (n,) paths in place.holder
+    labels  (n,) as the files have them, None where there is none
+
+    Raises SourceError for several labels of an image, as the options say.
+    """
+    where = [posixpath.join(place.source, path) for path in images].__getitem__
+    single, told = single_labels(clean_labels(labels), where, label_name, place.options.multi_label)
+    rows = Rows(
+        names=images,
+        labels=single,
+        splits=splits,
+        where=where,
+        origin=place.source,
+        label_name=label_name,
+        notes=(*told, *notes),
+    )
+    return with_files(rows, place.holder, root=place.root, why=why, is_walked=True, further=False)

@@ -8,13 +8,10 @@ from xml.etree import ElementTree
 
 from labelclean.errors import SourceError
 from labelclean.sources.folders import Listing
-from labelclean.sources.labels import clean_labels, single_labels
 from labelclean.sources.protocol import FileFormat, Found, Place
-from labelclean.sources.rows import Rows
 from labelclean.sources.splits import split_of
-from labelclean.sources.with_files import with_files
+from labelclean.sources.with_files import labelled_images
 from labelclean.sources.wording import counted, shown
-from labelclean.tables.table import Texts
 from labelclean.xml_files import parse_xml
 
 
@@ -35,33 +32,24 @@ class PascalVoc(FileFormat):
             return None
         if _root(listing, min(xmls.values())).tag != "annotation":
             return None  # another kind of XML
-        return f"{counted(len(xmls), 'XML file')} of the same names as images"
+        return _why(xmls)
 
     def read(self, place: Place, labelled: bool) -> Found:
         listing = place.holder
-        images, xmls = _images(listing), _annotations(listing)
-        labels: Texts = []
-        for path in images:
-            xml = xmls.get(_stem(path))
-            labels.append(None if xml is None else _label(listing, xml))
-        where = [posixpath.join(place.source, path) for path in images].__getitem__
-        labels, notes = single_labels(
-            clean_labels(labels), where, "<object><name>", place.options.multi_label
-        )
-        splits = _splits(listing)
-        rows = Rows(
-            names=images,
-            labels=labels,
-            splits=[splits.get(_stem(path)) for path in images],
-            where=where,
-            origin=place.source,
+        images, xmls, splits = _images(listing), _annotations(listing), _splits(listing)
+        files = [xmls.get(_stem(path)) for path in images]
+        return labelled_images(
+            place,
+            images,
+            [None if file is None else _label(listing, file) for file in files],
             label_name="<object><name>",
-            notes=notes,
+            splits=[splits.get(_stem(path)) for path in images],
+            why=_why(xmls),
         )
-        return with_files(
-            rows, listing, root=place.root, why=self.looks_like(place) or "", is_walked=True,
-            further=False,
-        )  # fmt: skip
+
+
+def _why(xmls: dict[str, str]) -> str:
+    return f"{counted(len(xmls), 'XML file')} of the same names as images"
 
 
 def _images(listing: Listing) -> list[str]:

@@ -8,11 +8,9 @@ import posixpath
 from labelclean.errors import SourceError
 from labelclean.sources.archives import ArchiveListing
 from labelclean.sources.folders import Listing
-from labelclean.sources.labels import clean_labels, single_labels
 from labelclean.sources.protocol import FileFormat, Found, Place
-from labelclean.sources.rows import Rows
 from labelclean.sources.splits import split_of_path
-from labelclean.sources.with_files import with_files
+from labelclean.sources.with_files import labelled_images
 from labelclean.sources.wording import counted, shown
 from labelclean.tables.table import Texts
 
@@ -41,23 +39,16 @@ class WebDataset(FileFormat):
             beside = _key(path) + ending
             text = listing.content(beside) if beside in listing.index else None
             labels.append(None if text is None else _label(text, ending, beside))
-        labels = clean_labels(labels)
-        names = [posixpath.join(place.source, path) for path in images]
-        labels, notes = single_labels(labels, names.__getitem__, ending, place.options.multi_label)
         several = isinstance(listing, ArchiveListing) and len(listing.archives) > 1
-        rows = Rows(
-            names=images,
-            labels=labels,
-            splits=[split_of_path(path.split("/")[0]) if several else None for path in images],
-            where=names.__getitem__,
-            origin=place.source,
+        return labelled_images(
+            place,
+            images,
+            labels,
             label_name=ending,
-            notes=(*notes, f"{counted(len(images), 'image')} in tar files, labelled by {ending}"),
+            splits=[split_of_path(path.split("/")[0]) if several else None for path in images],
+            why=f"the labels are {ending} files",
+            notes=(f"{counted(len(images), 'image')} in tar files, labelled by {ending}",),
         )
-        return with_files(
-            rows, listing, root=None, why=f"the labels are {ending} files", is_walked=True,
-            further=False,
-        )  # fmt: skip
 
 
 def _key(path: str) -> str:
