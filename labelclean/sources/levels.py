@@ -133,8 +133,8 @@ def _read(node: _Node, root: str, reading: _Reading, split: str | None, depth: i
             "folders in them"
         )
         for top in tops:
-            why = _read_classes(top, list(top.folders.values()), reading, split, depth + 1)
-        return why
+            _read_classes(top, list(top.folders.values()), reading, split, depth + 1)
+        return "one folder a class, below its initial"
     return _read_classes(node, tops, reading, split, depth)
 
 
@@ -324,7 +324,6 @@ def _check_classes(node: _Node, tops: list[_Node], root: str) -> None:
 def _read_classes(
     node: _Node, tops: list[_Node], reading: _Reading, split: str | None, depth: int
 ) -> str:
-    deep = 0
     for top in tops:
         if _is_unlabelled(top.name):
             reading.notes.append(
@@ -334,17 +333,24 @@ def _read_classes(
             continue
         for k in top.all():
             reading.labels[k], reading.depths[k] = top.name, depth
-        below = top.folders
-        deep += len(below) > 1 and not top.images
-        if split is None and below and all(is_split_word(name) for name in below):
-            for name, folder in below.items():
+        if split is None and _are_split_words(top):
+            for name, folder in top.folders.items():
                 for k in folder.all():
                     reading.splits[k] = name
-            deep -= len(below) > 1 and not top.images
-    if deep and 2 * deep >= len(tops) and split is None:
-        example = next(top for top in tops if len(top.folders) > 1)
+    nested = [top for top in tops if _is_nested(top)]
+    if nested and 2 * len(nested) >= len(tops) and split is None:
         reading.notes.append(
-            f"the folders in {shown(example.path)} and others are not taken for classes: "
-            f"--class-level {depth + 2} takes {shown(min(example.folders))}, ..."
+            f"the folders in {shown(nested[0].path)} and others are not taken for classes: "
+            f"--class-level {depth + 2} takes {shown(min(nested[0].folders))}, ..."
         )
     return f"one folder a class in {shown(node.path)}" if node.path else "one folder a class"
+
+
+def _is_nested(top: _Node) -> bool:
+    """Whether it holds several folders alone, and none that are splits."""
+    several = len(top.folders) > 1 and not top.images
+    return several and not _is_unlabelled(top.name) and not _are_split_words(top)
+
+
+def _are_split_words(top: _Node) -> bool:
+    return bool(top.folders) and all(is_split_word(name) for name in top.folders)
