@@ -16,6 +16,7 @@ from scipy.fft import irfft2, rfft2
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import NearestNeighbors
 
 BITS = 3  # of 64 that the perceptual hashes of near duplicates may differ in
 BANDS = 4  # two hashes that differ in fewer bits than this agree in one band of 16 bits at least
@@ -89,7 +90,7 @@ def near_groups(
     other, at any size; groups are what is so linked.
 
     hashes         (m,)
-    embeddings_of  places (k,) in [0, m) -> (k, d); the few that are asked for, not all
+    embeddings_of  places (k,) in [0, m) -> (k, d); all only where m is at most MOST_COMPARED
     pixels_of      places (k,) in [0, m) -> (k, size, size, 3) uint8
     returns        (m,) int64
     """
@@ -169,18 +170,11 @@ def _parts_of_each_other(
 
 def _nearest(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Each pair (one < other) of an image and one of its nearest by the cosine to the mean."""
-    vectors = embeddings - np.nanmean(embeddings, axis=0)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    vectors = np.nan_to_num(vectors)
-    near = min(NEIGHBOURS, len(vectors) - 1)
-    pairs = []
-    for begin in range(0, len(vectors), CHUNK):
-        cosines = vectors[begin : begin + CHUNK] @ vectors.T
-        rows = np.arange(begin, begin + len(cosines))
-        cosines[np.arange(len(rows)), rows] = -2.0
-        nearest = np.argpartition(-cosines, near - 1, axis=1)[:, :near]
-        pairs.append(np.stack([np.repeat(rows, near), nearest.reshape(-1)], axis=1))
-    found = np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
+    vectors = np.nan_to_num(embeddings - np.nanmean(embeddings, axis=0))
+    near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(vectors) - 1), metric="cosine")
+    nearest = near.fit(vectors).kneighbors(return_distance=False)
+    rows = np.repeat(np.arange(len(vectors)), nearest.shape[1])
+    found = np.unique(np.sort(np.stack([rows, nearest.reshape(-1)], axis=1), axis=1), axis=0)
     return found[:, 0], found[:, 1]
 
 
