@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labelclean.report.table import Report as Report
+    from labelclean.report.report import Report as Report
     from labelclean.workflows.filtering import filter_dataset as filter_dataset
     from labelclean.workflows.predicting import load_model as load_model
 
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
 
         return load_model
     if name == "Report":
-        from labelclean.report.table import Report
+        from labelclean.report.report import Report
 
         return Report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from labelclean.report.meta import ReportMeta
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 
 
 def meta_of(**changes: Any) -> ReportMeta:

@@ -241,7 +241,7 @@ def test_hostile_names_reach_neither_the_terminal_nor_a_spreadsheet(colour_folde
     raw = (colour_folder / "report.csv").read_text()
     assert "\"'=cmd('x')" in raw
 
-    from labelclean.report.table import Report
+    from labelclean.report.report import Report
 
     assert Report.read(colour_folder / "report.csv").frame["image"][0] == evil
 

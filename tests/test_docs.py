@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from labelclean.cli import app
 from labelclean.config import PRESETS
-from labelclean.report.table import COLUMNS
+from labelclean.report.report import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

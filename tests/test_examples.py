@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labelclean.config import RuntimeConfig
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.testing import HoldoutSource
 from labelclean.workflows.training import TrainingConfig, train_classifier, train_preset

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.review.pages import ReviewRows
 from labelclean.review.relearning import EVERY
 from labelclean.review.rescored import with_new_scores

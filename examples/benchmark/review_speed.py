@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from labelclean.report.meta import ReportMeta
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 FILES = 2_000
 CLASSES = 100

@@ -182,7 +182,7 @@ def write_labels(path: Path, job: Job, images: Images, human: Path | None) -> No
 def prepare(job: Job, options: argparse.Namespace) -> None:
     """REPORT.csv, of `filter`, REPORT-right.csv, with the true verdicts, and REPORT-true.csv, with
     the true labels as given ones."""
-    from labelclean.report.table import Report
+    from labelclean.report.report import Report
 
     report, true = options.out / f"{job.report}.csv", options.out / f"{job.report}-true.csv"
     if true.exists():
@@ -275,7 +275,7 @@ def rescore(job: Job, options: argparse.Namespace) -> None:
 def quality(report: Path, images: Images) -> dict[str, float]:
     """Average precision in percent, and error of the noise rate."""
     from labelclean.report import metrics
-    from labelclean.report.table import Report
+    from labelclean.report.report import Report
 
     found = Report.read(report)
     truth = [images.class_names[k] for k in images.truth]

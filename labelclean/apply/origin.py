@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labelclean.errors import ReportError, SourceError, printable
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.sources.formats import recognise
 from labelclean.sources.options import SourceOptions, recorded_options
 from labelclean.sources.protocol import LabelPlaces, Place

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from labelclean.data.samples import MISSING, UNREADABLE
 from labelclean.decisions.decision import LABELLING, Decision
 from labelclean.errors import ConfigError, printable
-from labelclean.report.table import NO_CLASS, Report
+from labelclean.report.report import NO_CLASS, Report
 
 PERSON, MODEL = "person", "model"
 KEEP, EXCLUDE = "keep", "exclude"

@@ -10,7 +10,7 @@ from pathlib import Path
 from labelclean.decisions.decision import SETTLING, Decision
 from labelclean.decisions.store import DecisionStore, decisions_path, digest_of, read_decisions
 from labelclean.errors import ConfigError, ReportError, printable
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 _NAMED = 3  # images in a message
 

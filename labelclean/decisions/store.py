@@ -15,7 +15,7 @@ from labelclean.decisions.decision import FIELDS, Decision, decision_of
 from labelclean.decisions.decision_tables import parse_decisions
 from labelclean.errors import ReportError, printable
 from labelclean.opening import check_regular
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x6C626C63  # "lblc", where SQLite tells whose file it is

@@ -16,7 +16,7 @@ from labelclean.data.samples import OK
 from labelclean.errors import ReportError, printable
 from labelclean.report import files
 from labelclean.report.meta import meta_path
-from labelclean.report.table import COLUMNS, OPTIONAL, Report
+from labelclean.report.report import COLUMNS, OPTIONAL, Report
 from labelclean.sources.columns import ID_NAMES, IMAGE_NAMES, LABEL_NAMES
 from labelclean.sources.labels import clean_labels
 from labelclean.tables.reading import read_table

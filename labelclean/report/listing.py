@@ -15,7 +15,7 @@ from rich_pixels import Pixels
 
 from labelclean.data.samples import OK
 from labelclean.errors import printable
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 
 SHARES = ("issue_probability", "suggested_probability")
 NO_IMAGE = "no image"

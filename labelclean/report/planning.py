@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -24,7 +24,7 @@ from labelclean.report.figures import (
     written,
 )
 from labelclean.report.matrices import NAME, NUMBERED, most_involved, name_classes, write_counts
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 BINS = 50
 MOST_CLASSES = 100  # in one figure: beyond, names cannot be read

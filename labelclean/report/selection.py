@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labelclean.data.samples import DUPLICATE_OF, MISSING, OK, UNLABELLED, UNREADABLE
 from labelclean.errors import ConfigError, printable
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 STATUSES = (OK, UNREADABLE, MISSING, UNLABELLED, DUPLICATE_OF.rstrip(":"))
 ORDERS = ("suspicion", "image", "given", "suggested", "margin", "row")

@@ -16,7 +16,7 @@ from rich.text import Text
 from labelclean.data.samples import OK
 from labelclean.errors import printable
 from labelclean.report.doubts import warnings_and_notes
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 MOST = 10  # rows and pairs shown
 

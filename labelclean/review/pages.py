@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labelclean.data.duplicates import conflicting
 from labelclean.data.samples import DUPLICATE_OF
 from labelclean.errors import printable
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

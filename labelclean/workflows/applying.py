@@ -27,7 +27,7 @@ from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError, printable
 from labelclean.progress import Reporter
 from labelclean.report.meta import meta_path
-from labelclean.report.table import HELD_OUT, Report
+from labelclean.report.report import HELD_OUT, Report
 
 
 def apply_report(

@@ -13,7 +13,7 @@ from labelclean.data.samples import NO_LABEL, SampleTable
 from labelclean.decisions.decision import LABELLING, Decision
 from labelclean.learning.soft_labels import SoftLabels
 from labelclean.report.meta import ReportMeta
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from labelclean.exports.matching import numbered
 from labelclean.exports.registry import format_of
 from labelclean.exports.rows import COPIES, Export, ExportRow, Format, finite
 from labelclean.progress import Reporter
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.sources.folders import FileImages
 from labelclean.workflows.reported import read_source
 

@@ -23,7 +23,7 @@ from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
 from labelclean.report.doubts import doubts
 from labelclean.report.meta import ConfusablePair, ReportMeta
-from labelclean.report.table import (
+from labelclean.report.report import (
     HELD_OUT,
     NO_CLASS,
     Report,

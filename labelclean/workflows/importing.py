@@ -12,7 +12,7 @@ from labelclean.decisions.decision import Decision
 from labelclean.errors import ReportError, printable
 from labelclean.exports.matching import Names
 from labelclean.exports.registry import format_of
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 
 @dataclass(frozen=True, kw_only=True)

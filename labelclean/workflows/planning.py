@@ -7,7 +7,7 @@ from pathlib import Path
 from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError
 from labelclean.report.planning import Plan, make_plan
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 
 def plan_review(

@@ -13,8 +13,8 @@ from labelclean.progress import Reporter
 from labelclean.report import plots
 from labelclean.report.figure_folder import check_can_write_figures, write_figures
 from labelclean.report.figures import encode_png, lacks_fonts, paper_style
+from labelclean.report.report import Report
 from labelclean.report.selection import Selection, select
-from labelclean.report.table import Report
 from labelclean.workflows.reported import read_source
 from labelclean.workflows.thumbnails import read_thumbnail
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelclean.data.samples import MISSING, NO_LABEL, REPEATED, UNREADABLE, SampleTable
-from labelclean.report.table import COLUMNS, FLAG, NUMBER, TEXT
+from labelclean.report.report import COLUMNS, FLAG, NUMBER, TEXT
 from labelclean.sources.wording import counted, listed, shown
 from labelclean.workflows.preparing import Samples
 

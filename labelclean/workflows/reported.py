@@ -15,7 +15,7 @@ from labelclean.data.samples import (
     SampleTable,
 )
 from labelclean.errors import SourceError, printable
-from labelclean.report.table import HELD_OUT, Report
+from labelclean.report.report import HELD_OUT, Report
 
 
 def read_source(report: Report, images: Path | None = None) -> SampleTable:

@@ -21,7 +21,7 @@ from labelclean.decisions.book import DecisionBook
 from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.progress import Reporter
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.review import server, standalone
 from labelclean.review.address import Address, keep_address, last_address
 from labelclean.review.neighbours import Neighbours

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labelclean.errors import ConfigError
+from labelclean.report.report import Report
 from labelclean.report.selection import Selection, select
-from labelclean.report.table import Report
 from labelclean.workflows.reported import read_source
 from labelclean.workflows.thumbnails import Pixels, read_thumbnails
 from labelclean.workflows.viewing import Opened, open_images

@@ -35,7 +35,7 @@ from labelclean.learning.models import Classifier
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, compare, figures_text, measure
 from labelclean.report.confusion_plot import confusion_png
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.sources.wording import first_three
 from labelclean.workflows import resuming, testing
 from labelclean.workflows.beliefs import believe, label_likelihood

@@ -11,7 +11,7 @@ from labelclean.apply.applied import Applied
 from labelclean.apply.outcome import Policy, settle
 from labelclean.decisions.decision import Decision
 from labelclean.errors import ConfigError
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 
 NAN = math.nan
 

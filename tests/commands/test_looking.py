@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from labelclean.cli import app
 from labelclean.decisions.decision import Decision
 from labelclean.decisions.store import DecisionStore, decisions_path, digest_of
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 
 NAMES = ("red", "green", "blue")
 EVIL = '=cmd()"\u202e\n.png'

@@ -21,7 +21,7 @@ from labelclean.decisions.decision import Decision
 from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.decisions.store import DecisionStore, decisions_path, digest_of, read_decisions
 from labelclean.errors import OutputError, ReportError
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 
 HOSTILE = ["=cmd()", "'=1", "a,b\nc\r\nd", 'say "hi"', "\u202eabc", "<script>", "b\udcff.png", "😀"]
 LABEL = {"accept": "dog", "keep": "cat", "other": "fox"}

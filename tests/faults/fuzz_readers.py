@@ -27,7 +27,7 @@ from labelclean.errors import LabelcleanError
 from labelclean.exports import coco, cvat, label_studio
 from labelclean.report.foreign import read_any
 from labelclean.report.meta import ReportMeta
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.sources import reading
 from labelclean.sources.options import SourceOptions
 

@@ -10,7 +10,7 @@ from fault_data import FILTER, TRAIN, Zygote, tree
 from test_kills import APPLY, EXPORT, INJECT, PREDICT
 
 from labelclean.learning.model_folder import load_model
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 COMMANDS = {
     "filter": ((*FILTER, "--force", "--seed", 0), (*FILTER, "--force", "--seed", 1)),

@@ -30,8 +30,8 @@ from labelclean.decisions.store import read_decisions
 from labelclean.errors import LabelcleanError
 from labelclean.learning.model_folder import ModelConfig, load_model, weights_bytes, write_folder
 from labelclean.report.foreign import read_any
+from labelclean.report.report import Report
 from labelclean.report.summary import summary_text
-from labelclean.report.table import Report
 from labelclean.sources import reading
 from labelclean.sources.options import SourceOptions
 

@@ -15,7 +15,7 @@ from report_data import meta_of
 from labelclean.errors import LabelcleanError, ReportError
 from labelclean.report.foreign import read_any, truth_rows
 from labelclean.report.meta import meta_path
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 
 CLEANLAB = {
     "is_label_issue": [False, True, False],

@@ -12,7 +12,7 @@ import pytest
 from report_data import report_of
 
 from labelclean.errors import ReportError
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 COUNT = 200
 

@@ -10,7 +10,7 @@ import pytest
 from report_data import meta_of
 
 from labelclean.report.planning import make_plan, plan_text, shifted
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 
 
 def report_of(probabilities, interval=(0.0, 1.0), names=()):

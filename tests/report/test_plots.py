@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from labelclean.report import plots
 from labelclean.report.figures import encode_png, lacks_fonts, paper_style, shortened, written
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 
 HOSTILE = (
     "猫の名前がとても長い場合" * 3,

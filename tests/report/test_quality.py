@@ -14,7 +14,7 @@ from sklearn.metrics import auc, brier_score_loss, precision_score, recall_score
 from labelclean.report.judged import judged_rows
 from labelclean.report.quality import Estimate, evaluate
 from labelclean.report.quality_text import quality_text
-from labelclean.report.table import COLUMNS
+from labelclean.report.report import COLUMNS
 
 NAMES = ("cat", "dog", "emu")
 

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from labelclean.errors import ConfigError
 from labelclean.report.listing import rows_json, rows_table
+from labelclean.report.report import COLUMNS
 from labelclean.report.selection import Selection, select
-from labelclean.report.table import COLUMNS
 
 NAN = math.nan
 ROWS = [

@@ -19,7 +19,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from labelclean.decisions.store import DecisionStore, decisions_path, digest_of, read_decisions
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.review import server
 from labelclean.review.neighbours import Neighbours
 from labelclean.review.pages import ReviewRows

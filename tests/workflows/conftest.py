@@ -13,7 +13,7 @@ from report_data import meta_of
 
 from labelclean.learning import models
 from labelclean.learning.model_folder import ModelConfig, weights_bytes, write_folder
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 NAMES = ("blue", "green", "red")
 _CHANNEL = {"red": 0, "green": 1, "blue": 2}

@@ -20,7 +20,7 @@ from labelclean import sources
 from labelclean.cli import app
 from labelclean.decisions.decision import Decision
 from labelclean.decisions.store import DecisionStore, decisions_path, digest_of
-from labelclean.report.table import COLUMNS, HELD_OUT, Report
+from labelclean.report.report import COLUMNS, HELD_OUT, Report
 
 NAMES = ("red", "green", "blue")
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from labelclean import sources
 from labelclean.cli import app
-from labelclean.report.table import COLUMNS, Report
+from labelclean.report.report import COLUMNS, Report
 from labelclean.sources import formats
 from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import read_rows

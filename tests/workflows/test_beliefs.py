@@ -11,7 +11,7 @@ from report_data import meta_of
 
 from labelclean.data.samples import NO_LABEL, OK, UNLABELLED, SampleTable
 from labelclean.decisions.decision import Decision
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.workflows.beliefs import Beliefs, believe, label_likelihood, soft_labels
 
 NAMES = ("a", "b", "c", "d")

@@ -19,7 +19,7 @@ from labelclean.decisions.store import read_decisions
 from labelclean.errors import ConfigError, OutputError
 from labelclean.exports import cvat
 from labelclean.exports.registry import FORMATS
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.workflows import exporting
 from labelclean.workflows.exporting import export_report
 from labelclean.workflows.importing import import_decisions

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labelclean.config import FilterConfig, ViewConfig
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.workflows.filtering import filter_dataset
 
 

@@ -20,7 +20,7 @@ from labelclean.data.images import ImageSpec
 from labelclean.data.transform import Transform
 from labelclean.learning import models, trainer
 from labelclean.progress import Reporter
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.sources.reading import SourceOptions
 
 WRONG = {"07.png", "20.png", "42.png"}

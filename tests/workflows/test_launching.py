@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import labelclean
 from labelclean.cli import app
 from labelclean.errors import ConfigError, RunError
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.workflows import launching
 from labelclean.workflows.launching import launch
 

@@ -15,7 +15,7 @@ from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig, ViewConf
 from labelclean.errors import ConfigError, SourceError
 from labelclean.learning import backbones, embedding
 from labelclean.progress import Reporter
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 WRONG = {"07.png", "20.png", "42.png"}
 

@@ -20,7 +20,7 @@ from labelclean.errors import ConfigError
 from labelclean.learning import trainer
 from labelclean.learning.methods import METHODS
 from labelclean.progress import Advance, Reporter
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 WRONG = {"07.png", "20.png", "42.png"}
 NEW = ("nlnl", "co-teaching", "jocor", "nfl-rce", "nce-rce", "forward", "gce", "elr")

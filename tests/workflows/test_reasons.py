@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from labelclean.cli import app
 from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig
+from labelclean.report.report import Report
 from labelclean.report.summary import summary_text
-from labelclean.report.table import Report
 from labelclean.sources import SourceOptions
 from labelclean.workflows.filtering import filter_dataset
 

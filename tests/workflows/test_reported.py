@@ -12,7 +12,7 @@ import pytest
 from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig
 from labelclean.errors import SourceError
 from labelclean.progress import Reporter
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import filter_dataset
 from labelclean.workflows.preparing import prepare

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import labelclean
 from labelclean.cli import app
 from labelclean.config import RuntimeConfig, TrainConfig
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.workflows.training import TrainingConfig, train_classifier
 
 WRONG = {7: "red", 20: "green", 42: "blue"}  # of 60; true: green, blue, red

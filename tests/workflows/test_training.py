@@ -23,7 +23,7 @@ from labelclean.errors import LabelcleanError
 from labelclean.learning import runtime, trainer
 from labelclean.learning.methods import Method
 from labelclean.progress import Reporter
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 from labelclean.workflows.fitting import SCHEMES
 from labelclean.workflows.training import (
     read_training,

@@ -16,7 +16,7 @@ from labelclean.decisions.decision import Decision
 from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.decisions.store import DecisionStore, digest_of
 from labelclean.errors import LabelcleanError, RunError
-from labelclean.report.table import Report
+from labelclean.report.report import Report
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from labelclean.sources.formats.class_folders import ClassFolders
 from labelclean.sources.formats.images_only import ImagesOnly
 from labelclean.sources.formats.metadata import MetadataFolder
 from labelclean.sources.formats.parquet import ColumnFormat
-from labelclean.sources.formats.table import TableAlone, TableBeside
+from labelclean.sources.formats.path_table import TableAlone, TableBeside
 from labelclean.sources.formats.voc import PascalVoc
 from labelclean.sources.formats.webdataset import WebDataset
 from labelclean.sources.protocol import Format, Place

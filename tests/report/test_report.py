@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from labelclean.errors import LabelcleanError
 from labelclean.report import files
 from labelclean.report.meta import ConfusablePair
-from labelclean.report.table import (
+from labelclean.report.report import (
     COLUMNS,
     Report,
     check_can_write,
