@@ -10,7 +10,8 @@ from labelclean.config import RuntimeConfig
 from labelclean.report.report import Report
 from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.testing import HoldoutSource
-from labelclean.workflows.training import TrainingConfig, train_classifier, train_preset
+from labelclean.workflows.training import train_classifier
+from labelclean.workflows.training_config import TrainingConfig, train_preset
 
 WRONG = {k: ("green", "blue", "red")[k % 3] for k in range(0, 90, 4)}
 

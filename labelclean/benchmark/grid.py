@@ -25,7 +25,7 @@ from labelclean.learning.methods import METHODS
 from labelclean.progress import Reporter
 from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import default_preset
-from labelclean.workflows.training import train_preset
+from labelclean.workflows.training_config import train_preset
 
 SYMMETRIC = ("symm:0.2", "symm:0.4", "symm:0.6", "symm:0.8")  # as in the paper's Table 1
 ASYMMETRIC = ("asymm:0.1", "asymm:0.2", "asymm:0.3", "asymm:0.4")  # its mapping is that of CIFAR

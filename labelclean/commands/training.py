@@ -148,7 +148,12 @@ def train_command(
     from labelclean.errors import ConfigError
     from labelclean.progress import TerminalReporter
     from labelclean.sources.reading import SourceOptions
-    from labelclean.workflows import launching, testing, training  # torch: not for --help
+    from labelclean.workflows import (  # torch: not for --help
+        launching,
+        testing,
+        training,
+        training_config,
+    )
     from labelclean.workflows.filtering import default_preset
 
     given = locals()
@@ -169,12 +174,12 @@ def train_command(
             f"--{of_network[0].replace('_', '-')} is of a network that is trained from scratch, "
             "--backbone of one that is pretrained: leave one out"
         )
-    settings = training.TrainingConfig(
+    settings = training_config.TrainingConfig(
         backbone=backbone,
         download=download,
         # several processes share a network of their own
         is_from_scratch=from_scratch or bool(of_network) or gpus is not None,
-        train=training.train_preset(preset or default_preset(device), **numbers),
+        train=training_config.train_preset(preset or default_preset(device), **numbers),
         runtime=config.RuntimeConfig(**fields_in(config.RuntimeConfig, given)),
         scheme=scheme,
         val=share("--val", val),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,120 +15,40 @@ from numpy.typing import NDArray
 
 from labelclean import __version__, disk
 from labelclean.config import (
-    PRESETS,
-    RuntimeConfig,
     TrainConfig,
-    ViewConfig,
     train_epochs,
 )
-from labelclean.data.images import SMALL, largest_side
-from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.data.transform import Transform
-from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import exporting, model_folder, runtime, team
 from labelclean.learning.applying import logits_of_rows
-from labelclean.learning.backbones import EMBEDDED
 from labelclean.learning.calibration import FEWEST, fit_temperature
 from labelclean.learning.model_folder import ModelConfig, TrainedModel
 from labelclean.learning.models import Classifier
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, compare, figures_text, measure
 from labelclean.report.confusion_plot import confusion_png
-from labelclean.report.report import Report
-from labelclean.sources.wording import first_three
 from labelclean.workflows import resuming, testing
-from labelclean.workflows.beliefs import believe, label_likelihood
+from labelclean.workflows.beliefs import label_likelihood
 from labelclean.workflows.fitting import (
     CE_NOISY,
-    DEFAULT,
     FIRST,
-    SCHEMES,
     STAGES,
     TWO_STAGE,
     Environment,
     Fitted,
     TrainingSet,
-    check_classes,
-    choose_rows,
-    classes_without_rows,
     epoch_seconds,
     fit_scheme,
 )
-from labelclean.workflows.head_fitting import SCHEMES as HEAD_SCHEMES
 from labelclean.workflows.head_fitting import fit_head
 from labelclean.workflows.learning import epochs_within
 from labelclean.workflows.model_card import model_card
-from labelclean.workflows.preparing import prepare
-from labelclean.workflows.reported import read_source
-from labelclean.workflows.seeing import check_backbone, see
+from labelclean.workflows.seeing import see
+from labelclean.workflows.training_config import TrainingConfig
+from labelclean.workflows.training_source import TrainingSource, read_training
 
-MANY_SMALL = 20_000  # images of 64 px or less from which on a network of one's own is better
 CALIBRATED = 20_000  # images at most that the temperature is fitted to: (m, c) arrays of them
-# Paper Sec. 6.1, pseudo-labelling: two trainings of 480 epochs (CIFAR) or 15 (Clothing1M), so
-# schemes of one stage take both; lr falls at 192 and 288, or at 10. The rest is that of filter.
-_OF_ONE_STAGE: dict[str, dict[str, Any]] = {
-    "paper": {"epochs": 960, "lr": 0.1, "lr_drops": (0.4, 0.6)},
-    "clothing1m": {"epochs": 30, "lr": 0.001, "lr_drops": (2 / 3,)},
-}
-TRAIN_PRESETS: dict[str, TrainConfig] = {
-    name: replace(config, class_weights=False, **_OF_ONE_STAGE.get(name, {}))
-    for name, config in PRESETS.items()
-}
-
-
-def train_preset(name: str, **given: Any) -> TrainConfig:
-    """The preset for training a classifier, with the given fields in place of its own.
-
-    Raises ConfigError for an unknown preset or values out of range.
-    """
-    if name not in TRAIN_PRESETS:
-        raise ConfigError(f"--preset {name} is unknown; there are {', '.join(TRAIN_PRESETS)}")
-    return replace(TRAIN_PRESETS[name], **{k: v for k, v in given.items() if v is not None})
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """One run of `train`.
-
-    backbone   pretrained network whose features a head is trained on, see learning.backbones
-    download   its weights may be fetched
-    is_from_scratch  train a network of one's own instead, by `train`; also done for two-stage, in
-               several processes, and where small images are many
-    val        share of the rows of each given label held out to fit the temperature
-    is_compared  also train by ce-noisy, to tell the gain
-    export     "onnx" or None
-    license    of the weights, for the model's card
-    """
-
-    train: TrainConfig = field(default_factory=lambda: TRAIN_PRESETS["quick"])
-    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    scheme: str = DEFAULT
-    backbone: str = EMBEDDED
-    download: bool = False
-    is_from_scratch: bool = False
-    val: float = 0.1
-    is_compared: bool = False
-    export: str | None = None
-    license: str | None = None
-
-    @property
-    def view(self) -> ViewConfig:
-        """The pretrained network, as `filter` is told of it."""
-        return ViewConfig(backbone=self.backbone, download=self.download)
-
-    def __post_init__(self) -> None:
-        problems = []
-        if self.scheme not in SCHEMES:
-            problems.append(f"--scheme is {self.scheme}, must be one of {', '.join(SCHEMES)}")
-        if not 0 <= self.val <= 0.5:
-            problems.append(f"--val is {self.val:g}, must be in [0, 0.5]")
-        if self.export not in (None, "onnx"):
-            problems.append(f"--export is {self.export}, must be onnx")
-        if self.is_compared and self.scheme == CE_NOISY:
-            problems.append(f"--compare compares with {CE_NOISY}: give another --scheme")
-        if problems:
-            raise ConfigError("; ".join(problems))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,16 +81,6 @@ class Trained:
         if self.figures is not None:
             lines += ["", figures_text(self.figures)]
         return "\n".join([*lines, "", f"model: {printable(self.folder)}"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSource:
-    """A report, what is learned of it and how, and how many rows a person decided."""
-
-    report: Report
-    data: TrainingSet
-    decided: int
-    is_from_scratch: bool
 
 
 def train_classifier(
@@ -295,13 +205,6 @@ def _fit(
     return fitted, other, where
 
 
-def _is_from_scratch(config: TrainingConfig, table: SampleTable) -> bool:
-    """Whether a network of one's own is trained: it beats a head where small images are many."""
-    if config.is_from_scratch or config.scheme not in HEAD_SCHEMES or team.size() > 1:
-        return True
-    return len(table) > MANY_SMALL and largest_side(table) <= SMALL
-
-
 def check_input(
     report: Path,
     *,
@@ -330,61 +233,6 @@ def _check_options(out: Path, config: TrainingConfig, force: bool, *, has_test: 
     )
     if config.export:
         exporting.check_can_export()
-
-
-def read_training(
-    report: Path,
-    images: Path | None,
-    decisions: Path | None,
-    config: TrainingConfig,
-    device: torch.device,
-    reporter: Reporter,
-) -> TrainingSource:
-    """The report, what a person decided of it, and its images. Raises ReportError, SourceError."""
-    with reporter.stage("reading"):
-        found = Report.read(report, reporter.note)
-        table = read_source(found, images)
-        book = DecisionBook.of(found, report, decisions)
-        beliefs = believe(found, table, book.decisions)
-    if book:
-        reporter.note(f"{len(book):,} decisions of {printable(book.path)} override the report")
-    how = found.meta.source
-    if form := how.get("format"):
-        rows = f"{len(found):,} images of {len(found.meta.class_names):,} classes"
-        reporter.note(f"{printable(report)}: {rows}, {form} ({printable(how.get('why'))})")
-    is_from_scratch = _is_from_scratch(config, table)
-    if not is_from_scratch:
-        check_backbone(config.view)
-    samples = prepare(
-        replace(table, class_names=beliefs.class_names),
-        config.runtime,
-        device_is_cpu=device.type == "cpu",
-        reporter=reporter,
-        is_pretrained=not is_from_scratch,
-    )
-    _tell_what_is_gone(found, table, reporter)
-    data = choose_rows(samples, beliefs, config.val, config.train.seed)
-    untaught = classes_without_rows(data)
-    if untaught:
-        names = first_three(untaught, len(untaught))
-        reporter.note(f"no image of {names} is left to train on: the model will hardly name it")
-    suggested_only = check_classes(data, config.scheme)
-    if suggested_only:
-        names = first_three(suggested_only, len(suggested_only))
-        reporter.note(f"no label of {names} is believed: learned from suggestions alone")
-    return TrainingSource(
-        report=found, data=data, decided=len(book), is_from_scratch=is_from_scratch
-    )
-
-
-def _tell_what_is_gone(report: Report, table: SampleTable, reporter: Reporter) -> None:
-    was_there = ~np.isin(report.frame["status"].to_numpy(dtype=str), (MISSING, UNREADABLE))
-    gone = np.flatnonzero((table.status == MISSING) & was_there)
-    if len(gone):
-        reporter.note(
-            f"{len(gone):,} of the report's {len(table):,} images are no longer there, the first "
-            f"is {printable(table.paths[gone[0]])}: left out"
-        )
 
 
 def _with_epochs(

@@ -23,7 +23,8 @@ from labelclean.progress import Reporter
 from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import filter_dataset
 from labelclean.workflows.testing import HoldoutSource
-from labelclean.workflows.training import TrainingConfig, train_classifier
+from labelclean.workflows.training import train_classifier
+from labelclean.workflows.training_config import TrainingConfig
 
 
 def test_a_classifier_is_added_to_runs_that_only_filtered(squares: Path, tmp_path: Path):

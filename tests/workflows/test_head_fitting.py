@@ -15,7 +15,7 @@ import labelclean
 from labelclean.cli import app
 from labelclean.errors import ConfigError
 from labelclean.learning import backbones, models
-from labelclean.workflows import training
+from labelclean.workflows import training_source
 from labelclean.workflows.head_fitting import SCHEMES
 
 
@@ -96,7 +96,7 @@ def test_two_stages_and_many_small_images_are_learned_from_scratch(
 ):
     two = _head(world, "two", config={"scheme": "two-stage", "epochs": 2})
     assert two.config.training["backbone"] is None
-    monkeypatch.setattr(training, "MANY_SMALL", 50)
+    monkeypatch.setattr(training_source, "MANY_SMALL", 50)
     many = _head(world, "many", config={"epochs": 2})
     assert many.config.architecture == "smallnet"
 
@@ -104,7 +104,7 @@ def test_two_stages_and_many_small_images_are_learned_from_scratch(
 def test_a_backbone_that_is_missing_is_told_before_images_are_read(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(training, "prepare", None)
+    monkeypatch.setattr(training_source, "prepare", None)
     with pytest.raises(ConfigError, match="its ImageNet weights are not on this machine"):
         _head(world, config={"backbone": "resnet18"})
 

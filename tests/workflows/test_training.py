@@ -25,7 +25,7 @@ from labelclean.learning.methods import Method
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
 from labelclean.workflows.fitting import SCHEMES
-from labelclean.workflows.training import (
+from labelclean.workflows.training_source import (
     read_training,
 )
 
