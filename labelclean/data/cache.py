@@ -42,8 +42,8 @@ from labelclean.data.images import (
     UnreadableImage,
     content_digest,
     decode,
-    quiet,
 )
+from labelclean.data.quiet import quiet
 from labelclean.data.samples import MISSING, UNREADABLE, ImageSource, SampleTable
 from labelclean.data.workers import Worker
 from labelclean.errors import SourceError

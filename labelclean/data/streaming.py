@@ -11,7 +11,8 @@ import loky
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data.images import ImageSpec, UnreadableImage, decode, quiet
+from labelclean.data.images import ImageSpec, UnreadableImage, decode
+from labelclean.data.quiet import quiet
 from labelclean.data.samples import MISSING, OK, UNREADABLE, SampleTable
 
 

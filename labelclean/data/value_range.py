@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.data.images import DECODER_ERRORS, UnreadableImage, open_image, quiet
+from labelclean.data.images import DECODER_ERRORS, UnreadableImage, open_image
+from labelclean.data.quiet import quiet
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 
 LOOKED_AT = 256  # images, spaced over the table, whose mode is looked at

@@ -15,12 +15,12 @@ from labelclean.data.images import (
     DECODER_ERRORS,
     UnreadableImage,
     open_image,
-    quiet,
     reason_of,
     to_8_bit,
     to_8_bit_shrunk,
     upright,
 )
+from labelclean.data.quiet import quiet
 from labelclean.data.samples import ImageSource
 
 SMALL = 224  # px, the longer side in a grid

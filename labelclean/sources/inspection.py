@@ -15,9 +15,9 @@ from labelclean.data.images import (
     UnreadableImage,
     content_digest,
     open_image,
-    quiet,
     reason_of,
 )
+from labelclean.data.quiet import quiet
 from labelclean.data.samples import MISSING, NO_LABEL, OK, UNLABELLED, SampleTable
 from labelclean.sources.folders import FileImages
 from labelclean.sources.labels import look_alikes, spelled

@@ -15,7 +15,8 @@ from PIL import Image
 
 from labelclean import disk
 from labelclean.data.image_names import is_image_name
-from labelclean.data.images import DECODER_ERRORS, quiet
+from labelclean.data.images import DECODER_ERRORS
+from labelclean.data.quiet import quiet
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.exports.folder import check_can_make, new_folder

@@ -15,6 +15,7 @@ from labelclean import __version__, disk, sources
 from labelclean.data import images, noise, noisy_files
 from labelclean.data.instance_noise import SIDE, instance_dependent
 from labelclean.data.noise import Labels, Matrix
+from labelclean.data.quiet import quiet
 from labelclean.data.samples import NO_LABEL, OK, ArrayImages, SampleTable
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.progress import Reporter
@@ -332,7 +333,7 @@ def _pixels(
     is_read = np.zeros(len(rows), bool)
     with (
         reporter.stage("decoding") as advance,
-        images.quiet(),
+        quiet(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for k, pixels in enumerate(pool.map(decoded, rows.tolist())):

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from labelclean.data.images import FORMATS, ImageSpec, UnreadableImage, decode, quiet
+from labelclean.data.images import FORMATS, ImageSpec, UnreadableImage, decode
+from labelclean.data.quiet import quiet
 
 
 def by_pillow(path: Path) -> tuple[np.ndarray | None, int] | None:

@@ -15,6 +15,7 @@ from PIL import Image
 from labelclean import opening
 from labelclean.data import images
 from labelclean.data.images import ImageSpec, UnreadableImage, decode, decode_block
+from labelclean.data.quiet import quiet
 from labelclean.data.workers import Worker
 from labelclean.opening import read_regular
 
@@ -162,7 +163,7 @@ def test_a_decoder_that_hangs_costs_its_row(monkeypatch):
 def test_what_libtiff_says_does_not_reach_the_terminal(capfd):
     data = bytearray(encoded(Image.new("RGB", (64, 64)), "TIFF", compression="tiff_lzw"))
     data[20:60] = b"\xff" * 40
-    with images.quiet():
+    with quiet():
         with pytest.raises(UnreadableImage):
             decode(bytes(data), SPEC)
         print("ours", file=sys.stderr)

@@ -19,10 +19,10 @@ from labelclean.data.images import (
     choose_spec,
     content_digest,
     decode,
-    quiet,
     to_8_bit,
     to_8_bit_range,
 )
+from labelclean.data.quiet import quiet
 from labelclean.data.samples import MISSING, OK, SampleTable
 from labelclean.errors import SourceError
 

@@ -21,7 +21,8 @@ from PIL import Image
 from report_data import report_of
 
 from labelclean.apply.undoing import undo
-from labelclean.data.images import ImageSpec, UnreadableImage, decode, quiet
+from labelclean.data.images import ImageSpec, UnreadableImage, decode
+from labelclean.data.quiet import quiet
 from labelclean.decisions.store import read_decisions
 from labelclean.errors import LabelcleanError
 from labelclean.exports import coco, cvat, label_studio

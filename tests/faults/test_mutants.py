@@ -25,7 +25,8 @@ from PIL import Image
 from report_data import report_of
 
 from labelclean.apply.undoing import undo
-from labelclean.data.images import ImageSpec, UnreadableImage, decode, quiet
+from labelclean.data.images import ImageSpec, UnreadableImage, decode
+from labelclean.data.quiet import quiet
 from labelclean.decisions.store import read_decisions
 from labelclean.errors import LabelcleanError
 from labelclean.learning.model_folder import ModelConfig, load_model, weights_bytes, write_folder
