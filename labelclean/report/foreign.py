@@ -149,14 +149,13 @@ def truth_rows(report: AnyReport, names: Sequence[str]) -> tuple[list[int | None
                 f"which begins with {printable(report.index[0])}, is neither images of the truth "
                 f"nor numbers of its {len(names):,} rows; add a column image"
             )
-        return list(rows), "rows are matched by the numbers in the index"
+        return [*rows], "rows are matched by the numbers in the index"
     if len(report) != len(names):
         raise ReportError(
             f"{place}: has no column of image names ({', '.join(IMAGES)}), and {len(report):,} "
             f"rows where the truth has {len(names):,}; add a column image"
         )
-    everyone = list(range(len(names)))
-    return [*everyone], "rows are matched by their order, the report has no image names"
+    return [*range(len(names))], "rows are matched by their order, the report has no image names"
 
 
 def with_right_ones(report: AnyReport, given: Sequence[str]) -> AnyReport:

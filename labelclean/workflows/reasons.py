@@ -27,8 +27,10 @@ def without_untrained(samples: Samples) -> Samples:
     labels in `untrained` and are not judged. Where fewer than two classes are left, all stay.
     """
     table, rows = samples.table, samples.train_rows
-    _, distinct = np.unique(samples.first[rows], return_index=True)  # copies are one image
-    images = np.bincount(table.labels[rows][distinct], minlength=table.num_classes)
+    labelled = np.stack([samples.first[rows], table.labels[rows]])
+    images = np.bincount(  # copies under one label are one image
+        np.unique(labelled, axis=1)[1], minlength=table.num_classes
+    )
     trained = np.flatnonzero(images > 1)
     if len(trained) < 2:
         trained = np.flatnonzero(images)

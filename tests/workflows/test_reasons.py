@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -13,6 +15,7 @@ from labelclean.report.report import Report
 from labelclean.report.summary import summary_text
 from labelclean.sources import SourceOptions
 from labelclean.workflows.filtering import filter_dataset
+from labelclean.workflows.reasons import without_untrained
 
 
 @pytest.fixture
@@ -77,3 +80,12 @@ def test_other_commands_have_each_image_once(report: Report, colour_folder: Path
              str(colour_folder / "clean.csv")]  # fmt: skip
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
+
+
+def test_a_copy_under_another_label_counts_for_its_own_class_too():
+    table = SimpleNamespace(labels=np.array([0, 0, 1, 1, 2, 2]), num_classes=3)
+    # class 2 has a copy of the first image, and one of its own
+    samples = SimpleNamespace(
+        table=table, first=np.array([0, 1, 2, 3, 0, 5]), train_rows=np.arange(6)
+    )
+    assert without_untrained(samples) is samples
