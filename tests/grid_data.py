@@ -8,7 +8,7 @@ from typing import Any
 from labelclean.benchmark.dataset import Origin
 from labelclean.benchmark.grid import GridConfig
 from labelclean.config import RuntimeConfig
-from labelclean.sources.reading import SourceOptions
+from labelclean.config.source_options import SourceOptions
 
 
 def origin_of(data: Path | str, **options: Any) -> Origin:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import LabelcleanError
-from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.injecting import NoiseSpec, inject_noise
 
 

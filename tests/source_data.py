@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import NO_LABEL, SampleTable
 from labelclean.errors import SourceError
-from labelclean.sources.reading import SourceOptions, read
+from labelclean.sources.reading import read
 
 
 def put(folder: Path, *paths: str) -> None:

@@ -33,7 +33,7 @@ ALLOWED = {
     "judging": {"data", "predictions", "config", "errors"},
     "report": {"sources", "tables", "data", "predictions", "config", "errors"},
     "decisions": {"report", "tables", "schema", "errors"},
-    "apply": {"decisions", "report", "sources", "tables", "data", "errors"},
+    "apply": {"decisions", "report", "sources", "tables", "data", "config", "errors"},
     "exports": {"report", "sources", "tables", "data", "xml_files", "errors"},
     "review": {"decisions", "report", "data", "errors"},
     "workflows": {

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from labelclean.config import RuntimeConfig
+from labelclean.config.source_options import SourceOptions
+from labelclean.config.training_config import TrainingConfig, train_preset
 from labelclean.report.report import Report
-from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.testing import HoldoutSource
 from labelclean.workflows.training import train_classifier
-from labelclean.workflows.training_config import TrainingConfig, train_preset
 
 WRONG = {k: ("green", "blue", "red")[k % 3] for k in range(0, 90, 4)}
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from labelclean.config.source_options import SourceOptions, recorded_options
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report.report import Report
 from labelclean.sources.formats import recognise
-from labelclean.sources.options import SourceOptions, recorded_options
 from labelclean.sources.protocol import LabelPlaces, Place
 
 

@@ -19,13 +19,13 @@ from labelclean.benchmark.rendering import write_pages
 from labelclean.benchmark.results import Key, Row, Setting, read_results, write_results
 from labelclean.benchmark.runs import RUNS, UNCLASSIFIED, Task, lacks_classifier, machine_words
 from labelclean.config import RuntimeConfig, TrainConfig
+from labelclean.config.source_options import SourceOptions
+from labelclean.config.training_config import train_preset
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import models, runtime
 from labelclean.learning.methods import METHODS
 from labelclean.progress import Reporter
-from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import default_preset
-from labelclean.workflows.training_config import train_preset
 
 SYMMETRIC = ("symm:0.2", "symm:0.4", "symm:0.6", "symm:0.8")  # as in the paper's Table 1
 ASYMMETRIC = ("asymm:0.1", "asymm:0.2", "asymm:0.3", "asymm:0.4")  # its mapping is that of CIFAR

@@ -23,6 +23,7 @@ from labelclean.benchmark.classifying import classify_tests
 from labelclean.benchmark.dataset import Dataset, Origin, read_dataset
 from labelclean.benchmark.results import Key, Row, write
 from labelclean.config import FilterConfig, TrainConfig
+from labelclean.config.names import DEFAULT
 from labelclean.errors import LabelcleanError, SourceError
 from labelclean.judging import verdicts
 from labelclean.learning.methods import METHODS, Method
@@ -31,7 +32,7 @@ from labelclean.learning.runtime import choose_precision
 from labelclean.progress import Advance, Reporter
 from labelclean.report import metrics
 from labelclean.workflows.filtering import judge
-from labelclean.workflows.fitting import DEFAULT, Environment
+from labelclean.workflows.fitting import Environment
 from labelclean.workflows.learning import CHECKPOINT, Learned, learn
 
 RUNS = "runs"  # folder beside results.csv

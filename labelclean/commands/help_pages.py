@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from labelclean.commands import config_file
+from labelclean.errors import ConfigError, printable
 
 LONG = 20  # options of a command above which --help shows only those that are needed often
 HELP_FLAGS = ("-h", "--help", "--help-all")
@@ -35,7 +40,16 @@ PANELS = {
     "Input": (
         *("report", "images", "decisions", "image_col", "label_col", "split", "split_col"),
         *("one_hot", "class_level", "ignore", "encoding", "merge_labels", "multi_label", "root"),
-        *("bit_depth", "download", "test", "test_labels", "test_split", "allow_overlap", "data"),
+        *(
+            "config",
+            "bit_depth",
+            "download",
+            "test",
+            "test_labels",
+            "test_split",
+            "allow_overlap",
+            "data",
+        ),
     ),
     "Noise": (
         *("symm", "asymm", "mapping", "human", "human_col", "instance", "bernoulli", "noise"),
@@ -48,6 +62,7 @@ PANELS = {
     "Output": (
         *("out", "export", "license", "run_dir", "html", "top", "export_decisions", "figures"),
         *("link", "dry_run", "undo", "plots", "to", "limit", "force", "as_json", "quiet"),
+        "save_config",
     ),
     "Machine": (
         *("preset", "minutes", "device", "gpus", "precision", "compile", "workers", "image_size"),
@@ -82,7 +97,15 @@ OFTEN = {
 
 
 class PanelCommand(TyperCommand):
-    """A command whose --help puts the options into panels."""
+    """A command whose --help puts the options into panels, and that names those of a file."""
+
+    def invoke(self, ctx: Any) -> Any:
+        names = [name for name in ctx.params if _source(ctx, name) == "DEFAULT_MAP"]
+        if names and not ctx.params.get("quiet") and os.environ.get("RANK", "0") == "0":
+            path = ctx.params.get("config") or config_file.find_config(Path())
+            flags = ", ".join(name.replace("_", "-") for name in names)
+            typer.echo(f"labelclean: from {printable(path)}: {flags}", err=True)
+        return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """IMAGES and not {images}: every command names what it needs alike."""
@@ -117,6 +140,13 @@ class PanelCommand(TyperCommand):
 
 class StepsGroup(TyperGroup):
     """The program, whose --help lists the commands in the order of the work, with an example."""
+
+    def invoke(self, ctx: Any) -> Any:
+        path = config_file.find_config(Path())
+        if path is not None:
+            known = options_by_name(self)
+            ctx.default_map = {name: config_file.read_config(path, name, known) for name in known}
+        return super().invoke(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         # Typer would load pydantic to read the options of the program, for half of the time.
@@ -159,21 +189,34 @@ def is_long(params: Sequence[Any]) -> bool:
 
 
 def with_help_all(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the option --help-all, if it has more options than --help shows."""
+    """A command with more options than --help shows, with --help-all, --config, --save-config."""
     signature = inspect.signature(command, eval_str=True)
     if len(signature.parameters) <= LONG:
         return command
 
     @functools.wraps(command)
-    def run(*, help_all: bool = False, **options: Any) -> None:
-        command(**options)
+    def run(ctx: typer.Context, help_all: bool, config: Path | None, **options: Any) -> None:
+        save_as = options.pop("save_config")
+        if save_as is not None:
+            is_forced = bool(ctx.params.get("force"))
+            config_file.check_can_save(save_as, ctx.info_name or "", is_forced)
+        try:
+            command(**options)
+        except typer.Exit:
+            _save(save_as, ctx)
+            raise
+        _save(save_as, ctx)
 
-    asked = inspect.Parameter(
-        "help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_HelpAllOption
-    )
-    parameters = [*signature.parameters.values(), asked]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("ctx", kind, annotation=typer.Context),
+        *signature.parameters.values(),
+        inspect.Parameter("config", kind, default=None, annotation=_ConfigOption),
+        inspect.Parameter("save_config", kind, default=None, annotation=_SaveConfigOption),
+        inspect.Parameter("help_all", kind, default=False, annotation=_HelpAllOption),
+    ]
     run.__dict__["__signature__"] = signature.replace(
-        parameters=[each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+        parameters=[each.replace(kind=kind) for each in parameters]
     )
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
@@ -186,6 +229,59 @@ def _show_all(ctx: typer.Context, is_asked: bool) -> None:
         raise typer.Exit
 
 
+def options_by_name(group: Any) -> dict[str, dict[str, Any]]:
+    """The options of each command of the program, by their names."""
+    return {
+        name: {each.name: each for each in command.params if each.param_type_name == "option"}
+        for name, command in group.commands.items()
+    }
+
+
+def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Lets the options of a file stand in for those that are not given."""
+    if path is not None and ctx.parent is not None:
+        known = options_by_name(ctx.parent.command)
+        ctx.default_map = config_file.read_config(path, ctx.info_name or "", known)
+    return path
+
+
+def given_options(ctx: typer.Context) -> dict[str, Any]:
+    """The options that the command line or a file gives, and are worth keeping, by their names."""
+    return {
+        each.name: ctx.params[each.name]
+        for each in ctx.command.params
+        if each.param_type_name == "option"
+        and each.name is not None
+        and each.name not in config_file.NEVER
+        and _source(ctx, each.name) != "DEFAULT"
+        and ctx.params.get(each.name) is not None
+    }
+
+
+def _source(ctx: typer.Context, name: str) -> str:
+    source = ctx.get_parameter_source(name)
+    return "DEFAULT" if source is None else source.name
+
+
+def _save(path: Path | None, ctx: typer.Context) -> None:
+    if path is not None:
+        config_file.save_config(path, ctx.info_name or "", given_options(ctx))
+        typer.echo(f"labelclean: options in {printable(path)}", err=True)
+
+
+_ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        is_eager=True,
+        callback=use_config,
+        help="Options from a TOML file, or from the .meta.json of a report; the command line wins. "
+        "Without it labelclean.toml or [tool.labelclean] in pyproject.toml, if the folder has one.",
+    ),
+]
+_SaveConfigOption = Annotated[
+    Path | None,
+    typer.Option(help="Write the options given into this TOML file, at the end."),
+]
 _HelpAllOption = Annotated[
     bool,
     typer.Option(
@@ -202,8 +298,6 @@ def help_command(
     command: Annotated[str | None, typer.Argument(help="Name of a command.")] = None,
 ) -> None:
     """Show the help of a command, with all its options, or of the program."""
-    from labelclean.errors import ConfigError, printable
-
     program = ctx.parent
     assert program is not None  # of a command there always is one
     if command is None:

@@ -1,8 +1,11 @@
-"""Arguments and options that the commands share, and how shares are written."""
+"""Options that commands share, and options made from the fields of a config."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import Field, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,109 +38,103 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print figures as JSON.
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 SeedOption = Annotated[int, typer.Option(help="Same seed, same machine: same result.")]
 
-# How a source is read: SourceOptions.
-ImageColOption = Annotated[
-    str | None, typer.Option(help="Column of the paths, or its number in a table without a header.")
-]
-LabelColOption = Annotated[str | None, typer.Option(help="Column of the labels.")]
-SplitOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Splits to use, e.g. train,extra, or all. Default: train on all rows but those "
-        "of a test or validation split, and report on every row; of CIFAR by name the training "
-        "split alone."
-    ),
-]
-SplitColOption = Annotated[str | None, typer.Option(help="Column of the split.")]
-OneHotOption = Annotated[
-    str | None, typer.Option(help="Columns of 0 and 1, one a class: their names by commas.")
-]
-ClassLevelOption = Annotated[
-    int | None,
-    typer.Option(help="Which folder is the class: 1 is the one right below IMAGES."),
-]
-IgnoreOption = Annotated[
-    list[str] | None,
-    typer.Option("--ignore", help="Files or folders to leave out, e.g. '*_mask.png'; repeatable."),
-]
-EncodingOption = Annotated[
-    str | None, typer.Option(help="Of tables that are not UTF-8: gbk, shift_jis, cp1251, ...")
-]
-MergeLabelsOption = Annotated[
-    bool, typer.Option("--merge-labels", help="Join class names that look alike: Frog and frog.")
-]
-MultiLabelOption = Annotated[
-    str,
-    typer.Option(
-        help="Cells of several labels: refuse, skip (such rows have no label), keep (as classes)."
-    ),
-]
-RootOption = Annotated[Path | None, typer.Option(help="Folder that holds CIFAR.")]
-DownloadOption = Annotated[
-    bool, typer.Option("--download", help="Fetch CIFAR, or weights, if absent.")
-]
-
-BackboneOption = Annotated[
-    str,
-    typer.Option(
-        help="Pretrained network: efficientnet-lite0 (built in), resnet18, resnet34, resnet50, "
-        "timm:NAME, or NAME=FILE for weights of your own."
-    ),
-]
-
-# What a network is and how it learns: TrainConfig.
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        help="quick (default on a CPU), standard (default on a GPU), paper, clothing1m; the "
-        "options below replace single numbers of it."
-    ),
-]
-ArchOption = Annotated[
-    str | None, typer.Option(help="smallnet, resnet10, resnet18, resnet34, resnet50, timm:NAME.")
-]
-WeightsOption = Annotated[
-    str | None, typer.Option(help="none, imagenet, or a .safetensors or state dict file.")
-]
-BatchSizeOption = Annotated[int | None, typer.Option(help="Images a step.")]
-LrOption = Annotated[float | None, typer.Option(help="Largest learning rate.")]
-ScheduleOption = Annotated[str | None, typer.Option(help="one-cycle or steps.")]
-MomentumOption = Annotated[float | None, typer.Option(help="Momentum of SGD.")]
-NesterovOption = Annotated[bool | None, typer.Option(help="Nesterov's momentum.")]
-WeightDecayOption = Annotated[float | None, typer.Option(help="Weight decay (L2) of SGD.")]
-ShiftOption = Annotated[int | None, typer.Option(help="px of random translation.")]
-FlipOption = Annotated[
-    bool | None, typer.Option(help="Random mirror images; not for digits or letters.")
-]
-
-# Where and for how long it learns: RuntimeConfig.
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 GpusOption = Annotated[
     int | None,
     typer.Option(help="Train on so many GPUs of this machine; on several machines: torchrun."),
 ]
-PrecisionOption = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
-CompileOption = Annotated[bool, typer.Option("--compile", help="torch.compile the network.")]
-WorkersOption = Annotated[int | None, typer.Option(help="Decoding processes; default: cores.")]
-MinutesOption = Annotated[
-    float | None, typer.Option(help="Training time; the number of epochs follows from it.")
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="quick (default on a CPU), standard (default on a GPU), paper, clothing1m; the "
+        "options of a training replace single numbers of it."
+    ),
 ]
-ImageSizeOption = Annotated[
-    int | None, typer.Option(help="px; default: from the images, at most 224 (CPU: 128).")
-]
-BitDepthOption = Annotated[
-    int | None,
-    typer.Option(help="Of images of more than 8 bits: 12 or 16; default: from the images."),
-]
-CacheDirOption = Annotated[Path | None, typer.Option(help="Folder for decoded pixels.")]
-CacheLimitOption = Annotated[
-    float, typer.Option(help="Largest pixel cache in GiB; beyond: decode each epoch.")
-]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionsOf:
+    """Which described fields of a config a command has as options.
+
+    config     a dataclass whose fields are made by config.described.option
+    only, but  names of the fields: only these; all but these
+    is_preset  a preset gives the defaults: an option that is not given is None
+    helps      other words than the config's, by name
+    """
+
+    config: type[Any]
+    only: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
+    is_preset: bool = False
+    helps: Mapping[str, str] = field(default_factory=dict)
+
+    def parameters(self) -> Iterable[inspect.Parameter]:
+        types = typing.get_type_hints(self.config)
+        for each in self.config.__dataclass_fields__.values():
+            is_asked = each.name in self.only if self.only else each.name not in self.but
+            if is_asked and each.metadata:
+                yield self._parameter(each, types[each.name])
+
+    def _parameter(self, each: Field[Any], kind: Any) -> inspect.Parameter:
+        flag = f"--{each.name.replace('_', '-')}"
+        default = None if self.is_preset else each.default
+        how: dict[str, Any] = dict(each.metadata["others"])
+        if each.metadata["is_repeated"]:
+            kind, default = list[str], default or None
+        elif kind is bool and not self.is_preset:
+            how["param_decls"] = (flag,)  # no --no-...: it is off
+        elif (is_share := each.metadata["is_share"]) or "tuple" in str(kind):
+            has_many = "tuple" in str(kind)
+            read: Any = (shares if has_many else share) if is_share else _words
+            how |= {"parser": _parser(read, flag), "metavar": "SHARES" if has_many else "SHARE"}
+            how["metavar"] = how["metavar"] if is_share else "NAMES"
+            if is_share and default is not None:
+                how["show_default"] = f"{default:.0%}"
+            kind = str
+        if default is None:
+            kind = typing.Optional[kind]  # noqa: UP045 (kind is a value)
+        declared = typer.Option(
+            *how.pop("param_decls", ()),
+            help=self.helps.get(each.name, each.metadata["help"]),
+            **how,
+        )
+        return inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=Annotated[kind, declared],
+        )
+
+
+def with_options(*parts: OptionsOf) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command, in place of its **options, those of the configs that it has not itself."""
+
+    def widened(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        own = {name: each for name, each in signature.parameters.items() if name != "options"}
+        made: dict[str, inspect.Parameter] = {}
+        for part in parts:
+            for each in part.parameters():
+                if each.name not in own:
+                    made.setdefault(each.name, each)
+        every = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own.values()]
+        every += made.values()
+        command.__dict__["__signature__"] = signature.replace(parameters=every)
+        command.__annotations__ = {each.name: each.annotation for each in every}
+        return command
+
+    return widened
+
+
+def _parser(read: Callable[[str, str], Any], flag: str) -> Callable[[Any], Any]:
+    return lambda value: read(flag, value) if isinstance(value, str) else value
+
+
+def _words(flag: str, text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
 
 
 def fields_in(config: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A command's options (its locals) that are fields of a config, by their names."""
+    """The options of a command that are fields of a config, by their names."""
     return {name: given[name] for name in config.__dataclass_fields__ if name in given}
 
 
@@ -156,7 +153,7 @@ def shares(flag: str, text: str) -> tuple[float, ...]:
 def check_used(given: Mapping[str, Any], schedule: str) -> None:
     """Raises ConfigError for an option of a training that others leave without effect.
 
-    given     a command's options (its locals)
+    given     the options of a command
     schedule  of the learning rate, from the options and the preset
     """
     if given["minutes"] is not None and given["epochs"] is not None:

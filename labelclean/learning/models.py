@@ -13,16 +13,13 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from labelclean import disk
+from labelclean.config import ARCHITECTURES, LITE0, TIMM, TORCHVISION
 from labelclean.errors import ConfigError
 from labelclean.learning import lite0
 from labelclean.learning.smallnet import SMALL_IMAGE, WIDTHS, SmallNet
 from labelclean.learning.weights import read_state
 
-TORCHVISION = ("resnet18", "resnet34", "resnet50")
 LONGEST = 80  # characters of an unknown name in a message
-ARCHITECTURES = ("smallnet", "resnet10", *TORCHVISION, "efficientnet-lite0", "timm:NAME")
-TIMM = "timm:"
-LITE0 = "efficientnet-lite0"
 
 
 class Classifier(nn.Module):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import (
     MISSING,
     NO_LABEL,
@@ -18,7 +19,6 @@ from labelclean.data.samples import (
 )
 from labelclean.errors import SourceError
 from labelclean.sources.labels import merge_look_alikes
-from labelclean.sources.options import SourceOptions
 from labelclean.sources.protocol import Found
 from labelclean.sources.rows import Rows
 from labelclean.sources.splits import choose_rows

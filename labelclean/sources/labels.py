@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError
 from labelclean.sources.columns import label_column, one_hot_columns
-from labelclean.sources.options import SourceOptions
 from labelclean.sources.splits import flag_value
 from labelclean.sources.wording import counted, listed, shown
 from labelclean.tables.table import Table, Texts

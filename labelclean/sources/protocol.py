@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import ImageSource
 from labelclean.sources.archives import ArchiveListing, is_archive_name
 from labelclean.sources.folders import Listing
 from labelclean.sources.locating import locate
-from labelclean.sources.options import SourceOptions
 from labelclean.sources.rows import Merged, Rows
 from labelclean.tables.table import Texts, is_table_name
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean.config.source_options import SourceOptions, recorded_options
 from labelclean.data.samples import ImageSource, SampleTable
 from labelclean.errors import SourceError, printable
 from labelclean.sources.assemble import assemble, assemble_unlabelled
 from labelclean.sources.formats import recognise
 from labelclean.sources.formats.cifar import cifar_name
-from labelclean.sources.options import SourceOptions, recorded_options
 from labelclean.sources.protocol import FileFormat, Place
 
 __all__ = ["SourceOptions", "read", "read_images", "reopen"]

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError
 from labelclean.sources.columns import Match, choose_image_column, split_column
 from labelclean.sources.labels import GivenLabels, given_labels
-from labelclean.sources.options import SourceOptions
 from labelclean.sources.wording import counted, shown
 from labelclean.tables.table import Table, Texts
 

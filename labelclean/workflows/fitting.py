@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from labelclean.config import RuntimeConfig, TrainConfig
+from labelclean.config.names import CE_CLEAN, CE_NOISY, DEFAULT, SCHEMES, SOFT, TWO_STAGE
 from labelclean.data.batches import Batches
 from labelclean.data.samples import NO_LABEL
 from labelclean.errors import ConfigError, SourceError, printable
@@ -23,9 +24,6 @@ from labelclean.workflows.beliefs import Beliefs
 from labelclean.workflows.learning import set_up
 from labelclean.workflows.preparing import Samples
 
-DEFAULT, SOFT, TWO_STAGE = "default", "soft", "two-stage"
-CE_CLEAN, CE_NOISY = "ce-clean", "ce-noisy"
-SCHEMES = (DEFAULT, SOFT, TWO_STAGE, CE_CLEAN, CE_NOISY)
 FIRST, SECOND = f"{TWO_STAGE}-1", f"{TWO_STAGE}-2"
 STAGES = (DEFAULT, SOFT, FIRST, SECOND, CE_CLEAN, CE_NOISY)  # each has a checkpoint of its own
 

@@ -5,19 +5,10 @@ from __future__ import annotations
 import torch
 
 from labelclean.config import HeadConfig
+from labelclean.config.names import CE_CLEAN, CE_NOISY, DEFAULT, SOFT
 from labelclean.learning.feature_view import HeadTask, train_heads
 from labelclean.learning.models import Classifier, enlarged_by
-from labelclean.workflows.fitting import (
-    CE_CLEAN,
-    CE_NOISY,
-    DEFAULT,
-    SOFT,
-    Environment,
-    Fitted,
-    TrainingSet,
-    check_classes,
-    lesson_of,
-)
+from labelclean.workflows.fitting import Environment, Fitted, TrainingSet, check_classes, lesson_of
 from labelclean.workflows.resuming import training_progress
 from labelclean.workflows.seeing import Seen
 

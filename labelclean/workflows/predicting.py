@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import OK, SampleTable
 from labelclean.data.streaming import Chunk, decoded
 from labelclean.errors import ConfigError, SourceError, printable
@@ -21,7 +22,7 @@ from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, figures_text, measure_predicted
 from labelclean.report.prediction_files import TableWriter
-from labelclean.sources.reading import SourceOptions, read_images
+from labelclean.sources.reading import read_images
 from labelclean.workflows.truth import read_truth
 
 __all__ = ["Predicted", "load_model", "predict_images"]

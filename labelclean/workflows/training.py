@@ -18,6 +18,8 @@ from labelclean.config import (
     TrainConfig,
     train_epochs,
 )
+from labelclean.config.names import CE_NOISY, TWO_STAGE
+from labelclean.config.training_config import TrainingConfig
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import exporting, model_folder, runtime, team
@@ -31,10 +33,8 @@ from labelclean.report.confusion_plot import confusion_png
 from labelclean.workflows import resuming, testing
 from labelclean.workflows.beliefs import label_likelihood
 from labelclean.workflows.fitting import (
-    CE_NOISY,
     FIRST,
     STAGES,
-    TWO_STAGE,
     Environment,
     Fitted,
     TrainingSet,
@@ -45,7 +45,6 @@ from labelclean.workflows.head_fitting import fit_head
 from labelclean.workflows.learning import epochs_within
 from labelclean.workflows.model_card import model_card
 from labelclean.workflows.seeing import see
-from labelclean.workflows.training_config import TrainingConfig
 from labelclean.workflows.training_source import TrainingSource, read_training
 
 CALIBRATED = 20_000  # images at most that the temperature is fitted to: (m, c) arrays of them

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from labelclean.config.training_config import TrainingConfig
 from labelclean.data.images import SMALL, largest_side
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.decisions.book import DecisionBook
@@ -27,7 +28,6 @@ from labelclean.workflows.head_fitting import SCHEMES as HEAD_SCHEMES
 from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
 from labelclean.workflows.seeing import check_backbone
-from labelclean.workflows.training_config import TrainingConfig
 
 MANY_SMALL = 20_000  # images of 64 px or less from which on a network of one's own is better
 

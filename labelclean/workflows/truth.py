@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError, printable
-from labelclean.sources.options import SourceOptions
 from labelclean.sources.rows import Rows, read_rows
 from labelclean.tables.reading import read_labels_table
 

@@ -18,13 +18,13 @@ from labelclean.benchmark.grid import run_grid
 from labelclean.benchmark.results import read_results, write_results
 from labelclean.benchmark.runs import Task
 from labelclean.config import FilterConfig
+from labelclean.config.source_options import SourceOptions
+from labelclean.config.training_config import TrainingConfig
 from labelclean.errors import RunError, SourceError
 from labelclean.progress import Reporter
-from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import filter_dataset
 from labelclean.workflows.testing import HoldoutSource
 from labelclean.workflows.training import train_classifier
-from labelclean.workflows.training_config import TrainingConfig
 
 
 def test_a_classifier_is_added_to_runs_that_only_filtered(squares: Path, tmp_path: Path):

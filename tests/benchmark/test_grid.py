@@ -21,11 +21,11 @@ from labelclean.benchmark.dataset import Noise, noisy_labels, read_dataset
 from labelclean.benchmark.grid import GridResults, run_grid
 from labelclean.benchmark.results import Row, read_results, write_results
 from labelclean.benchmark.runs import Task
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import NO_LABEL
 from labelclean.errors import ConfigError, OutputError, ReportError, RunError
 from labelclean.learning.methods import METHODS, Method, StepResult
 from labelclean.progress import Reporter
-from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.injecting import NoiseSpec, inject_noise
 
 

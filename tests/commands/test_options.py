@@ -7,12 +7,12 @@ from dataclasses import fields
 
 import pytest
 
-from labelclean.commands.filtering import filter_command
-from labelclean.commands.injecting import inject_noise_command
+from labelclean.commands.filter_command import filter_command
+from labelclean.commands.inject_noise_command import inject_noise_command
 from labelclean.commands.options import check_used, fields_in
 from labelclean.config import RuntimeConfig, TrainConfig, VerdictConfig
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import ConfigError
-from labelclean.sources.reading import SourceOptions
 
 
 def test_only_what_the_config_has_is_taken_under_its_own_name():

@@ -21,6 +21,7 @@ from PIL import Image
 from report_data import report_of
 
 from labelclean.apply.undoing import undo
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.images import ImageSpec, UnreadableImage, decode
 from labelclean.data.quiet import quiet
 from labelclean.decisions.store import read_decisions
@@ -30,7 +31,6 @@ from labelclean.report.foreign import read_any
 from labelclean.report.meta import ReportMeta
 from labelclean.report.report import Report
 from labelclean.sources import reading
-from labelclean.sources.options import SourceOptions
 
 LABELS = ("csv", "tsv", "txt", "jsonl", "json", "csv.gz")
 SPEC = ImageSpec(size=8, resize=8)

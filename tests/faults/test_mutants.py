@@ -25,6 +25,7 @@ from PIL import Image
 from report_data import report_of
 
 from labelclean.apply.undoing import undo
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.images import ImageSpec, UnreadableImage, decode
 from labelclean.data.quiet import quiet
 from labelclean.decisions.store import read_decisions
@@ -34,7 +35,6 @@ from labelclean.report.foreign import read_any
 from labelclean.report.report import Report
 from labelclean.report.summary import summary_text
 from labelclean.sources import reading
-from labelclean.sources.options import SourceOptions
 
 COUNT = int(os.environ.get("MUTANTS", "300"))
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "TGA", "JPEG2000", "PCX")

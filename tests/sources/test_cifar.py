@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError
 from labelclean.sources.formats.cifar import cifar_name, read_cifar
-from labelclean.sources.reading import SourceOptions, read
+from labelclean.sources.reading import read
 
 PER_FILE = 20
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from source_data import ABCD, given, labels_file, put
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import MISSING, OK
-from labelclean.sources.reading import SourceOptions, read
+from labelclean.sources.reading import read
 
 
 def test_symbolic_links_to_files_and_folders_are_followed_and_loops_end(tmp_path):

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from source_data import CELLS, given, labels_file, refusal, write_parquet
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import MISSING, OK
-from labelclean.sources.reading import SourceOptions, read
+from labelclean.sources.reading import read
 
 
 @pytest.mark.parametrize("struct", [False, True])

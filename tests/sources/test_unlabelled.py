@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.images import ImageSpec, decode
 from labelclean.data.samples import MISSING, NO_LABEL, OK, UNREADABLE
 from labelclean.data.streaming import decoded
 from labelclean.errors import SourceError
-from labelclean.sources.reading import SourceOptions, read_images
+from labelclean.sources.reading import read_images
 
 
 def _png(path: Path, grey: int = 0) -> None:

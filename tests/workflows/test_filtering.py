@@ -16,12 +16,12 @@ from safetensors import safe_open
 
 from labelclean import filter_dataset
 from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig, VerdictConfig, ViewConfig
+from labelclean.config.source_options import SourceOptions
 from labelclean.data.images import ImageSpec
 from labelclean.data.transform import Transform
 from labelclean.learning import models, trainer
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
-from labelclean.sources.reading import SourceOptions
 
 WRONG = {"07.png", "20.png", "42.png"}
 

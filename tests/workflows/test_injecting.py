@@ -15,10 +15,11 @@ import pytest
 from injecting_data import inject, refused, rows_of
 from PIL import Image
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.data import noise, noisy_files
 from labelclean.errors import ConfigError
 from labelclean.progress import Reporter
-from labelclean.sources.reading import SourceOptions, read
+from labelclean.sources.reading import read
 from labelclean.workflows.injecting import NoiseSpec
 
 CLASSES = noise.CIFAR10_CLASSES

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 import labelclean
 from labelclean.cli import app
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import LabelcleanError
 from labelclean.report import prediction_files
 from labelclean.report.prediction_files import TableWriter
-from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.predicting import predict_images
 
 NAMES = ("blue", "green", "red")

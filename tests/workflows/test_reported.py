@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
-from labelclean.sources.reading import SourceOptions
 from labelclean.workflows.filtering import filter_dataset
 from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source

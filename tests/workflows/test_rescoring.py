@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 import labelclean
 from labelclean.cli import app
 from labelclean.config import RuntimeConfig, TrainConfig
+from labelclean.config.training_config import TrainingConfig
 from labelclean.report.report import Report
 from labelclean.workflows.training import train_classifier
-from labelclean.workflows.training_config import TrainingConfig
 
 WRONG = {7: "red", 20: "green", 42: "blue"}  # of 60; true: green, blue, red
 

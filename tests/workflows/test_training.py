@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import labelclean
 from labelclean.cli import app
+from labelclean.config.names import SCHEMES
 from labelclean.decisions.decision import Decision
 from labelclean.decisions.decision_tables import write_decisions_csv
 from labelclean.errors import LabelcleanError
@@ -24,7 +25,6 @@ from labelclean.learning import runtime, trainer
 from labelclean.learning.methods import Method
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
-from labelclean.workflows.fitting import SCHEMES
 from labelclean.workflows.training_source import (
     read_training,
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError
 from labelclean.sources.columns import has_label_column, image_column, one_hot_columns
 from labelclean.sources.formats.class_folders import ClassFolders
 from labelclean.sources.locating import matcher
-from labelclean.sources.options import SourceOptions
 from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import Rows, concatenate, read_rows
 from labelclean.sources.splits import split_of

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError
 from labelclean.sources.columns import IMAGE_NAMES, image_column, split_column
 from labelclean.sources.labels import GivenLabels, given_labels
-from labelclean.sources.options import SourceOptions
 from labelclean.sources.protocol import Found, InsideFormat, LabelPlaces, Place
 from labelclean.sources.relabelled import relabelled
 from labelclean.sources.rows import Rows, Taken, concatenate

@@ -1,4 +1,4 @@
-"""SourceOptions: how a source is to be read, and how a report records that."""
+"""SourceOptions: how a source is to be read, and how a report records it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from labelclean.errors import ConfigError
-
-MULTI_LABEL = ("refuse", "skip", "keep")
+from labelclean.config.described import option, raise_all
+from labelclean.config.names import MULTI_LABEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,38 +15,42 @@ class SourceOptions:
     """How a source is to be read.
 
     labels     table of labels for a folder, or in place of the labels of an archive or of CIFAR
-    image_col, label_col, split_col
-               names of the columns, or their numbers from 1 where the table has no header
-    one_hot    columns of 0 and 1, one a class: their names by commas
     split      None: all rows, those of a test or validation split held out of the training
                (of CIFAR: the training split alone); "all": all rows, all trained on; "a,b": the
                rows of these splits, of which test and validation are held out only beside others
-    class_level  which folder is the class, 1 for the one right below the source
-    ignore     patterns of files and folders to leave out
-    encoding   of tables that are not UTF-8
-    merge_labels  join class names that look alike
-    multi_label   what to do with a cell of several labels: refuse, skip (the row has no label),
-               keep (a class of its own)
-    root       folder that holds CIFAR
-    download   fetch CIFAR where it is not there
     needs_images  refuse a table none of whose images is there
     is_to_train  refuse what nothing could be learned from, such as one class alone; this follows
                from what is done with the source, and is no option of a command
     """
 
     labels: Path | None = None
-    image_col: str | None = None
-    label_col: str | None = None
-    split_col: str | None = None
-    one_hot: str | None = None
-    split: str | None = None
-    class_level: int | None = None
-    ignore: tuple[str, ...] = ()
-    encoding: str | None = None
-    merge_labels: bool = False
-    multi_label: str = MULTI_LABEL[0]
-    root: Path | None = None
-    download: bool = False
+    image_col: str | None = option(
+        None, "Column of the paths, or its number in a table without a header."
+    )
+    label_col: str | None = option(None, "Column of the labels.")
+    split_col: str | None = option(None, "Column of the split.")
+    one_hot: str | None = option(None, "Columns of 0 and 1, one a class: their names by commas.")
+    class_level: int | None = option(
+        None, "Which folder is the class: 1 is the one right below IMAGES."
+    )
+    ignore: tuple[str, ...] = option(
+        (),
+        "Files or folders to leave out, e.g. '*_mask.png'; repeatable.",
+        is_repeated=True,
+    )
+    encoding: str | None = option(None, "Of tables that are not UTF-8: gbk, shift_jis, cp1251, ...")
+    merge_labels: bool = option(False, "Join class names that look alike: Frog and frog.")
+    multi_label: str = option(
+        MULTI_LABEL[0],
+        "Cells of several labels: refuse, skip (such rows have no label), keep (as classes).",
+    )
+    split: str | None = option(
+        None,
+        "Splits to use, e.g. train,extra, or all. Default: train on all rows but those of a test "
+        "or validation split, and report on every row; of CIFAR by name the training split alone.",
+    )
+    root: Path | None = option(None, "Folder that holds CIFAR.")
+    download: bool = option(False, "Fetch CIFAR, or weights, if absent.")
     is_to_train: bool = True
     needs_images: bool = True
 
@@ -66,8 +69,7 @@ class SourceOptions:
                 "".encode(self.encoding)
             except LookupError:
                 problems.append(f"--encoding {self.encoding}: no such encoding, e.g. gbk, cp1251")
-        if problems:
-            raise ConfigError("; ".join(problems))
+        raise_all(problems)
 
     def record(self, source: str) -> dict[str, str | None]:
         """The options that a report keeps: later commands find the source from any folder."""

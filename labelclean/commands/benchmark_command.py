@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from labelclean.commands.options import (
-    ClassLevelOption,
-    DeviceOption,
-    DownloadOption,
-    EncodingOption,
-    IgnoreOption,
-    ImageColOption,
-    JsonOption,
-    LabelColOption,
-    QuietOption,
-    RootOption,
-    SplitColOption,
-    fields_in,
-)
+from labelclean.commands.options import JsonOption, OptionsOf, QuietOption, fields_in, with_options
+from labelclean.config.filter_config import RuntimeConfig
+from labelclean.config.source_options import SourceOptions
 
 NAMED = 3  # failed runs that the last line names
 
 
+@with_options(
+    OptionsOf(config=RuntimeConfig, only=("device",)),
+    OptionsOf(config=SourceOptions, but=("one_hot", "split", "merge_labels", "multi_label")),
+)
 def benchmark_command(
     data: Annotated[
         str, typer.Option(help="cifar10, cifar100, or a folder or table as filter takes it.")
@@ -63,28 +56,18 @@ def benchmark_command(
             help="Train no classifier on what the verdicts leave: a third of the time or less."
         ),
     ] = False,
-    device: DeviceOption = "auto",
-    root: RootOption = None,
-    download: DownloadOption = False,
-    image_col: ImageColOption = None,
-    label_col: LabelColOption = None,
-    split_col: SplitColOption = None,
-    class_level: ClassLevelOption = None,
-    ignore: IgnoreOption = None,
-    encoding: EncodingOption = None,
     figures: Annotated[
         Path | None, typer.Option(help="Folder for figures 2 to 6 of the paper, from these runs.")
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    **options: Any,
 ) -> None:
     """Compare methods under known noise, beside the paper's tables; goes on where it stopped."""
     from labelclean.benchmark import rendering, tables
     from labelclean.benchmark.grid import GridConfig, run_grid
     from labelclean.progress import TerminalReporter
-    from labelclean.sources.reading import SourceOptions
 
-    given = locals()
     grid = GridConfig(
         data=data,
         methods=_words(methods or ""),
@@ -96,11 +79,11 @@ def benchmark_command(
         arch=arch,
         jobs=jobs,
         threads=threads,
-        device=device,
+        device=options["device"],
         filter_only=filter_only,
     )
-    options = SourceOptions(**fields_in(SourceOptions, given))
-    found = run_grid(grid, out, options=options, reporter=TerminalReporter(is_quiet=quiet))
+    reading = SourceOptions(labels=labels, **fields_in(SourceOptions, options))
+    found = run_grid(grid, out, options=reading, reporter=TerminalReporter(is_quiet=quiet))
     if figures is not None:
         from labelclean.benchmark.figures import draw_all
 

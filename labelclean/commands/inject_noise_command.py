@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from labelclean.commands.options import (
-    ClassLevelOption,
-    DownloadOption,
-    EncodingOption,
     ForceOption,
-    IgnoreOption,
-    ImageColOption,
     JsonOption,
-    LabelColOption,
     LabelsArg,
-    MergeLabelsOption,
-    MultiLabelOption,
-    OneHotOption,
+    OptionsOf,
     QuietOption,
-    RootOption,
     SourceArg,
-    SplitColOption,
     fields_in,
     share,
+    with_options,
 )
+from labelclean.config.source_options import SourceOptions
 
 
+@with_options(
+    OptionsOf(config=SourceOptions, helps={"split": "Splits to use, e.g. train, or all."})
+)
 def inject_noise_command(
     images: SourceArg,
     labels: LabelsArg = None,
@@ -66,29 +61,17 @@ def inject_noise_command(
     write_images: Annotated[
         str | None, typer.Option("--images", help="Write CIFAR's images too: folder or parquet.")
     ] = None,
-    image_col: ImageColOption = None,
-    label_col: LabelColOption = None,
-    split_col: SplitColOption = None,
-    one_hot: OneHotOption = None,
-    class_level: ClassLevelOption = None,
-    ignore: IgnoreOption = None,
-    encoding: EncodingOption = None,
-    merge_labels: MergeLabelsOption = False,
-    multi_label: MultiLabelOption = "refuse",
-    split: Annotated[str | None, typer.Option(help="Splits to use, e.g. train, or all.")] = None,
-    root: RootOption = None,
-    download: DownloadOption = False,
     seed: Annotated[int, typer.Option(help="Same seed: same labels, on any machine.")] = 0,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    **options: Any,
 ) -> None:
     """Put known wrong labels into a data set, to see how well they are found."""
+    from labelclean.config.source_options import SourceOptions
     from labelclean.progress import TerminalReporter
-    from labelclean.sources.reading import SourceOptions
     from labelclean.workflows import injecting
 
-    given = locals()
     spec = injecting.NoiseSpec(
         symm=None if symm is None else share("--symm", symm),
         asymm=None if asymm is None else share("--asymm", asymm),
@@ -99,10 +82,10 @@ def inject_noise_command(
         bernoulli=bernoulli,
         seed=seed,
     )
-    options = SourceOptions(**fields_in(SourceOptions, given))
+    reading = SourceOptions(labels=labels, **fields_in(SourceOptions, options))
     done = injecting.inject_noise(
         images,
-        options,
+        reading,
         spec=spec,
         out=out,
         images_as=write_images,

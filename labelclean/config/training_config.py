@@ -1,23 +1,15 @@
-"""The options of `train`, and its presets."""
+"""All that decides a run of `train`, and its presets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labelclean.config import (
-    PRESETS,
-    RuntimeConfig,
-    TrainConfig,
-    ViewConfig,
-)
+from labelclean.config.described import not_among, option, outside, raise_all
+from labelclean.config.filter_config import RuntimeConfig, ViewConfig
+from labelclean.config.names import CE_NOISY, DEFAULT, LITE0, SCHEMES
+from labelclean.config.train_config import PRESETS, TrainConfig
 from labelclean.errors import ConfigError
-from labelclean.learning.backbones import EMBEDDED
-from labelclean.workflows.fitting import (
-    CE_NOISY,
-    DEFAULT,
-    SCHEMES,
-)
 
 # Paper Sec. 6.1, pseudo-labelling: two trainings of 480 epochs (CIFAR) or 15 (Clothing1M), so
 # schemes of one stage take both; lr falls at 192 and 288, or at 10. The rest is that of filter.
@@ -46,26 +38,26 @@ def train_preset(name: str, **given: Any) -> TrainConfig:
 class TrainingConfig:
     """One run of `train`.
 
-    backbone   pretrained network whose features a head is trained on, see learning.backbones
-    download   its weights may be fetched
-    is_from_scratch  train a network of one's own instead, by `train`; also done for two-stage, in
-               several processes, and where small images are many
-    val        share of the rows of each given label held out to fit the temperature
-    is_compared  also train by ce-noisy, to tell the gain
-    export     "onnx" or None
-    license    of the weights, for the model's card
+    is_from_scratch  train a network of one's own, by `train`, and no head on features; also done
+                     for two-stage, in several processes, and where small images are many
     """
 
     train: TrainConfig = field(default_factory=lambda: TRAIN_PRESETS["quick"])
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    scheme: str = DEFAULT
-    backbone: str = EMBEDDED
+    scheme: str = option(
+        DEFAULT,
+        "default, soft (no distorted view, half the time), two-stage (the paper's), ce-clean, "
+        "ce-noisy.",
+    )
+    backbone: str = LITE0
     download: bool = False
     is_from_scratch: bool = False
-    val: float = 0.1
+    val: float = option(
+        0.1, "Share held out to calibrate the probabilities: 0.1 or 10%.", is_share=True
+    )
     is_compared: bool = False
-    export: str | None = None
-    license: str | None = None
+    export: str | None = option(None, "onnx: also as model.onnx.")
+    license: str | None = option(None, "Of the weights, for the card.")
 
     @property
     def view(self) -> ViewConfig:
@@ -73,14 +65,12 @@ class TrainingConfig:
         return ViewConfig(backbone=self.backbone, download=self.download)
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.scheme not in SCHEMES:
-            problems.append(f"--scheme is {self.scheme}, must be one of {', '.join(SCHEMES)}")
-        if not 0 <= self.val <= 0.5:
-            problems.append(f"--val is {self.val:g}, must be in [0, 0.5]")
+        problems = [
+            *not_among("--scheme", self.scheme, SCHEMES),
+            *outside("--val", self.val, 0, 0.5),
+        ]
         if self.export not in (None, "onnx"):
             problems.append(f"--export is {self.export}, must be onnx")
         if self.is_compared and self.scheme == CE_NOISY:
             problems.append(f"--compare compares with {CE_NOISY}: give another --scheme")
-        if problems:
-            raise ConfigError("; ".join(problems))
+        raise_all(problems)

@@ -5,23 +5,34 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from labelclean.commands.options import (
-    DeviceOption,
-    EncodingOption,
     ForceOption,
-    IgnoreOption,
-    ImageColOption,
     JsonOption,
+    OptionsOf,
     QuietOption,
-    RootOption,
-    SplitColOption,
+    fields_in,
+    with_options,
 )
+from labelclean.config.filter_config import RuntimeConfig
+from labelclean.config.source_options import SourceOptions
 
 
+@with_options(
+    OptionsOf(
+        config=SourceOptions,
+        only=("image_col", "split_col", "ignore", "encoding", "split", "root"),
+        helps={"split": "Splits to use; default: all, of CIFAR test."},
+    ),
+    OptionsOf(
+        config=RuntimeConfig,
+        only=("device", "workers"),
+        helps={"workers": "Decoding threads; default: cores."},
+    ),
+)
 def predict_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that train wrote.")],
     images: Annotated[
@@ -45,44 +56,26 @@ def predict_command(
     label_col: Annotated[
         str | None, typer.Option(help="Column of the true labels in --truth.")
     ] = None,
-    image_col: ImageColOption = None,
-    split_col: SplitColOption = None,
-    ignore: IgnoreOption = None,
-    encoding: EncodingOption = None,
-    split: Annotated[
-        str | None, typer.Option(help="Splits to use; default: all, of CIFAR test.")
-    ] = None,
-    root: RootOption = None,
     batch_size: Annotated[int, typer.Option(help="Images at a time.")] = 256,
-    device: DeviceOption = "auto",
-    workers: Annotated[int | None, typer.Option(help="Decoding threads; default: cores.")] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    **options: Any,
 ) -> None:
     """Label images by a model that train wrote: the best five classes with probabilities."""
     from labelclean.progress import TerminalReporter
-    from labelclean.sources.reading import SourceOptions
     from labelclean.workflows.predicting import predict_images
 
     predicted = predict_images(
         model,
         images,
         out=out,
-        options=SourceOptions(
-            labels=names,
-            image_col=image_col,
-            split_col=split_col,
-            split=split,
-            ignore=tuple(ignore or ()),
-            encoding=encoding,
-            root=root,
-        ),
+        options=SourceOptions(labels=names, **fields_in(SourceOptions, options)),
         truth=truth,
         label_col=label_col,
         batch_size=batch_size,
-        device=device,
-        workers=workers,
+        device=options["device"],
+        workers=options["workers"],
         force=force,
         reporter=TerminalReporter(is_quiet=quiet),
     )

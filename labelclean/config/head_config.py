@@ -1,0 +1,66 @@
+"""How heads learn on the features of a pretrained network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labelclean.config.train_config import TrainConfig
+
+LEAST_SECOND = 0.1  # share of a second round of heads from which on it is worth its time
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """How heads learn on frozen features. Chosen on photos, flowers, CIFAR-10, Fashion-MNIST and
+    digits of 60 to 10,000 images (examples/benchmark, filter_quality.py); none was held out.
+
+    epochs        passes over the data, but at least `least_steps` steps: few images need more
+    folds         an image is left out of one head in so many, which then says what its label is
+    repeats       times that the folds are drawn anew
+    dropout       share of the features that a step leaves out
+    gain          factor of the logits, over the root of the number of features
+    few           images a class: for so few the cosine to the classes' mean directions counts half
+                  as much as the heads, and a second round of heads, which learn from what the
+                  noise model makes of the first, as much as the first
+    """
+
+    epochs: int = 20
+    least_steps: int = 150
+    folds: int = 5
+    repeats: int = 2
+    batch_size: int = 128
+    lr: float = 0.02
+    weight_decay: float = 1e-3
+    dropout: float = 0.5
+    gain: float = 8.0
+    start: float = 0.2
+    ramp: float = 0.3
+    few: float = 20.0
+
+    def prototype_share(self, images_a_class: float) -> float:
+        """How much the prototypes count: one half for few images, nearly nothing for many."""
+        return self.few / (images_a_class + 2 * self.few)
+
+    def second_share(self, images_a_class: float) -> float:
+        """How much the second round counts: all for very few images, nothing for many.
+
+        With few images it halves the calibration error of even noise; with many it takes
+        confusions that people share for the truth (examples/benchmark, few_photos.py).
+        """
+        share = self.few / (images_a_class + self.few)
+        return share if share >= LEAST_SECOND else 0.0
+
+    def train_config(self, images: int, seed: int) -> TrainConfig:
+        """The settings of the one loop for so many training images."""
+        steps = -(-images // self.batch_size)
+        return TrainConfig(
+            arch="heads",
+            epochs=max(self.epochs, -(-self.least_steps // steps)),
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            start=self.start,
+            ramp=self.ramp,
+            score_epochs=1,
+            seed=seed,
+        )
