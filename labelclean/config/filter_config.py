@@ -132,11 +132,16 @@ class FilterConfig:
     from_model: Path | None = option(
         None, "Judge by a model that train wrote, in seconds, and train nothing."
     )
+    decisions: Path | None = option(
+        None, "Decisions of a review of these images: they count as certain labels."
+    )
 
     def __post_init__(self) -> None:
         problems = outside("--self-test", self.self_test, 0, 0.2)
         if self.from_model is not None and self.self_test:
             problems.append("--self-test measures a training, --from-model has none; give one")
+        if self.from_model is not None and self.decisions is not None:
+            problems.append("--decisions teach a training, --from-model has none; give one")
         if self.from_model is not None and self.runtime.resume:
             problems.append("--resume goes on with a training, --from-model has none; give one")
         if self.from_model is not None and self.runtime.minutes is not None:

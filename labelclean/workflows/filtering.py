@@ -32,6 +32,7 @@ from labelclean.report.report import (
 )
 from labelclean.sources.inspection import understood
 from labelclean.workflows import resuming
+from labelclean.workflows.decided import Decided, check_can_store, read_decided
 from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, find_method, learn
 from labelclean.workflows.looking import SCRATCH, choose_views, look
@@ -90,6 +91,8 @@ def filter_dataset(
     with resuming.claimed(() if out is None else report_files(out), config.runtime.run_dir):
         if out is not None:
             check_can_write(out, force)  # before hours of training, not after
+        if config.decisions is not None:
+            check_can_store(out)
         return _filter(source, out, force, config, options, device, reporter)
 
 
@@ -106,8 +109,15 @@ def _filter(
     model = None if config.from_model is None else load_model(config.from_model)
     samples = read_samples(source, options, config, device, reporter, model)
     table = samples.table
+    decided = None
+    if config.decisions is not None:
+        decided = read_decided(config.decisions, samples)
+        samples = decided.learned(samples)
+    candidates = samples.train_rows
+    if decided is not None:
+        candidates = np.setdiff1d(candidates, decided.rows)
     planted = self_test.plant(
-        table.labels, samples.train_rows, table.num_classes, config.self_test, config.train.seed
+        table.labels, candidates, table.num_classes, config.self_test, config.train.seed
     )
     if model is not None:
         team.dismiss()
@@ -115,14 +125,19 @@ def _filter(
     else:
         if method.needs_noise_rate and config.train.noise_rate is None:
             config = _with_noise_rate(samples, planted.labels, config, device, reporter)
-        learned = look(samples, planted.labels, config, device, reporter)
+        lesson = planted.labels if decided is None else decided.over(planted.labels)
+        learned = look(samples, lesson, config, device, reporter)
         team.dismiss()
     with reporter.stage("judging"):
-        decision, tested = _judge_and_test(samples, planted, learned)
+        decision, tested = _judge_and_test(samples, planted, learned, decided)
     flags = flag(samples, learned, decision, config, reporter)
-    report = _report(str(source), options, samples, decision, flags, tested, learned, reporter)
+    report = _report(
+        str(source), options, samples, decision, flags, tested, learned, decided, reporter
+    )
     if out is not None:
         report.write(out, force)
+        if decided is not None and str(out) != "-":
+            decided.store(report, Path(out))
     checkpoint = resuming.in_run_dir(config.runtime, CHECKPOINT)
     if checkpoint is not None and model is None:  # nothing is left to resume
         checkpoint.unlink(missing_ok=True)
@@ -233,7 +248,10 @@ def judge(
 
 
 def _judge_and_test(
-    samples: Samples, planted: self_test.PlantedFlips, learned: Learned
+    samples: Samples,
+    planted: self_test.PlantedFlips,
+    learned: Learned,
+    decided: Decided | None,
 ) -> tuple[verdicts.Verdicts, self_test.SelfTest | None]:
     """The verdict on every given label, and what became of the planted flips.
 
@@ -241,8 +259,11 @@ def _judge_and_test(
     and as given, by what the network says of the label that it was not trained on.
     """
     table, rows, config = samples.table, planted.rows, learned.config
-    as_given = learned.predictions.replaced(rows, learned.as_given)
+    changed = rows if decided is None else np.union1d(rows, decided.rows)
+    as_given = learned.predictions.replaced(changed, learned.as_given)
     decision = judge(samples, table.labels, as_given, config)
+    if decided is not None:
+        decision = decided.settled(decision, table.labels)
     if not len(rows):
         return decision, None
     flipped = judge(samples, planted.labels, learned.predictions, config)
@@ -263,6 +284,7 @@ def _report(
     flags: Flags,
     tested: self_test.SelfTest | None,
     learned: Learned,
+    decided: Decided | None,
     reporter: Reporter,
 ) -> Report:
     table = samples.table
@@ -289,6 +311,8 @@ def _report(
         "near_duplicate_of": np.where(is_copy, np.array(table.paths, dtype=object)[flags.near], ""),
         "reason": reasons,
     }
+    if decided is not None:
+        columns = decided.complete(columns)
     pairs = tuple(
         ConfusablePair(
             given=table.class_names[pair.given],
