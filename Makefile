@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check package fuzz audit lock library-images clean
+.PHONY: demo test check docs package fuzz audit lock library-images clean
 
 demo: $(VENV)/installed
 	$(BIN)/labelclean demo demo --force
@@ -17,6 +17,10 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A warning is an error: also a link within the pages that leads nowhere.
+docs: $(VENV)/installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 # The sdist, the wheel from it, and the wheel at work in an environment of its own: the libraries
 # are those of $(VENV), labelclean is not.
@@ -70,7 +74,7 @@ library-images:
 	done
 
 clean:
-	rm -rf $(VENV) $(VENV)-audit demo dist package-test sbom.json
+	rm -rf $(VENV) $(VENV)-audit docs/_build demo dist package-test sbom.json
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -79,4 +83,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@

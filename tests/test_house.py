@@ -75,7 +75,7 @@ ALLOWED = {
     },
     "cli": {"commands", "learning", "errors"},  # of learning: who of a team tells an error
     "__main__": {"cli"},
-    "__init__": {"workflows", "report"},
+    "__init__": {"workflows", "report", "progress", "config", "errors"},
 }
 
 

@@ -57,7 +57,7 @@ def apply_command(
 ) -> None:
     """Write the corrected labels beside the source, which is never touched; --undo goes back."""
     from labelclean.progress import TerminalReporter
-    from labelclean.workflows.applying import apply_report, undo_apply
+    from labelclean.workflows.applying import apply_decisions, undo_apply
 
     reporter = TerminalReporter(is_quiet=quiet)
     if undo is not None:
@@ -69,7 +69,7 @@ def apply_command(
         return
     if report is None:
         raise ConfigError("no report: labelclean apply report.csv --out clean.csv")
-    applied = apply_report(
+    applied = apply_decisions(
         report,
         out=out,
         decisions=decisions,

@@ -94,6 +94,12 @@ class Report:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def _repr_html_(self) -> str:
+        """The summary, as a notebook shows it."""
+        from labelclean.report.summary import summary_html  # it is made of reports
+
+        return summary_html(self)
+
     def to_frame(self) -> pd.DataFrame:
         """A copy of all rows, the repeated ones in their places, for the caller to change."""
         if self.repeated is None:

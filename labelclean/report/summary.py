@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import shlex
 from collections.abc import Mapping
@@ -27,6 +28,22 @@ def summary_text(report: Report, path: str | Path | None = None, width: int = 10
     console = Console(file=out, width=width, force_terminal=False, color_system=None)
     console.print(render(report, path))
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+
+
+def summary_html(report: Report, count: int = MOST) -> str:
+    """The headlines and the most suspicious rows, for a notebook; every name is escaped."""
+    warnings, notes = warnings_and_notes(report.meta.noise_rate, report.meta.notes)
+    lines = [*(f"warning: {text}" for text in warnings)]
+    lines += [str(line) for line in _headlines(report)]
+    shown = ["image", "given_label", "suggested_label", "issue_probability"]
+    rows = most_suspicious(report, count)[shown].map(_cell)
+    table = rows.to_html(index=False, escape=True, border=0) if len(rows) else ""
+    text = "\n".join(html.escape(printable(line)) for line in [*lines, *notes])
+    return f'<div><pre style="white-space: pre-wrap">{text}</pre>{table}</div>'
+
+
+def _cell(value: object) -> str:
+    return f"{value:.0%}" if isinstance(value, float) else printable(value)
 
 
 def render(report: Report, path: str | Path | None = None) -> RenderableType:

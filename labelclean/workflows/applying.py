@@ -1,4 +1,4 @@
-"""apply_report: decisions become labels, beside the source and never in it; undo_apply: back."""
+"""apply_decisions: decisions become labels, beside the source and never in it; undo_apply: back."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from labelclean.report.meta import meta_path
 from labelclean.report.report import HELD_OUT, Report
 
 
-def apply_report(
+def apply_decisions(
     report: str | Path,
     *,
-    out: Path | None,
-    decisions: Path | None = None,
+    out: str | Path | None,
+    decisions: str | Path | None = None,
     above: float | None = None,
     undecided: str = KEEP,
-    images: Path | None = None,
+    images: str | Path | None = None,
     link: str | None = None,
     is_dry_run: bool = False,
     force: bool = False,
@@ -57,6 +57,9 @@ def apply_report(
     written.
     """
     reporter = reporter or Reporter()
+    out = None if out is None else Path(out)
+    decisions = None if decisions is None else Path(decisions)
+    images = None if images is None else Path(images)
     policy = Policy(above=above, undecided=undecided)
     if out is None and not is_dry_run:
         raise ConfigError("no --out: name the table or folder to write, or add --dry-run")

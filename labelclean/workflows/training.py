@@ -86,9 +86,9 @@ def train_classifier(
     report: str | Path,
     *,
     out: str | Path,
-    images: Path | None = None,
+    images: str | Path | None = None,
     test: testing.HoldoutSource | None = None,
-    decisions: Path | None = None,
+    decisions: str | Path | None = None,
     config: TrainingConfig | None = None,
     force: bool = False,
     reporter: Reporter | None = None,
@@ -108,6 +108,8 @@ def train_classifier(
     reporter = reporter or Reporter()
     config = config or TrainingConfig()
     out, report = Path(out), Path(report)
+    images = None if images is None else Path(images)
+    decisions = None if decisions is None else Path(decisions)
     _check_options(out, config, force, has_test=test is not None)
     run_dir = config.runtime.run_dir or out.with_name(f"{out.name}.run")
     config = replace(config, runtime=replace(config.runtime, run_dir=run_dir))

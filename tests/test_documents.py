@@ -1,4 +1,4 @@
-"""The commands and the code that the README shows, run as they are written."""
+"""The commands and the code that README and docs/ show, run as they are written."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ from PIL import Image
 from source_data import coco
 
 from labelclean.data import demo
+from labelclean.decisions.decision import Decision
+from labelclean.decisions.store import DecisionStore, decisions_path, digest_of
+from labelclean.report.report import Report
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-COMMANDS = re.findall(r"^\$ (.+)$", README, flags=re.MULTILINE)
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", TEXT, flags=re.MULTILINE)))
 DEMO = Path(os.environ["DEMO"]) if "DEMO" in os.environ else None  # what `make demo` left
-CODE = re.findall(r"^```python\n(.+?)^```", README, flags=re.MULTILINE | re.DOTALL)
+CODE = re.findall(r"^```python\n(.+?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -63,7 +68,7 @@ def test_the_first_three_commands_find_the_wrong_labels_of_the_demo(tmp_path: Pa
 
 def _recipe(target: str) -> list[str]:
     """The commands of labelclean in a target of the Makefile."""
-    text = (Path(__file__).parent.parent / "Makefile").read_text()
+    text = (ROOT / "Makefile").read_text()
     (recipe,) = re.findall(rf"^{target}:.*\n((?:\t.+\n)+)", text, flags=re.MULTILINE)
     lines = [line.strip().removeprefix("$(BIN)/") for line in recipe.splitlines()]
     return [line.removesuffix(" --force") for line in lines]
@@ -104,16 +109,16 @@ def _write_inputs(folder: Path) -> None:
 
 
 REVIEW = "labelclean review report.csv"
-BEFORE = {  # what the README has done by then: part of a command -> part of the one it needs
+BEFORE = {  # what the page has done by then: part of a command -> part of the one it needs
     "noisy/labels.csv": "--out noisy",
+    "predicted.csv --truth": "--out predicted.csv",
     "--undo clean.csv": "--above 0.9 --out clean.csv",
     "predict model": "labelclean train",
 }
 
 
 def _command(part: str) -> str:
-    (found,) = (command for command in COMMANDS if part in command)
-    return found
+    return next(command for command in COMMANDS if part in command)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +127,17 @@ def filtered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("filtered")
     _write_inputs(folder)
     _run("labelclean filter ./images labels.csv --out report.csv --epochs 4", folder)
+    report = Report.read(folder / "report.csv")
+    image, label = report.frame.loc[0, ["image", "given_label"]]
+    about = {"image": image, "label": label, "before": label, "reviewer": "", "at": ""}
+    store = DecisionStore.open(
+        decisions_path(folder / "report.csv"), report_digest=digest_of(report)
+    )
+    store.record([Decision(action="keep", **about)])
+    store.close()
+    choice = {"type": "choices", "from_name": "label", "value": {"choices": [label]}}
+    task = {"data": {"image": image}, "annotations": [{"result": [choice]}]}
+    (folder / "project-1.json").write_text(json.dumps([task]))
     return folder
 
 
@@ -131,7 +147,7 @@ def test_every_other_command_runs_on_files_of_its_names(
     tmp_path: Path, filtered: Path, command: str
 ):
     shutil.copytree(filtered, tmp_path, dirs_exist_ok=True)
-    if "filter" in command:
+    if "filter" in command and "report." not in command.split("--out")[0]:
         (tmp_path / "report.csv").unlink()
         (tmp_path / "report.meta.json").unlink()
     if command.startswith("labelclean filter labels.csv"):  # paths relative to the table
