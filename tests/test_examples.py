@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -69,3 +70,18 @@ def test_train_quality_compares_the_schemes_on_any_photos(colour_folder: Path):
     assert "filter, and filter --from-model with the model of default" in done.stdout
     again = _run(colour_folder, *words, script="benchmark/train_quality.py")
     assert again.returncode == 0 and again.stdout == done.stdout
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_is_the_one_that_is_committed(tmp_path: Path):
+    done = _run(tmp_path, "--out", "tour.ipynb", script="make_tour.py")
+    assert done.returncode == 0, done.stderr
+    made = json.loads((tmp_path / "tour.ipynb").read_text())
+    committed = json.loads((EXAMPLES / "tour.ipynb").read_text())
+    parts = ("id", "cell_type", "source")
+    assert [[cell[part] for part in parts] for cell in made["cells"]] == [
+        [cell[part] for part in parts] for cell in committed["cells"]
+    ]
+    shown = [output for cell in made["cells"] for output in cell.get("outputs", ())]
+    assert not [output for output in shown if output["output_type"] == "error"]
+    assert "noise rate:" in "".join(shown[1]["data"]["text/html"])

@@ -43,7 +43,7 @@ def summary_html(report: Report, count: int = MOST) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.0%}" if isinstance(value, float) else printable(value)
+    return f"{value:.1%}" if isinstance(value, float) else printable(value)
 
 
 def render(report: Report, path: str | Path | None = None) -> RenderableType:

@@ -101,6 +101,15 @@ def test_a_long_name_is_folded_and_not_cut():
     assert text.count("q") == 250
 
 
+def test_a_notebook_shows_the_summary_with_every_name_escaped():
+    hostile = "<script>alert(1)</script>"
+    report = report_of([row(hostile, "cat", "dog", 0.1), row("b.png", "dog", "dog", 0.9, False)])
+    text = report._repr_html_()
+    assert "noise rate:" in text and "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "<script" not in text and "b.png" not in text
+    assert "<table" not in report_of([row("b.png", "dog", "dog", 0.9, False)])._repr_html_()
+
+
 def test_the_most_suspicious_are_the_issues_of_lowest_score_equal_ones_in_order():
     rows = [row(f"{k}.png", "a", "b", score) for k, score in enumerate([0.3, 0.1, *[0.3] * 40])]
     rows.append(row("right.png", "a", "a", 0.0, issue=False))
