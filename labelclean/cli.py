@@ -98,9 +98,9 @@ def _is_teller(error: LabelcleanError) -> bool:
     """True in the one process that prints an error that several may meet."""
     if not _is_in_team():
         return True
-    from labelclean.learning import team  # torch: not for a process alone
+    from labelclean.learning import distributed  # torch: not for a process alone
 
-    return team.is_teller(error)
+    return distributed.is_teller(error)
 
 
 def _tell_or_leave(line: str) -> None:
@@ -119,9 +119,9 @@ def _is_explained() -> bool:
     """Whether another process has reported an error, for which the launcher ends this one."""
     if not _is_in_team():
         return False
-    from labelclean.learning import team
+    from labelclean.learning import distributed
 
-    return team.has_reported()
+    return distributed.has_reported()
 
 
 def _is_in_team() -> bool:

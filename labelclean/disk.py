@@ -134,8 +134,8 @@ def stage(out: Path) -> Iterator[Stage]:
         folder, key = out.resolve(), _FOLDER
         if not _is_held(_lock_path(folder, key)):
             stack.enter_context(claim(out))
-            folder, found = _home(out)
-            key = found or _FOLDER
+            folder, name = _home(out)
+            key = name or _FOLDER
         with errors_of(out):
             place = folder / f"{PREFIX}{key}-{secrets.token_hex(4)}"
             place.mkdir()
@@ -343,8 +343,8 @@ def _myself() -> dict[str, object]:
 
 def _holder(path: Path) -> str:
     try:
-        found = json.loads(path.read_bytes())
-        by = "process {pid} on {host} ({command}, since {since})".format(**found)
+        holder = json.loads(path.read_bytes())
+        by = "process {pid} on {host} ({command}, since {since})".format(**holder)
     except (OSError, ValueError, LookupError, TypeError):
         by = "another process"
     return printable(f"{by} is writing it; wait until it ends, or choose another name")
@@ -381,7 +381,7 @@ def _read_plan(plan: Path) -> list[Move]:
         return is_plain and (len(parts) == 1 or (len(parts) == 2 and parts[0] == stage_name))
 
     try:
-        moves = [Move(*found) for found in json.loads(plan.read_bytes())]
+        moves = [Move(*cells) for cells in json.loads(plan.read_bytes())]
     except (ValueError, TypeError, RecursionError):
         moves = []
     named = [name for move in moves for name in astuple(move) if name is not None]

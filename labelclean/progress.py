@@ -63,7 +63,7 @@ class TerminalReporter(Reporter):
         self._console = Console(stderr=True, highlight=False)
 
     def without_notes(self) -> TerminalReporter:
-        """One for work whose notes are told elsewhere."""
+        """A reporter for work whose notes are printed elsewhere."""
         other = TerminalReporter(is_quiet=self._is_quiet)
         other._has_no_notes = True
         return other

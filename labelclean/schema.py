@@ -26,10 +26,10 @@ def loads(data: bytes) -> Any:
         return None
 
 
-def checked(schema: TypeAdapter[Checked], found: Any) -> Checked:
+def checked(schema: TypeAdapter[Checked], value: Any) -> Checked:
     """The value that the schema makes of `found`. Raises ValueError with one line."""
     try:
-        return schema.validate_python(found)
+        return schema.validate_python(value)
     except ValidationError as error:
         raise ValueError(_line(error)) from None
 

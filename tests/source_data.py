@@ -15,7 +15,7 @@ from PIL import Image
 from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import NO_LABEL, SampleTable
 from labelclean.errors import SourceError
-from labelclean.sources.reading import read
+from labelclean.sources.read_source import read
 
 
 def put(folder: Path, *paths: str) -> None:

@@ -33,7 +33,7 @@ def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
     from labelclean.learning.feature_view import HeadTask
     from labelclean.progress import Reporter
     from labelclean.report import metrics
-    from labelclean.workflows.relearning import fit_view
+    from labelclean.workflows.two_rounds import fit_view
 
     name, path, count, noise, draw = job
     file = np.load(path)

@@ -19,7 +19,7 @@ from labelclean.sources.formats.parquet import join_shards, read_shard
 from labelclean.sources.labels import given_labels, look_alike_key
 from labelclean.sources.locating import locate
 from labelclean.sources.rows import Rows
-from labelclean.tables.reading import read_labels_table, read_table
+from labelclean.tables.read_table import read_labels_table, read_table
 from labelclean.tables.table import Table, Texts
 
 

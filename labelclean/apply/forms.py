@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labelclean.apply.class_folders import Placing, place_as_they_are, place_in_classes
 from labelclean.apply.editing import plan_edits
+from labelclean.apply.folder_labels import Placing, place_as_they_are, place_in_classes
 from labelclean.apply.origin import Origin
 from labelclean.apply.outcome import Outcome
 from labelclean.apply.parquet_labels import rewrite_parquet

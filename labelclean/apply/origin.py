@@ -22,7 +22,7 @@ class Origin:
     old_root   where that was when the report was made
     places     where the labels stand, in what the source is now
     reading    how the tables were read
-    options    all that filter was told about how to read it, as words of a command
+    options    all options of filter about how to read it, as words of a command
     """
 
     source: str

@@ -222,10 +222,10 @@ def _with_field(raw: str, fields: list[str], position: int, new: str, delimiter:
     field = re.compile(rf'(?:"(?:[^"]|"")*")?[^{re.escape(delimiter)}]*')
     start = 0
     for _ in range(position):
-        found = field.match(body, start)
-        start = (found.end() if found else len(body)) + 1
-    found = field.match(body, min(start, len(body)))
-    end = found.end() if found else len(body)
+        field_match = field.match(body, start)
+        start = (field_match.end() if field_match else len(body)) + 1
+    field_match = field.match(body, min(start, len(body)))
+    end = field_match.end() if field_match else len(body)
     quotes = body[start : start + 1] == '"' or any(char in new for char in f'{delimiter}"\r\n')
     cell = '"' + new.replace('"', '""') + '"' if quotes else new
     wanted = [*fields[:position], new, *fields[position + 1 :]]
@@ -308,8 +308,8 @@ def _value_span(line: str, name: str) -> tuple[int, int] | None:
     decoder, space = json.JSONDecoder(), re.compile(r"[ \t\r\n]*")
 
     def after_space(place: int) -> int:
-        found = space.match(line, place)
-        return found.end() if found else place
+        gap = space.match(line, place)
+        return gap.end() if gap else place
 
     place, span = after_space(after_space(0) + 1), None
     while line[place] != "}":

@@ -78,9 +78,9 @@ def undo(out: Path, advance: Advance) -> Undone:
 
 
 def _undo(out: Path, log: Path, advance: Advance) -> Undone:
-    found = _read_log(out, log)
+    log_of = _read_log(out, log)
     is_there = os.path.lexists(out)
-    before, written = found.before, dict(found.written)
+    before, written = log_of.before, dict(log_of.written)
     old_out, old_log = before_path(out, before.number), before_path(log, before.number)
     for path, is_needed in ((old_out, before.out), (old_log, before.log)):
         if is_needed and not os.path.lexists(path):
@@ -126,11 +126,11 @@ def _read_log(out: Path, log: Path) -> _Log:
 def _check_unchanged(out: Path, written: dict[str, str], advance: Advance) -> None:
     """Raises ReportError naming the first difference. Raises OSError if a file cannot be read."""
     is_folder = out.is_dir() and not out.is_symlink()
-    found = _files_below(out) if is_folder else {"": out}
-    names = sorted({*found, *written})
+    files = _files_below(out) if is_folder else {"": out}
+    names = sorted({*files, *written})
     changed = []
     for done, name in enumerate(names):
-        is_same = name in found and name in written and _is_as_written(found[name], written[name])
+        is_same = name in files and name in written and _is_as_written(files[name], written[name])
         if not is_same:
             changed.append(name)
         advance(done + 1, len(names), f"{done + 1:,} of {len(names):,} files")
@@ -150,10 +150,10 @@ def _is_as_written(path: Path, state: str) -> bool:
 
 
 def _files_below(folder: Path) -> dict[str, Path]:
-    found = {}
+    by_name = {}
     for place, folders, files in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         for name in (*files, *links):
             path = Path(place, name)
-            found[path.relative_to(folder).as_posix()] = path
-    return found
+            by_name[path.relative_to(folder).as_posix()] = path
+    return by_name

@@ -13,7 +13,7 @@ from labelclean.config import TrainConfig
 from labelclean.config.names import DEFAULT
 from labelclean.data.samples import NO_LABEL
 from labelclean.data.transform import Transform
-from labelclean.learning.applying import logits_of_rows
+from labelclean.learning.inference import logits_of_rows
 from labelclean.workflows.beliefs import Beliefs, soft_labels
 from labelclean.workflows.fitting import Environment, choose_rows, fit_scheme
 

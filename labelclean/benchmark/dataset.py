@@ -71,12 +71,12 @@ class Dataset:
 
     def digest(self, labels: NDArray[np.int64]) -> str:
         """12 hex digits of all that a run with these labels (n,) gets and is measured by."""
-        found = hashlib.blake2b(digest_size=6)
-        found.update("\0".join(self.table.class_names).encode("utf-8", "surrogateescape"))
+        hasher = hashlib.blake2b(digest_size=6)
+        hasher.update("\0".join(self.table.class_names).encode("utf-8", "surrogateescape"))
         rows = self.samples.rows
         for part in (self.samples.pixels.digest[rows], self.truth[rows], labels[rows]):
-            found.update(np.ascontiguousarray(part).tobytes())
-        return found.hexdigest()
+            hasher.update(np.ascontiguousarray(part).tobytes())
+        return hasher.hexdigest()
 
 
 def read_dataset(origin: Origin, reporter: Reporter) -> Dataset:
@@ -196,7 +196,7 @@ def noisy_labels(
         noisy_rows, given = injecting.noisy_labels(source, drawn_from, noise.spec(seed), reporter)
     except LabelcleanError as error:
         raise type(error)(f"--noise {noise.name}: {error}") from None
-    found = table.labels.copy()
-    found[noisy_rows] = given
-    labels[rows] = found[rows]
+    noisy = table.labels.copy()
+    noisy[noisy_rows] = given
+    labels[rows] = noisy[rows]
     return labels

@@ -159,8 +159,8 @@ def run_grid(
 def _do(tasks: list[Task], grid: GridConfig, out: Path, reporter: Reporter) -> GridResults:
     rows = {row.key: row for row in read_results(out)}
     for task in tasks:
-        found = rows.get(task.key)
-        if found and found.input != task.input:
+        earlier_row = rows.get(task.key)
+        if earlier_row and earlier_row.input != task.input:
             raise ConfigError(
                 f"--out {printable(out)}: {printable(task.key.words())} was run there on other "
                 "images or labels; give another folder"
@@ -208,7 +208,7 @@ def _left(task: Task, row: Row | None) -> Task | None:
         return task
     if task.classify is None or row.classifier_epochs == task.classify.epochs:
         return None
-    earlier = replace(task, run=row.run)  # its name may tell of another precision
+    earlier = replace(task, run=row.run)  # its name may be of another precision
     return earlier if earlier.scores_path.is_file() else task
 
 
@@ -222,9 +222,9 @@ def _threads(grid: GridConfig) -> int:
 
 
 def _note_told_rates(methods: Sequence[str], reporter: Reporter) -> None:
-    told = [name for name in methods if METHODS[name].needs_noise_rate]
-    if told:
-        reporter.note(f"told the true noise rate, as in their papers: {', '.join(told)}")
+    informed = [name for name in methods if METHODS[name].needs_noise_rate]
+    if informed:
+        reporter.note(f"given the true noise rate, as in their papers: {', '.join(informed)}")
 
 
 def _tasks(
@@ -268,11 +268,11 @@ def _tasks(
                     noise_rate=rate if learned_by.needs_noise_rate else None,
                 )
                 # all that decides a result is in the name: a checkpoint of others is not taken
-                told = repr((key, settings, digest, dataset.origin.runtime.precision))
+                identity = repr((key, settings, digest, dataset.origin.runtime.precision))
                 tasks.append(
                     Task(
                         key=key,
-                        run=_file_name(key, told),
+                        run=_file_name(key, identity),
                         origin=dataset.origin,
                         method=learned_by,
                         train=settings,
@@ -292,10 +292,10 @@ def _rate(dataset: Dataset, labels: NDArray[np.int64]) -> float:
     return float((labels[rows] != dataset.truth[rows]).mean())
 
 
-def _file_name(key: Key, told: str) -> str:
+def _file_name(key: Key, identity: str) -> str:
     """Readable, safe on any file system, and of this run alone."""
     words = re.sub(r"[^a-z0-9.+]+", "-", f"{key.method} {key.noise} seed{key.seed}".lower())
-    return f"{words[:60]}-{hashlib.blake2b(told.encode(), digest_size=4).hexdigest()}"
+    return f"{words[:60]}-{hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()}"
 
 
 def _make(out: Path) -> None:

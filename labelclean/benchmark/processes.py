@@ -69,7 +69,7 @@ def do_all(
     """Does the runs, `jobs` at a time, in their order; a failed one becomes a row with its error.
 
     threads  of each run
-    on_row   is told each run that ended, in this process
+    on_row   receives each run that ended, in this process
 
     The processes end with this function, also when it is interrupted.
     """
@@ -77,8 +77,8 @@ def do_all(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         board = Path(folder) / "shares"
         shares = np.memmap(board, np.float64, "w+", shape=(jobs,))
-        team = [_Process(board, place, threads) for place in range(jobs)]
-        idle, running = list(reversed(team)), dict[Future[Row], tuple[_Process, Task]]()
+        processes = [_Process(board, place, threads) for place in range(jobs)]
+        idle, running = list(reversed(processes)), dict[Future[Row], tuple[_Process, Task]]()
         try:
             while waiting or running:
                 while idle and waiting:
@@ -99,7 +99,7 @@ def do_all(
                 if running and progress > 0:  # before that the time left is unknown
                     on_progress(progress, next(iter(running.values()))[1])
         finally:
-            for process in team:
+            for process in processes:
                 process.stop()
 
 

@@ -57,7 +57,7 @@ def published_accuracy(data: str, method: str, noise: str) -> float | None:
 
 def _read(name: str) -> PublishedTable:
     text = resources.files("labelclean.benchmark").joinpath("paper", name).read_text("utf-8")
-    found = list(csv.DictReader(text.splitlines()))
+    lines = list(csv.DictReader(text.splitlines()))
     facts = ("source", "page", "data", "model", "method")
     rows = tuple(
         PublishedRow(
@@ -66,6 +66,6 @@ def _read(name: str) -> PublishedTable:
             method=cells["method"],
             accuracy={k: float(v) for k, v in cells.items() if k not in facts and v},
         )
-        for cells in found
+        for cells in lines
     )
-    return PublishedTable(source=found[0]["source"], page=int(found[0]["page"]), rows=rows)
+    return PublishedTable(source=lines[0]["source"], page=int(lines[0]["page"]), rows=rows)

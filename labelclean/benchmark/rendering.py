@@ -9,9 +9,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from labelclean.benchmark.method_tables import Cell, Comparison, Table, compare
 from labelclean.benchmark.published import PublishedTable, published_tables
 from labelclean.benchmark.results import Row, write
-from labelclean.benchmark.tables import Cell, Comparison, Table, compare
 from labelclean.errors import printable
 
 MARKDOWN, PAGE = "results.md", "results.html"

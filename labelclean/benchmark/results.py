@@ -138,17 +138,17 @@ def _row(cells: Sequence[str], place: str) -> Row:
             f"{place}: {len(cells)} cells where the header has {len(_COLUMNS)}; remove the line, "
             "its run is done again"
         )
-    found: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     for (name, kind), cell in zip(_COLUMNS.items(), cells, strict=True):
         text = files.restored(cell)
         try:
-            found[name] = NAN if kind is float and not text else kind(text)
+            converted[name] = NAN if kind is float and not text else kind(text)
         except ValueError:
             raise ReportError(
                 f"{place}: {name} is {printable(text)!r}, not a number; remove the line, its run "
                 "is done again"
             ) from None
-    return Row(**found)
+    return Row(**converted)
 
 
 def write_results(rows: Sequence[Row], folder: Path) -> None:

@@ -119,7 +119,7 @@ def _dataset(origin: Origin) -> Dataset:
 def do_run(task: Task, on_share: Callable[[float], None] = lambda share: None) -> Row:
     """Learns, judges and measures; leaves <run>.npz, and a checkpoint if it is interrupted.
 
-    on_share  is told the share of the run that is done
+    on_share  receives the share of the run that is done
 
     Raises LabelcleanError for what the user can mend.
     """
@@ -205,16 +205,16 @@ def _classified(
     )
     with np.load(task.scores_path) as file:
         kept = {name: file[name] for name in file.files}
-    found, epochs = np.nan, train.epochs or 0
+    test_accuracy, epochs = np.nan, train.epochs or 0
     try:
-        found = accuracy(classify_tests(dataset, kept, train, where), dataset)
+        test_accuracy = accuracy(classify_tests(dataset, kept, train, where), dataset)
     except LabelcleanError as error:
         reporter.note(f"{UNCLASSIFIED}{error}")
         if not isinstance(error, SourceError):  # that is of the labels, which stay as they are
             epochs = 0
             if is_resumed:  # perhaps a checkpoint that cannot be gone on from: next time afresh
                 shutil.rmtree(task.run_dir, ignore_errors=True)
-    row = replace(row, classified_accuracy=found, classifier_epochs=epochs)
+    row = replace(row, classified_accuracy=test_accuracy, classifier_epochs=epochs)
     return with_notes(row, reporter.notes)
 
 

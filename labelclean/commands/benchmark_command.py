@@ -64,7 +64,7 @@ def benchmark_command(
     **options: Any,
 ) -> None:
     """Compare methods under known noise, beside the paper's tables; goes on where it stopped."""
-    from labelclean.benchmark import rendering, tables
+    from labelclean.benchmark import method_tables, rendering
     from labelclean.benchmark.grid import GridConfig, run_grid
     from labelclean.progress import TerminalReporter
 
@@ -83,29 +83,29 @@ def benchmark_command(
         filter_only=filter_only,
     )
     reading = SourceOptions(labels=labels, **fields_in(SourceOptions, options))
-    found = run_grid(grid, out, options=reading, reporter=TerminalReporter(is_quiet=quiet))
+    outcome = run_grid(grid, out, options=reading, reporter=TerminalReporter(is_quiet=quiet))
     if figures is not None:
-        from labelclean.benchmark.figures import draw_all
+        from labelclean.benchmark.paper_figures import draw_all
 
-        draw_all(found.folder, figures)
-    comparisons = tables.compare(found.rows)
+        draw_all(outcome.folder, figures)
+    comparisons = method_tables.compare(outcome.rows)
     if as_json:
         asked = {
-            "out": str(found.folder),
-            "runs": len(found.asked),
-            "done_now": found.done_now,
-            "failed": [row.key.words() for row in found.failed],
-            "rows": [row.to_json() for row in found.rows],
-            "tables": tables.to_json(comparisons),
+            "out": str(outcome.folder),
+            "runs": len(outcome.asked),
+            "done_now": outcome.done_now,
+            "failed": [row.key.words() for row in outcome.failed],
+            "rows": [row.to_json() for row in outcome.rows],
+            "tables": method_tables.to_json(comparisons),
         }
         typer.echo(json.dumps(asked))
     else:
         typer.echo(rendering.as_text(comparisons))
-    if found.failed:
-        named = "; ".join(rendering.failure(row) for row in found.failed[:NAMED])
-        more = "; ..." if len(found.failed) > NAMED else ""
+    if outcome.failed:
+        named = "; ".join(rendering.failure(row) for row in outcome.failed[:NAMED])
+        more = "; ..." if len(outcome.failed) > NAMED else ""
         typer.echo(
-            f"labelclean: {len(found.failed)} of {len(found.asked)} runs failed: {named}{more}",
+            f"labelclean: {len(outcome.failed)} of {len(outcome.asked)} runs failed: {named}{more}",
             err=True,
         )
         raise typer.Exit(1)

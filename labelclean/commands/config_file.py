@@ -63,9 +63,9 @@ def read_config(path: Path, command: str, known: Mapping[str, Mapping[str, Any]]
             raise ConfigError(f"{place}: [{printable(section)}] is no command of labelclean")
     own = {_name(key): value for key, value in sections.get(command, {}).items()}
     _check_known(own, known[command], f"{place} [{command}]")
-    found = {name: value for name, value in shared.items() if name in set(known[command])}
+    common = {name: value for name, value in shared.items() if name in set(known[command])}
     options = known[command]
-    return {name: _as_given(value, options[name]) for name, value in {**found, **own}.items()}
+    return {name: _as_given(value, options[name]) for name, value in {**common, **own}.items()}
 
 
 def check_can_save(path: Path, command: str, force: bool) -> None:
@@ -129,22 +129,22 @@ def _of_meta(data: bytes, place: str, options: Mapping[str, Any]) -> dict[str, A
         config = meta["config"]
         train = TrainConfig(**{**config["train"], "lr_drops": tuple(config["train"]["lr_drops"])})
         rest = [config[name] for name in ("verdict", "runtime", "view")]
-        found = {name: value for part in rest for name, value in part.items()}
-        found |= {name: config[name] for name in ("self_test", "from_model")}
-        found |= {name: value for name, value in meta["source"].items() if value is not None}
+        given = {name: value for part in rest for name, value in part.items()}
+        given |= {name: config[name] for name in ("self_test", "from_model")}
+        given |= {name: value for name, value in meta["source"].items() if value is not None}
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigError(f"{place}: not the meta file of a report by filter") from None
-    if found.get("from_model") is None:
+    if given.get("from_model") is None:
         name = min(PRESETS, key=lambda each: len(_changes(PRESETS[each], train)))
-        found |= {"preset": name, **_changes(PRESETS[name], train)}
-    if found.get("minutes") is not None:
-        found.pop("epochs", None)
-    found["seed"] = train.seed
-    if isinstance(found.get("ignore"), str):
-        found["ignore"] = found["ignore"].split("\n")
+        given |= {"preset": name, **_changes(PRESETS[name], train)}
+    if given.get("minutes") is not None:
+        given.pop("epochs", None)
+    given["seed"] = train.seed
+    if isinstance(given.get("ignore"), str):
+        given["ignore"] = given["ignore"].split("\n")
     return {
         name: _as_given(value, options[name])
-        for name, value in found.items()
+        for name, value in given.items()
         if name in options and name not in (*NEVER, "run_dir") and value != options[name].default
     }
 

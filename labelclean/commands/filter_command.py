@@ -110,15 +110,15 @@ def _foretell(images: str, options: Any, settings: Any, as_json: bool) -> int:
     from labelclean.workflows.forecasting import forecast
 
     table = sources.read(images, options)
-    found = inspect_table(images, table)
+    inspection = inspect_table(images, table)
     planned = None if settings.from_model else forecast(table, settings)
     if as_json:
         training = None if planned is None else planned.to_json()
-        typer.echo(json.dumps({**found.to_json(), "training": training}))
+        typer.echo(json.dumps({**inspection.to_json(), "training": training}))
     else:
         last = "would train nothing: --from-model judges" if planned is None else planned.describe()
-        typer.echo(f"{render(found)}\n\n{last}")
-    return 1 if found.odd else 0
+        typer.echo(f"{render(inspection)}\n\n{last}")
+    return 1 if inspection.odd else 0
 
 
 def _check_trains_nothing(given: Mapping[str, Any]) -> None:

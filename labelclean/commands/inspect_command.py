@@ -30,7 +30,7 @@ def inspect_command(
     from labelclean.sources.inspection import inspect_table, render
 
     reading = SourceOptions(labels=labels, **fields_in(SourceOptions, options))
-    found = inspect_table(images, sources.read(images, reading))
-    typer.echo(json.dumps(found.to_json()) if as_json else render(found))
-    if found.odd:
+    inspection = inspect_table(images, sources.read(images, reading))
+    typer.echo(json.dumps(inspection.to_json()) if as_json else render(inspection))
+    if inspection.odd:
         raise typer.Exit(1)

@@ -24,7 +24,7 @@ def plan_command(
     as_json: JsonOption = False,
 ) -> None:
     """Say how many images to look at for how few wrong labels, the most suspicious first."""
-    from labelclean.report.planning import plan_text
+    from labelclean.report.review_plan import plan_text
     from labelclean.workflows.planning import plan_review
 
     plan = plan_review(

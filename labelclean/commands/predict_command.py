@@ -51,7 +51,7 @@ def predict_command(
         str, typer.Option(help="Table to write: .csv, .parquet or .jsonl; - for CSV on stdout.")
     ] = "labels.csv",
     truth: Annotated[
-        Path | None, typer.Option(help="Table of true labels, to tell the accuracy.")
+        Path | None, typer.Option(help="Table of true labels, to report the accuracy.")
     ] = None,
     label_col: Annotated[
         str | None, typer.Option(help="Column of the true labels in --truth.")

@@ -82,7 +82,7 @@ def train_command(
         ),
     ] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Also train by ce-noisy, to tell the gain.")
+        bool, typer.Option("--compare", help="Also train by ce-noisy, to report the gain.")
     ] = False,
     test: Annotated[
         str | None,

@@ -61,7 +61,7 @@ class TrainingConfig:
 
     @property
     def view(self) -> ViewConfig:
-        """The pretrained network, as `filter` is told of it."""
+        """The pretrained network, as a config of `filter`."""
         return ViewConfig(backbone=self.backbone, download=self.download)
 
     def __post_init__(self) -> None:

@@ -161,16 +161,16 @@ def load(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         store = _Store(folder, table, spec)
-        found = store.pixels()
-        if found is None:
+        pixels = store.pixels()
+        if pixels is None:
             with store.locked():
                 # Another run over the same images may have built it while this one waited.
-                found = store.pixels()
-                if found is None and needed <= limit_bytes:
+                pixels = store.pixels()
+                if pixels is None and needed <= limit_bytes:
                     with store.reserved(needed) as path:
                         store.publish(decoding.run(path), path)
-                    found = store.pixels()
-                elif found is None:
+                    pixels = store.pixels()
+                elif pixels is None:
                     known = store.knowledge()
                     if known is None:
                         known = decoding.run(None)
@@ -179,7 +179,7 @@ def load(
                     return decoding.stream(why, known)
     except (OSError, NotImplementedError) as error:  # the latter: no file locks there
         return decoding.stream(f"no pixel cache in {folder}: {getattr(error, 'strerror', error)}")
-    return found if found is not None else decoding.stream(f"the cache in {folder} was removed")
+    return pixels if pixels is not None else decoding.stream(f"the cache in {folder} was removed")
 
 
 def default_cache_dir() -> Path:

@@ -38,16 +38,16 @@ def distort(
         drawn = torch.rand((of, 1, 1, 1), device=images.device, generator=generator)
         return low + (high - low) * drawn[own]
 
-    found = images.float().permute(0, 3, 1, 2)
-    found = _warped(found, draw(-TURN, TURN), draw(-ZOOM, ZOOM).exp(), draw(-SLANT, SLANT))
+    seen = images.float().permute(0, 3, 1, 2)
+    seen = _warped(seen, draw(-TURN, TURN), draw(-ZOOM, ZOOM).exp(), draw(-SLANT, SLANT))
     # the same for the three colours: what differs between them is what a hue is
-    grey = found.mean(dim=(1, 2, 3), keepdim=True)
-    found = (found - grey) * draw(1 - CONTRAST, 1 + CONTRAST) + grey + draw(-BRIGHTNESS, BRIGHTNESS)
-    grey = found.mean(dim=1, keepdim=True)
-    found = (found - grey) * draw(1 - SATURATION, 1 + SATURATION) + grey
-    is_hidden = _square(found.shape[2:], draw(0, 1), draw(0, 1))
-    found = torch.where(is_hidden, hidden.float()[:, None, None], found)
-    return found.permute(0, 2, 3, 1).contiguous()
+    grey = seen.mean(dim=(1, 2, 3), keepdim=True)
+    seen = (seen - grey) * draw(1 - CONTRAST, 1 + CONTRAST) + grey + draw(-BRIGHTNESS, BRIGHTNESS)
+    grey = seen.mean(dim=1, keepdim=True)
+    seen = (seen - grey) * draw(1 - SATURATION, 1 + SATURATION) + grey
+    is_hidden = _square(seen.shape[2:], draw(0, 1), draw(0, 1))
+    seen = torch.where(is_hidden, hidden.float()[:, None, None], seen)
+    return seen.permute(0, 2, 3, 1).contiguous()
 
 
 def _warped(images: Tensor, turn: Tensor, zoom: Tensor, slant: Tensor) -> Tensor:

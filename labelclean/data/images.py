@@ -243,13 +243,13 @@ def to_8_bit_shrunk(
 
 def value_range(image: Image.Image, step: int) -> tuple[float, float] | None:
     """The least and the largest finite value, looked for strip by strip; None where none is."""
-    found: list[tuple[float, float]] = []
+    ranges: list[tuple[float, float]] = []
     for top in range(0, image.height, step):
         values = np.asarray(image.crop((0, top, image.width, min(top + step, image.height))))
         values = values[np.isfinite(values)]
         if values.size:
-            found.append((float(values.min()), float(values.max())))
-    return (min(a for a, _ in found), max(b for _, b in found)) if found else None
+            ranges.append((float(values.min()), float(values.max())))
+    return (min(a for a, _ in ranges), max(b for _, b in ranges)) if ranges else None
 
 
 def upright(image: Image.Image, original: Image.Image) -> Image.Image:

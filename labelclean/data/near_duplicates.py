@@ -20,7 +20,7 @@ from sklearn.neighbors import NearestNeighbors
 
 BITS = 3  # of 64 that the perceptual hashes of near duplicates may differ in
 BANDS = 4  # two hashes that differ in fewer bits than this agree in one band of 16 bits at least
-CROWDED = 300  # rows with the same band: such a band tells nothing and is left out
+CROWDED = 300  # rows with the same band: such a band says nothing and is left out
 NEAR = 0.95  # cosine of the embeddings of near duplicates
 ALIKE = 0.98  # correlation of their grey values: of shoes in one pose it is up to 0.976
 # Copies at another size, crop or compression: the nearest images by their embeddings, of which one
@@ -50,11 +50,11 @@ def perceptual_hashes(
     returns    (len(rows),)
     """
     chunks = (rows[k : k + CHUNK] for k in range(0, len(rows), CHUNK))
-    found = []
+    hashes = []
     for part in _mapped(map(pixels_of, chunks), workers if len(rows) > FEW else 1):
-        found.append(part)
+        hashes.append(part)
         on_rows(len(part))
-    return np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
+    return np.concatenate(hashes) if hashes else np.empty(0, dtype=np.uint64)
 
 
 def _mapped(
@@ -110,8 +110,8 @@ def near_groups(
     _, group = connected_components(links, directed=False)
     first = np.full(count, count, dtype=np.int64)
     np.minimum.at(first, group, np.arange(count))
-    found: NDArray[np.int64] = first[group]
-    return found
+    groups: NDArray[np.int64] = first[group]
+    return groups
 
 
 def _candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -138,9 +138,9 @@ def _centred(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     Constant images get a tiny offset, so that their correlation with themselves is 1.
     """
     grey = pixels.mean(axis=3, dtype=np.float32).reshape(len(pixels), -1)
-    found: NDArray[np.float32] = grey - grey.mean(axis=1, keepdims=True)
-    found[:, 0] += 1e-3
-    return found
+    centred: NDArray[np.float32] = grey - grey.mean(axis=1, keepdims=True)
+    centred[:, 0] += 1e-3
+    return centred
 
 
 def _cosines(
@@ -148,8 +148,8 @@ def _cosines(
 ) -> NDArray[np.float32]:
     a, b = one.astype(np.float32), other.astype(np.float32)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    found: NDArray[np.float32] = (a * b).sum(axis=1) / np.maximum(lengths, 1e-12)
-    return found
+    cosines: NDArray[np.float32] = (a * b).sum(axis=1) / np.maximum(lengths, 1e-12)
+    return cosines
 
 
 def _parts_of_each_other(
@@ -174,8 +174,8 @@ def _nearest(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArra
     near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(vectors) - 1), metric="cosine")
     nearest = near.fit(vectors).kneighbors(return_distance=False)
     rows = np.repeat(np.arange(len(vectors)), nearest.shape[1])
-    found = np.unique(np.sort(np.stack([rows, nearest.reshape(-1)], axis=1), axis=1), axis=0)
-    return found[:, 0], found[:, 1]
+    pairs = np.unique(np.sort(np.stack([rows, nearest.reshape(-1)], axis=1), axis=1), axis=0)
+    return pairs[:, 0], pairs[:, 1]
 
 
 def _details(pixels_of: PixelRowsOf, rows: NDArray[np.int64], side: int) -> NDArray[np.float32]:
@@ -186,8 +186,8 @@ def _details(pixels_of: PixelRowsOf, rows: NDArray[np.int64], side: int) -> NDAr
             small = Image.fromarray(pixels).convert("L")
             grey[k] = np.asarray(small.resize((side, side), Image.Resampling.BILINEAR))
     blur = side / 21
-    found: NDArray[np.float32] = grey - gaussian_filter(grey, (0, blur, blur))
-    return found
+    details: NDArray[np.float32] = grey - gaussian_filter(grey, (0, blur, blur))
+    return details
 
 
 def _fit(
@@ -229,5 +229,5 @@ def _summed(images: NDArray[np.float32]) -> NDArray[np.float64]:
 def _windows(sums: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Sums of the squares of that width at each place, from those of _summed."""
     high = sums[:, width:] - sums[:, :-width]
-    found: NDArray[np.float64] = high[:, :, width:] - high[:, :, :-width]
-    return found
+    window_sums: NDArray[np.float64] = high[:, :, width:] - high[:, :, :-width]
+    return window_sums

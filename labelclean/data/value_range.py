@@ -29,10 +29,10 @@ def choose_values(
     filled, those are the range; else the 99.9th percentile is, so that a few hot pixels do not
     make all images dark.
     """
-    found = _values(table)
-    if found is None:
+    seen = _values(table)
+    if seen is None:
         return None, ""
-    values, count, is_integer = found
+    values, count, is_integer = seen
     if bit_depth is not None:
         high = 2.0**bit_depth - 1
         return (0.0, high), f"--bit-depth {bit_depth}: 0 is black and {high:,.0f} white"

@@ -54,9 +54,9 @@ class DecisionBook:
                 "leave it out for the one beside the report"
             )
         is_new = path is None or (is_to_grow and not os.path.lexists(path))
-        found = {} if is_new or path is None else read_decisions(path, report_digest=digest)
-        _check(report, found)
-        return cls(beside=beside, path=path, decisions=found, digest=digest)
+        decisions = {} if is_new or path is None else read_decisions(path, report_digest=digest)
+        _check(report, decisions)
+        return cls(beside=beside, path=path, decisions=decisions, digest=digest)
 
     def __len__(self) -> int:
         return len(self.decisions)

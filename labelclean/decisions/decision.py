@@ -71,9 +71,9 @@ _CELLS = TypeAdapter(_Cells)
 
 def decision_of(cells: Mapping[str, object]) -> Decision:
     """The decision in the cells of a file, by FIELDS. Raises ValueError with one line."""
-    found = checked(_CELLS, cells)
-    if not found.image:
+    checked_cells = checked(_CELLS, cells)
+    if not checked_cells.image:
         raise ValueError("image is empty")
-    if problem := problem_of(found.action, found.label, found.before):
+    if problem := problem_of(checked_cells.action, checked_cells.label, checked_cells.before):
         raise ValueError(problem)
-    return Decision(**dict(found))
+    return Decision(**dict(checked_cells))

@@ -12,7 +12,7 @@ from labelclean import disk
 from labelclean.decisions.decision import FIELDS, Decision, decision_of
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report import files
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 
 _NEEDED = ("image", "action", "label")
 

@@ -129,10 +129,10 @@ class DecisionStore:
             self._connection.execute(
                 "INSERT INTO undone VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))", (batch,)
             )
-            found = self._connection.execute(
+            images = self._connection.execute(
                 "SELECT image FROM decision WHERE batch = ? ORDER BY id", (batch,)
             )
-            return [image for (image,) in found]
+            return [image for (image,) in images]
 
     def current(self) -> dict[str, Decision]:
         """The decision that holds for each image: the last one that was not taken back."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from labelclean.exports import tables
-from labelclean.exports.rows import Export, Format, Found, is_unicode
+from labelclean.exports import export_tables
+from labelclean.exports.labelled_rows import Export, Format, Found, is_unicode
 from labelclean.report.files import encode_csv, restored
 
 TITLE = "cleanlab"
@@ -28,7 +28,7 @@ def write(export: Export) -> Mapping[str, bytes]:
             "predicted_label": pd.Series([row.suggested for row in rows], dtype=object),
             "issue_probability": _numbers([row.issue_probability for row in rows]),
             "predicted_probability": _numbers([row.suggested_probability for row in rows]),
-            tables.CORRECTED: pd.Series(["" for _ in rows], dtype=object),
+            export_tables.CORRECTED: pd.Series(["" for _ in rows], dtype=object),
         }
     )
     return {CSV: encode_csv(frame)}
@@ -40,11 +40,11 @@ def _numbers(values: list[float | None]) -> pd.Series[float]:
 
 def read(path: Path) -> Found:
     """`corrected_label` where it is filled in, else `given_label`. Raises ReportError."""
-    return tables.read(path, TITLE, names=(CSV,), label="given_label", cell=restored)
+    return export_tables.read(path, TITLE, names=(CSV,), label="given_label", cell=restored)
 
 
 def next_step(export: Export, out: Path) -> str:
-    return f"{CSV} has cleanlab's columns; fill in {tables.CORRECTED} and import it"
+    return f"{CSV} has cleanlab's columns; fill in {export_tables.CORRECTED} and import it"
 
 
 FORMAT = Format(

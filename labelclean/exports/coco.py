@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labelclean.exports import parsing
-from labelclean.exports.rows import (
+from labelclean.exports.labelled_rows import (
     REVIEWED,
     Export,
     ExportRow,
@@ -88,7 +88,7 @@ def read(path: Path) -> Found:
         parsing.text_of(x.get("id")): parsing.text_of(x.get(IMAGE) or x.get("file_name"))
         for x in images
     }
-    found = []
+    labelled = []
     for each in annotations:
         image, category = (
             parsing.text_of(each.get("image_id")),
@@ -99,7 +99,7 @@ def read(path: Path) -> Found:
                 file, TITLE, f"annotation {each.get('id')} is of an unknown image or category"
             )
         who = parsing.text_of(each.get("annotator")) or None
-        found.append(
+        labelled.append(
             Labelled(
                 image=files[image],
                 label=names[category],
@@ -107,7 +107,7 @@ def read(path: Path) -> Found:
                 is_reviewed=is_ticked(each.get(REVIEWED)),
             )
         )
-    return grouped(found)
+    return grouped(labelled)
 
 
 def next_step(export: Export, out: Path) -> str:

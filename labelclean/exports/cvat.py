@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from labelclean.errors import ReportError, printable
 from labelclean.exports import parsing
-from labelclean.exports.rows import (
+from labelclean.exports.labelled_rows import (
     REVIEWED,
     Export,
     ExportRow,
@@ -27,7 +27,7 @@ from labelclean.xml_files import parse_xml
 
 TITLE = "CVAT"
 XML = "annotations.xml"
-# Attributes of a tag that tell what the report says; text, which CVAT keeps as it is.
+# Attributes of a tag with what the report says; text, which CVAT keeps as it is.
 TOLD = ("suggested_label", "is_label_issue", "issue_probability", "label_score")
 # `source` of a tag: an export of ours is AUTO, CHANGED once a person edits it in CVAT. Some
 # versions load all tags as DRAWN, which therefore tells only beside a tag that is not.
@@ -121,7 +121,7 @@ def read(path: Path) -> Found:
     if root.tag != "annotations":
         raise parsing.unlike(file, TITLE, "<annotations> is needed")
     annotator = _annotator(root)
-    found = []
+    labelled = []
     for image in root.iter("image"):
         tags = list(image.iter("tag"))
         by_people = (
@@ -129,7 +129,7 @@ def read(path: Path) -> Found:
         )
         for tag in tags:
             marks = {each.get("name"): each.text for each in tag.iter("attribute")}
-            found.append(
+            labelled.append(
                 Labelled(
                     image=image.get("name") or "",
                     label=tag.get("label") or "",
@@ -137,7 +137,7 @@ def read(path: Path) -> Found:
                     is_reviewed=is_ticked(marks.get(REVIEWED)) or tag.get("source") in by_people,
                 )
             )
-    return grouped(found)
+    return grouped(labelled)
 
 
 def _unzipped(data: bytes, file: Path) -> bytes:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labelclean.exports import parsing
-from labelclean.exports.matching import numbered
-from labelclean.exports.rows import (
+from labelclean.exports.labelled_rows import (
     COPIES,
     REVIEWED,
     Export,
@@ -20,6 +19,7 @@ from labelclean.exports.rows import (
     is_ticked,
     is_unicode,
 )
+from labelclean.exports.matching import numbered
 from labelclean.report.files import encode_json
 
 TITLE = "FiftyOne"
@@ -123,7 +123,7 @@ def read(path: Path) -> Found:
     if not isinstance(labels, dict):
         raise parsing.unlike(file, TITLE, "an object with classes and labels is needed")
     classes = dataset.get("classes")
-    found = []
+    labelled = []
     for key, target in labels.items():
         for each in target if isinstance(target, list) else [target]:
             entry = each if isinstance(each, dict) else {"label": each}
@@ -132,14 +132,14 @@ def read(path: Path) -> Found:
             label = entry.get("label")
             if isinstance(label, int) and isinstance(classes, list) and 0 <= label < len(classes):
                 label = classes[label]  # the format allows places in classes instead of names
-            found.append(
+            labelled.append(
                 Labelled(
                     image=parsing.text_of(attributes.get(IMAGE)) or key,
                     label=parsing.text_of(label),
                     is_reviewed=is_ticked(attributes.get(REVIEWED)),
                 )
             )
-    return grouped(found)
+    return grouped(labelled)
 
 
 def next_step(export: Export, out: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from labelclean import disk
 from labelclean.report.files import encode_json
 
-MARKER = "labelclean-export.json"  # tells an export from a folder that nobody should remove
+MARKER = "labelclean-export.json"  # marks an export: a folder without it is never removed
 
 
 def check_can_make(out: Path, force: bool) -> None:
@@ -20,10 +20,10 @@ def check_can_make(out: Path, force: bool) -> None:
 
 def is_export(folder: Path) -> bool:
     try:
-        found = json.loads((folder / MARKER).read_bytes())
+        marker = json.loads((folder / MARKER).read_bytes())
     except (OSError, ValueError, RecursionError):
         return False
-    return not folder.is_symlink() and isinstance(found, dict) and "labelclean" in found
+    return not folder.is_symlink() and isinstance(marker, dict) and "labelclean" in marker
 
 
 @contextmanager

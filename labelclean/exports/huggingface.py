@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from labelclean.exports import tables
-from labelclean.exports.rows import COPIES, Export, Format, Found, is_unicode
+from labelclean.exports import export_tables
+from labelclean.exports.labelled_rows import COPIES, Export, Format, Found, is_unicode
 from labelclean.report.files import encode_json
 
 TITLE = "Hugging Face"
@@ -25,7 +25,7 @@ def write(export: Export) -> Mapping[str, bytes]:
                 "issue_probability": row.issue_probability,
                 "label_score": row.label_score,
                 "suggested_probability": row.suggested_probability,
-                tables.IMAGE: row.image,
+                export_tables.IMAGE: row.image,
             }
         )
         for row in export.rows
@@ -35,7 +35,7 @@ def write(export: Export) -> Mapping[str, bytes]:
 
 def read(path: Path) -> Found:
     """`corrected_label` where there is one, else `label`. Raises ReportError."""
-    return tables.read(path, TITLE, names=METADATA, label="label")
+    return export_tables.read(path, TITLE, names=METADATA, label="label")
 
 
 def next_step(export: Export, out: Path) -> str:

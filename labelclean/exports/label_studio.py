@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 from labelclean.errors import printable
 from labelclean.exports import parsing
-from labelclean.exports.rows import (
+from labelclean.exports.labelled_rows import (
     MODEL,
     Export,
     ExportRow,
@@ -104,7 +104,7 @@ def read(path: Path) -> Found:
     tasks = tasks if isinstance(tasks, list) else [tasks]
     if not all(isinstance(task, dict) for task in tasks):
         raise parsing.unlike(path, TITLE, "a list of tasks is needed")
-    found: list[Labelled] = []
+    labelled: list[Labelled] = []
     unclear = 0
     is_known = not tasks
     control = _control(tasks, path)
@@ -116,13 +116,13 @@ def read(path: Path) -> Found:
         image = parsing.text_of(data.get(IMAGE, data.get("image")))
         for choices, annotator in _answers(task, control):
             if len(choices) == 1:
-                found.append(
+                labelled.append(
                     Labelled(image=image, label=choices[0], annotator=annotator, is_reviewed=True)
                 )
             unclear += len(choices) > 1
     if not is_known:
         raise parsing.unlike(path, TITLE, "no task has an image")
-    return Found(labels=tuple(found), unclear=unclear)
+    return Found(labels=tuple(labelled), unclear=unclear)
 
 
 def _control(tasks: list[dict[str, Any]], path: Path) -> str:

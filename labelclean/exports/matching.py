@@ -49,8 +49,8 @@ class Names:
             if ends and ends[0] in self._by_end:
                 return self._by_end[ends[0]]
             stem = posixpath.splitext(posixpath.basename(spelling))[0]
-            if (found := _ROW.fullmatch(stem)) and int(found[1]) < len(self._images):
-                return self._images[int(found[1])]
+            if (number := _ROW.fullmatch(stem)) and int(number[1]) < len(self._images):
+                return self._images[int(number[1])]
         return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labelclean.errors import ConfigError
 from labelclean.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
-from labelclean.exports.rows import Format
+from labelclean.exports.labelled_rows import Format
 
 FORMATS = {
     "label-studio": label_studio.FORMAT,

@@ -1,9 +1,9 @@
 """Several views of the same images become one: how much each counts is decided on the user's data.
 
 Planted flips decide: labels that were changed in memory, half of them evenly, half along the
-confusions that the first view sees. What tells planted labels from given ones best is what ranks
-the given ones; that some of these are wrong too does not change the order (positive and unlabelled
-learning, Elkan & Noto 2008).
+confusions that the first view sees. The score that separates planted labels from given ones best
+also ranks the given ones best; wrong labels among these do not change the order (positive and
+unlabelled learning, Elkan & Noto 2008).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from labelclean.predictions import Predictions
 
 SHARES = np.linspace(0.0, 1.0, 11)  # of the second view
 SURE_GAIN = 0.5  # AP points by which unequal shares must be better than equal ones
-FEWEST_PLANTED = verdicts.FEWEST_PLANTED  # fewer tell too little: views count alike
+FEWEST_PLANTED = verdicts.FEWEST_PLANTED  # fewer say too little: views count alike
 CHANCE = 0.6  # AUROC up to which a view is no better than chance
 TOP = 10
 
@@ -40,7 +40,7 @@ class Shares:
 
 
 def weigh(first: Predictions, second: Predictions, *, rows: Ints, planted_rows: Ints) -> Shares:
-    """How much each view counts, by how well it tells planted labels from given ones.
+    """How much each view counts, by how well it separates planted labels from given ones.
 
     first, second  of labels among which the planted ones are
     rows           (t,) rows that were trained on
@@ -59,12 +59,12 @@ def weigh(first: Predictions, second: Predictions, *, rows: Ints, planted_rows: 
     return Shares(shares=_shares(seen, is_planted, auroc), deviations=deviations, auroc=auroc)
 
 
-def join(first: Predictions, second: Predictions, found: Shares, num_classes: int) -> Predictions:
+def join(first: Predictions, second: Predictions, shares: Shares, num_classes: int) -> Predictions:
     """Weighted sum of the views' log-probabilities; its sharpness is the first view's."""
-    unit = found.deviations[0]
+    unit = shares.deviations[0]
     weights = (
-        found.shares[0],
-        found.shares[1] * unit / found.deviations[1],
+        shares.shares[0],
+        shares.shares[1] * unit / shares.deviations[1],
     )
     return _joined((first, second), weights, num_classes)
 
@@ -106,12 +106,12 @@ def _shares(
 ) -> tuple[float, float]:
     if min(auroc) <= CHANCE < max(auroc):
         return (1.0, 0.0) if auroc[0] >= auroc[1] else (0.0, 1.0)
-    found = [
+    aurocs = [
         100 * average_precision_score(is_planted, -((1 - share) * seen[0] + share * seen[1]))
         for share in SHARES
     ]
-    best = int(np.argmax(found))
-    share = float(SHARES[best]) if found[best] > found[len(SHARES) // 2] + SURE_GAIN else 0.5
+    best = int(np.argmax(aurocs))
+    share = float(SHARES[best]) if aurocs[best] > aurocs[len(SHARES) // 2] + SURE_GAIN else 0.5
     return 1 - share, share
 
 
@@ -163,12 +163,12 @@ def _log_probs(view: Predictions, classes: Ints, num_classes: int) -> tuple[Floa
     count = (view.top_classes >= 0).sum(axis=1)
     left = np.maximum(1 - np.nansum(view.top_probs, axis=1, dtype=np.float64), 0.0)
     rest = noise_model.log_probs(left / np.maximum(num_classes - count, 1), num_classes)
-    found = np.repeat(rest[:, None], classes.shape[1], axis=1)
+    log_probs = np.repeat(rest[:, None], classes.shape[1], axis=1)
     for place in range(view.top_classes.shape[1]):
         listed = noise_model.log_probs(view.top_probs[:, place].astype(np.float64), num_classes)
         is_it = (classes == view.top_classes[:, place : place + 1]) & (classes >= 0)
-        found = np.where(is_it, listed[:, None], found)
-    return found, rest
+        log_probs = np.where(is_it, listed[:, None], log_probs)
+    return log_probs, rest
 
 
 def _given(

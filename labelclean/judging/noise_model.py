@@ -235,11 +235,11 @@ def posterior(
     """
     if isinstance(model, Fit):
         each = [posterior(one, candidates) for one in model.models]
-        likelihoods = np.stack([found.likelihood for found in each])
+        likelihoods = np.stack([part.likelihood for part in each])
         return Posterior(
-            _mean(model.weights, [found.prior for found in each]),
-            _mean(model.weights, [found.candidates for found in each]),
-            _mean(model.weights, [found.rest for found in each]),
+            _mean(model.weights, [part.prior for part in each]),
+            _mean(model.weights, [part.candidates for part in each]),
+            _mean(model.weights, [part.rest for part in each]),
             np.log(_mean(model.weights, list(np.exp(likelihoods)))),
         )
     classes = candidates.classes
@@ -287,13 +287,13 @@ def _without_gain(model: NoiseModel, candidates: Candidates) -> Floats:
     return scores
 
 
-def against(found: Posterior) -> Floats:
+def against(posterior: Posterior) -> Floats:
     """Log-odds shift (m,) towards "wrong" that comes from the transition matrix alone.
 
     High where a class that fits the image is often given this label.
     """
-    before = found.prior[:, 0], 1 - found.prior[:, 0]
-    after = found.candidates[:, 0], found.candidates[:, 1:].sum(axis=1) + found.rest
+    before = posterior.prior[:, 0], 1 - posterior.prior[:, 0]
+    after = posterior.candidates[:, 0], posterior.candidates[:, 1:].sum(axis=1) + posterior.rest
     odds = [np.log(right + 1e-12) - np.log(wrong + 1e-12) for right, wrong in (before, after)]
     difference: Floats = odds[0] - odds[1]
     return difference
@@ -307,8 +307,8 @@ def concentration(transition: Floats) -> float:
     wrong = transition * (1 - np.eye(num_classes))
     total = np.maximum(wrong.sum(axis=1), 1e-300)
     even = 1 / (num_classes - 1)
-    found = (np.square(wrong / total[:, None]).sum(axis=1) - even) / (1 - even)
-    return float(np.clip((found * total).sum() / total.sum(), 0.0, 1.0))
+    measured = (np.square(wrong / total[:, None]).sum(axis=1) - even) / (1 - even)
+    return float(np.clip((measured * total).sum() / total.sum(), 0.0, 1.0))
 
 
 def count_transitions(
@@ -355,17 +355,17 @@ def _maximise(
 ) -> tuple[NoiseModel, Posterior]:
     """Expectation-maximisation of the matrix; also what the model before the last step says."""
     by_image = _prior(model, candidates)
-    found = posterior(model, candidates, by_image)
+    beliefs = posterior(model, candidates, by_image)
     before = np.inf
     for _ in range(steps):
-        counts = count_transitions(candidates, found.candidates, found.rest, model.transition)
+        counts = count_transitions(candidates, beliefs.candidates, beliefs.rest, model.transition)
         model = replace(model, transition=shrunk_rows(counts, model.config))
-        found = posterior(model, candidates, by_image)
-        likelihood = float(found.likelihood.mean())
+        beliefs = posterior(model, candidates, by_image)
+        likelihood = float(beliefs.likelihood.mean())
         if abs(likelihood - before) < CONVERGED:
             break
         before = likelihood
-    return model, found
+    return model, beliefs
 
 
 def fit(
@@ -378,11 +378,11 @@ def fit(
     models, logs, rates = [], [], []
     # each from the beginning: the matrix of a sharpness that is far off leads astray
     for sharpness in SHARPNESS.tolist():
-        model, found = _maximise(replace(begin, sharpness=sharpness), candidates, STEPS)
-        rate = float(1 - found.candidates[:, 0].mean())
+        model, posteriors = _maximise(replace(begin, sharpness=sharpness), candidates, STEPS)
+        rate = float(1 - posteriors.candidates[:, 0].mean())
         models.append(model)
         rates.append(rate)
-        logs.append(found.likelihood.sum() + _log_prior(model, found, rate))
+        logs.append(posteriors.likelihood.sum() + _log_prior(model, posteriors, rate))
     weights = np.exp(np.array(logs) - max(logs))
     kept = np.flatnonzero(weights >= LEAST_WEIGHT)
     kept = kept[np.argsort(-weights[kept], kind="stable")]
@@ -393,13 +393,13 @@ def fit(
     )
 
 
-def _log_prior(model: NoiseModel, found: Posterior, rate: float) -> float:
+def _log_prior(model: NoiseModel, posteriors: Posterior, rate: float) -> float:
     """Log prior of the share of wrong labels and of the doubt left about the surest images."""
-    config, count = model.config, len(found.prior)
+    config, count = model.config, len(posteriors.prior)
     a, b = config.noise_prior
     rate = min(max(rate, 1e-4), 1 - 1e-4)
     surest = max(1, round(config.anchors * count))
-    doubt = np.partition(1 - found.prior.max(axis=1), surest - 1)[:surest].mean() + 1e-5
+    doubt = np.partition(1 - posteriors.prior.max(axis=1), surest - 1)[:surest].mean() + 1e-5
     usual = config.doubt_of_many + config.doubt_of_few / count
     distance = np.log(doubt / usual) / config.doubt_spread
     # data that are easier than usual are met now and then: below, the prior falls slowly
@@ -407,16 +407,16 @@ def _log_prior(model: NoiseModel, found: Posterior, rate: float) -> float:
     return float((a - 1) * np.log(rate) + (b - 1) * np.log(1 - rate) - penalty)
 
 
-def interval(found: Fit, count: int, seed: int) -> tuple[float, float]:
+def interval(fitted: Fit, count: int, seed: int) -> tuple[float, float]:
     """95 % interval of the share of wrong labels among `count` rows.
 
     From the models that the data leave open, the chance of the draw, and the model's own error.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
-    rates = found.rates[generator.choice(len(found.rates), 2_000, p=found.weights)]
+    rates = fitted.rates[generator.choice(len(fitted.rates), 2_000, p=fitted.weights)]
     deviation = np.sqrt(rates * (1 - rates) / count)
     drawn = rates + deviation * generator.standard_normal(2_000)
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
-    config = found.best.config
+    config = fitted.best.config
     more = config.model_error + config.model_error_of_few / np.sqrt(count)
     return max(0.0, low - more), min(1.0, high + more)

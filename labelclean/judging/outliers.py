@@ -30,7 +30,7 @@ def no_class(
     top_probs   (n,)    of the most probable class
     is_right    (n,)    judged, and the given label believed
     """
-    found = np.zeros(len(embeddings), dtype=np.bool_)
+    is_outside = np.zeros(len(embeddings), dtype=np.bool_)
     known = np.flatnonzero(is_right)
     if len(known) > KNOWN:
         generator = np.random.Generator(np.random.PCG64(seed))
@@ -38,7 +38,7 @@ def no_class(
     known = known[np.abs(embeddings[known]).max(axis=1) > 0]
     directions = min(DIRECTIONS * num_classes, embeddings.shape[1] // 2)
     if len(known) < max(LEAST_KNOWN, 2 * directions):
-        return found
+        return is_outside
     sure = float(np.median(top_probs[known]))
     surest = embeddings[known[top_probs[known] >= sure]].astype(np.float64)
     pca = PCA(n_components=directions, svd_solver="full").fit(surest)
@@ -48,8 +48,8 @@ def no_class(
     unsure = np.flatnonzero((top_probs < sure) & ~np.isnan(embeddings[:, 0]))
     for begin in range(0, len(unsure), CHUNK):
         rows = unsure[begin : begin + CHUNK]
-        found[rows] = _outside(pca, embeddings[rows]) > bound
-    return found
+        is_outside[rows] = _outside(pca, embeddings[rows]) > bound
+    return is_outside
 
 
 def _outside(pca: PCA, embeddings: NDArray[np.float16]) -> NDArray[np.float64]:
@@ -57,5 +57,5 @@ def _outside(pca: PCA, embeddings: NDArray[np.float16]) -> NDArray[np.float64]:
     wide = embeddings.astype(np.float64)
     rest = wide - pca.inverse_transform(pca.transform(wide))
     lengths = np.maximum(np.linalg.norm(wide, axis=1), 1e-12)
-    found: NDArray[np.float64] = np.linalg.norm(rest, axis=1) / lengths
-    return found
+    shares: NDArray[np.float64] = np.linalg.norm(rest, axis=1) / lengths
+    return shares

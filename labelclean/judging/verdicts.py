@@ -94,19 +94,19 @@ def decide(
     generator = np.random.Generator(np.random.PCG64(seed))
     sample = _draw(judged, max(FIT_ROWS, 100 * num_classes), generator)
     model = _fitted(*_candidates(labels, outputs, sample, num_classes), num_classes, config)
-    found = _posteriors(labels, outputs, judged, model)
-    probability = _along(found.ranks, found.wrong)
+    posteriors = _posteriors(labels, outputs, judged, model)
+    probability = _along(posteriors.ranks, posteriors.wrong)
     if first is not None:
         everywhere = np.full(len(labels), np.nan)
         everywhere[judged] = probability
         probability = resolve(everywhere, first, labels)[judged]
-    order = np.lexsort((judged, found.ranks, -probability))
+    order = np.lexsort((judged, posteriors.ranks, -probability))
     place = np.empty(len(judged))
     place[order] = np.arange(1, len(judged) + 1) / len(judged)
     # the paper's p_y is the mean over epochs, where there is one
     mean_p = np.where(np.isfinite(epoch_p_given[judged]), epoch_p_given[judged], p_given[judged])
     is_issue = _verdict(verdict, order, probability, mean_p)
-    given, best = labels[judged], found.best
+    given, best = labels[judged], posteriors.best
     noise_rate = float(probability.mean())
 
     state.label_score[judged] = (1 - RANK_SHARE) * (1 - probability) + RANK_SHARE * place
@@ -114,23 +114,23 @@ def decide(
     state.is_label_issue[judged] = is_issue
     state.suggested[judged] = np.where(is_issue, best, given)
     state.suggested_probability[judged] = np.where(
-        is_issue, probability * found.best_share, 1 - probability
+        is_issue, probability * posteriors.best_share, 1 - probability
     )
-    stays = is_issue & (1 - probability >= probability * (1 - found.best_share))
-    state.second[judged] = np.where(is_issue, np.where(stays, given, found.second), best)
+    stays = is_issue & (1 - probability >= probability * (1 - posteriors.best_share))
+    state.second[judged] = np.where(is_issue, np.where(stays, given, posteriors.second), best)
     return replace(
         state,
         noise_rate=noise_rate,
         noise_rate_interval=noise_model.interval(model, len(judged), seed),
-        transition_matrix=noise_model.shrunk_rows(found.counts, config),
+        transition_matrix=noise_model.shrunk_rows(posteriors.counts, config),
         confusable_pairs=_pairs(given[is_issue], best[is_issue], np.bincount(given)),
     )
 
 
 def transition(labels: Ints, outputs: Predictions, num_classes: int, seed: int) -> Floats:
     """The transition matrix (c, c) that these predictions of the labels (n,) show."""
-    found = decide(labels, outputs, num_classes=num_classes, verdict=VerdictConfig(), seed=seed)
-    return found.transition_matrix
+    decided = decide(labels, outputs, num_classes=num_classes, verdict=VerdictConfig(), seed=seed)
+    return decided.transition_matrix
 
 
 def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Verdicts:
@@ -262,15 +262,15 @@ def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: Fit) ->
     for begin in range(0, len(judged), CHUNK):
         part = slice(begin, begin + CHUNK)
         some, _ = _candidates(labels, outputs, judged[part], num_classes, with_others=False)
-        found = noise_model.posterior(model, some)
-        wrong[part] = 1 - found.candidates[:, 0]
+        of_some = noise_model.posterior(model, some)
+        wrong[part] = 1 - of_some.candidates[:, 0]
         # Weighted by how concentrated the noise is: under uniform noise the estimated matrix adds
         # more error than information.
-        ranks[part] -= weight * noise_model.against(found)
+        ranks[part] -= weight * noise_model.against(of_some)
         counts += noise_model.count_transitions(
-            some, found.candidates, found.rest, best_model.transition
+            some, of_some.candidates, of_some.rest, best_model.transition
         )
-        best[part], best_share[part], second[part] = _alternatives(some, found.candidates)
+        best[part], best_share[part], second[part] = _alternatives(some, of_some.candidates)
     return _Posteriors(
         ranks=ranks, wrong=wrong, best=best, best_share=best_share, second=second, counts=counts
     )

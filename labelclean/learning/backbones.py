@@ -102,8 +102,8 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
 
 def _embedded_state() -> dict[str, Tensor]:
     """The weights that the package ships, read without unpickling and checked by their digest."""
-    found = importlib.util.find_spec(_PACKAGE)
-    path = Path(found.origin).parent / _FILE if found and found.origin else None
+    spec = importlib.util.find_spec(_PACKAGE)
+    path = Path(spec.origin).parent / _FILE if spec and spec.origin else None
     remedy = f"pip install --force-reinstall {_PACKAGE.replace('_', '-')}"
     if path is None or not path.is_file():
         raise ConfigError(
@@ -225,8 +225,8 @@ def _width(network: nn.Module, name: str) -> int:
 
 
 def _digest(state: Mapping[str, Tensor], *parts: object) -> str:
-    found = hashlib.blake2b(repr(parts).encode(), digest_size=16)
+    hasher = hashlib.blake2b(repr(parts).encode(), digest_size=16)
     for key, tensor in state.items():
-        found.update(key.encode())
-        found.update(np.ascontiguousarray(tensor.numpy()).tobytes())
-    return found.hexdigest()
+        hasher.update(key.encode())
+        hasher.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+    return hasher.hexdigest()

@@ -30,7 +30,7 @@ def fit_temperature(logits: NDArray[np.float32], likelihood: NDArray[np.float32]
     """
     if len(likelihood) < FEWEST:
         return 1.0
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda log_t: (
             negative_log_likelihood(logits, likelihood, float(np.exp(log_t)))
             + (log_t / SPREAD) ** 2 / 2
@@ -38,4 +38,4 @@ def fit_temperature(logits: NDArray[np.float32], likelihood: NDArray[np.float32]
         bounds=(np.log(COLDEST), np.log(HOTTEST)),
         method="bounded",
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))

@@ -120,10 +120,10 @@ def features_of(
     for start in range(0, len(order), BLOCK):
         part = order[start : start + BLOCK]
         block = missing[first[part]]
-        found = compute(block).astype(np.float16)
+        computed = compute(block).astype(np.float16)
         if store is not None:
-            store.append(digests[block], found)
-        features[block] = found
+            store.append(digests[block], computed)
+        features[block] = computed
         on_rows(len(block))
     if len(missing):
         features[missing] = features[missing[first[which]]]

@@ -23,7 +23,7 @@ from labelclean.learning.heads import (
     out_of_fold,
 )
 from labelclean.learning.methods import Method
-from labelclean.learning.predicting import Columns, embedded, margin
+from labelclean.learning.prediction_columns import Columns, embedded, margin
 from labelclean.learning.run import Run
 from labelclean.learning.soft_labels import SoftLabels
 from labelclean.predictions import Predictions

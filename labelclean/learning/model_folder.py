@@ -85,16 +85,16 @@ class ModelConfig:
     @classmethod
     def from_json(cls, data: bytes, place: str) -> ModelConfig:
         """Raises RunError that begins with `place` if it is none, or of another format."""
-        found = schema.loads(data)
-        if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+        fields_read = schema.loads(data)
+        if not isinstance(fields_read, dict) or not isinstance(fields_read.get("format"), int):
             raise RunError(f"{place}: not the config of a model of labelclean; train it again")
-        if found["format"] != FORMAT:
-            remedy = "update labelclean" if found["format"] > FORMAT else "train it again"
+        if fields_read["format"] != FORMAT:
+            remedy = "update labelclean" if fields_read["format"] > FORMAT else "train it again"
             raise RunError(
-                f"{place}: format {found['format']}, this labelclean reads {FORMAT}; {remedy}"
+                f"{place}: format {fields_read['format']}, this labelclean reads {FORMAT}; {remedy}"
             )
         try:
-            return schema.checked(_schema(), found)
+            return schema.checked(_schema(), fields_read)
         except ValueError as error:
             raise RunError(
                 f"{place}: damaged ({error}); restore it or train the model again"

@@ -15,11 +15,11 @@ from torch.optim import swa_utils
 
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
-from labelclean.learning import team
+from labelclean.learning import distributed
 from labelclean.learning.guard import ClassCounts
 from labelclean.learning.methods import Method, StepContext, find
-from labelclean.learning.methods.weights import class_weights
-from labelclean.learning.predicting import ScoreSums
+from labelclean.learning.methods.class_weights import class_weights
+from labelclean.learning.prediction_columns import ScoreSums
 
 
 class BatchSource(Protocol):
@@ -157,7 +157,9 @@ class Run:
         self.sums.load(state["sums"])
         self.begin_epoch()
         self.epoch, self.step, self.recoveries, self.parts, self.seen = state["at"]
-        if team.size() > 1:  # a share of a batch is not cut: pieces would meet others' labels
+        if (
+            distributed.size() > 1
+        ):  # a share of a batch is not cut: pieces would meet others' labels
             self.parts = 1
         self.counts.predicted.copy_(state["predicted"])
         self.counts.probs.copy_(state["probs"])

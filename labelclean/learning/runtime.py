@@ -16,7 +16,7 @@ from torch import nn
 from labelclean import disk
 from labelclean.config import DEVICES
 from labelclean.errors import ConfigError, RunError
-from labelclean.learning import team
+from labelclean.learning import distributed
 
 CHECKPOINT_VERSION = 1
 WORTH_THREADS = 400_000_000  # multiplications of a step: about 10 ms of a core
@@ -53,7 +53,7 @@ def choose_precision(requested: str, device: torch.device) -> torch.dtype:
         return torch.float32
     if device.type == "cuda":  # every card with tensor cores of that type gains from it
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return team.agreed(_faster_on_cpu)
+    return distributed.agreed(_faster_on_cpu)
 
 
 def _faster_on_cpu() -> torch.dtype:
@@ -120,7 +120,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str,
 
 
 def glance_at(path: Path) -> tuple[dict[str, str], int] | None:
-    """Identity and epochs of the run that is saved there; None where load_checkpoint tells why."""
+    """Identity and epochs of the run that is saved there; None where load_checkpoint says why."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return dict(state["identity"]), int(state["epochs"])

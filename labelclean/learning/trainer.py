@@ -17,7 +17,7 @@ from labelclean import signals
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batch
 from labelclean.errors import ConfigError, RunError
-from labelclean.learning import runtime, team
+from labelclean.learning import distributed, runtime
 from labelclean.learning.methods import Method, Outputs
 from labelclean.learning.models import joined
 from labelclean.learning.run import BatchSource, Run, learning_rate
@@ -65,7 +65,7 @@ def fit(
     """
     _check_shares(run.batches)
     good = good or copy.deepcopy(run.state())  # where a collapsed run goes back to
-    with signals.deferred(team.TeamLost):
+    with signals.deferred(distributed.TeamLost):
         _fit(run, checkpoint, identity, good, on_progress, measure)
 
 
@@ -85,7 +85,7 @@ def _fit(
             if checkpoint and is_due:
                 runtime.save_checkpoint(checkpoint, {**run.state(), "good": good}, identity)
                 saved = time.monotonic()
-            if team.is_first():  # the others end when they lose it
+            if distributed.is_first():  # the others end when they lose it
                 signals.stop_if_waiting()
         is_last = run.epoch == run.epochs - 1
         # while cross-entropy alone begins, uneven predictions are no sign yet
@@ -104,10 +104,10 @@ def _fit(
 def _check_shares(batches: BatchSource) -> None:
     """Batch norm needs two images in each process."""
     fewest = len(batches.train_rows) // batches.steps_per_epoch
-    if team.size() > 1 and fewest < 2 * team.size():
+    if distributed.size() > 1 and fewest < 2 * distributed.size():
         raise ConfigError(
-            f"{team.size()} processes are too many for {fewest} images a step; give a larger "
-            "--batch-size or fewer processes"
+            f"{distributed.size()} processes are too many for {fewest} images a step; give a "
+            "larger --batch-size or fewer processes"
         )
 
 
@@ -157,10 +157,11 @@ def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:
             size = len(batch.index) // (2 * run.parts)
             if not runtime.is_out_of_memory(error):
                 raise
-            if team.size() > 1:  # the others wait for what this one did not get to
+            if distributed.size() > 1:  # the others wait for what this one did not get to
                 raise RunError(
                     f"out of memory on {run.device} with {len(batch.index):,} images a step in "
-                    f"{team.size()} processes; give a smaller --batch-size, --image-size or --arch"
+                    f"{distributed.size()} processes; give a smaller --batch-size, --image-size or "
+                    "--arch"
                 ) from None
             if size < 2:
                 raise RunError(
@@ -192,7 +193,7 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
             logits = run.model(torch.cat(images) if len(images) > 1 else images[0])
         logits = logits.float()
         each = logits.unbind() if run.method.networks > 1 else logits.chunk(len(images))
-        each = tuple(team.whole(part, len(labels)) for part in each)
+        each = tuple(distributed.whole(part, len(labels)) for part in each)
         result = run.method.step(Outputs(each=each, labels=labels, index=index), context)
         (result.loss * (len(labels) / len(batch.labels))).backward()
         loss = result.loss.detach()
@@ -202,7 +203,7 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
         if result.taken is not None:
             run.taken += result.taken * len(labels)
         seen.append(joined(each[: run.method.networks]).detach())
-    team.add_up(run.model)
+    distributed.add_up(run.model)
     run.optimizer.step()
     return torch.cat(seen)
 
@@ -284,4 +285,4 @@ def epoch_seconds(
         if len(times) == TRIAL_STEPS:
             break
     step_seconds = float(np.median(times[len(times) // 4 :]))  # the first ones warm up
-    return team.agreed(lambda: step_seconds * batches.steps_per_epoch)
+    return distributed.agreed(lambda: step_seconds * batches.steps_per_epoch)

@@ -135,8 +135,8 @@ def _fonts() -> tuple[str, ...]:
 @functools.cache
 def _characters() -> frozenset[int]:
     """Code points that one of the fonts can draw."""
-    found: set[int] = set()
+    characters: set[int] = set()
     for name in _fonts():
         path = fontManager.findfont(name, fallback_to_default=False)
-        found.update(FT2Font(path).get_charmap())
-    return frozenset(found)
+        characters.update(FT2Font(path).get_charmap())
+    return frozenset(characters)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from labelclean.errors import ReportError, SourceError, printable
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 from labelclean.tables.table import Table
 from labelclean.text import csv_text
 
@@ -155,9 +155,9 @@ def _encode_parquet(frame: pd.DataFrame, path: Path) -> bytes:
 
 
 def _check_names(
-    place: object, found: Sequence[str] | Mapping[str, Any], names: Sequence[str]
+    place: object, columns: Sequence[str] | Mapping[str, Any], names: Sequence[str]
 ) -> None:
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in columns]
     if len(missing) == len(names):
         raise ReportError(f"{printable(place)}: not a labelclean report; give what filter wrote")
     if missing:

@@ -47,25 +47,25 @@ def fingerprint(frame: pd.DataFrame) -> Fingerprint:
     return Fingerprint(count=len(frame), identity=identity, cells=cells)
 
 
-def problem_of(recorded: Fingerprint, found: Fingerprint) -> str:
+def problem_of(recorded: Fingerprint, now: Fingerprint) -> str:
     """Why these rows are not those that the meta file was written with; "" where they are."""
-    if recorded.count != found.count:
-        return f"has {found.count:,} rows, but was written with {recorded.count:,}"
-    if recorded.identity != found.identity:
+    if recorded.count != now.count:
+        return f"has {now.count:,} rows, but was written with {recorded.count:,}"
+    if recorded.identity != now.identity:
         return "images or given labels are not in the order, or not the ones, that it had"
     foreign = [
         sum(a != b for a, b in zip(was, now, strict=True)) > len(now) / 2
         for name in JUDGED
-        for was, now in [(_parts(recorded.cells.get(name, "")), _parts(found.cells[name]))]
+        for was, now in [(_parts(recorded.cells.get(name, "")), _parts(now.cells[name]))]
         if len(was) == len(now)
     ]
     return "is of another run than its meta file" if foreign and all(foreign) else ""
 
 
-def edited(recorded: Fingerprint, found: Fingerprint) -> tuple[str, ...]:
+def edited(recorded: Fingerprint, now: Fingerprint) -> tuple[str, ...]:
     """The columns of which cells were changed."""
     cells = recorded.cells
-    return tuple(name for name in found.cells if name in cells and cells[name] != found.cells[name])
+    return tuple(name for name in now.cells if name in cells and cells[name] != now.cells[name])
 
 
 def _parts(digests: str) -> list[str]:

@@ -19,7 +19,7 @@ from labelclean.report.meta import meta_path
 from labelclean.report.report import COLUMNS, OPTIONAL, Report
 from labelclean.sources.columns import ID_NAMES, IMAGE_NAMES, LABEL_NAMES
 from labelclean.sources.labels import clean_labels
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 from labelclean.tables.table import Table
 
 # Names of each column: ours first, then cleanlab's and cleanlab Studio's.
@@ -218,7 +218,7 @@ def _notes(path: Path, cells: Mapping[str, object]) -> tuple[str, ...]:
 
 def _chosen(table: Table) -> tuple[dict[str, str], dict[str, Sequence[Any]]]:
     """By our names: what the file calls a column, and its cells."""
-    found: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for name, choices in (*NAMES.items(), ("image", IMAGE_NAMES), ("index", INDEX_NAMES)):
         place = _only_column(table, choices)
         if place is None and name == "given_label":
@@ -226,9 +226,9 @@ def _chosen(table: Table) -> tuple[dict[str, str], dict[str, Sequence[Any]]]:
         if place is None and name == "image":
             place = _only_column(table, ID_NAMES)
         if place is not None:
-            found[name] = place
-    lacks = [] if "given_label" in found else ["given_label"]
-    if not {"label_score", "is_label_issue"} & set(found):
+            positions[name] = place
+    lacks = [] if "given_label" in positions else ["given_label"]
+    if not {"label_score", "is_label_issue"} & set(positions):
         lacks.append(f"{_or(NAMES['label_score'])} or is_label_issue")
     if lacks:
         shown = [f"'{printable(name)}'" for name in table.columns[:MOST_SHOWN]]
@@ -243,8 +243,8 @@ def _chosen(table: Table) -> tuple[dict[str, str], dict[str, Sequence[Any]]]:
             )
         )
     return (
-        {name: table.columns[k] for name, k in found.items()},
-        {name: table.texts(k) for name, k in found.items()},
+        {name: table.columns[k] for name, k in positions.items()},
+        {name: table.texts(k) for name, k in positions.items()},
     )
 
 

@@ -34,13 +34,13 @@ class ConfusablePair:
     share: Share
 
 
-def _with_pair(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    for name, value in (found or {}).items():
+def _with_pair(figures: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    for name, value in (figures or {}).items():
         is_list = isinstance(value, list)
         is_wrong = is_list != (name == "recall_interval") or (is_list and len(value) != 2)
         if is_wrong and value is not None:
             raise ValueError("numbers, and a pair of them for recall_interval alone")
-    return found
+    return figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +124,10 @@ class ReportMeta:
     @classmethod
     def from_json(cls, data: bytes, place: str) -> ReportMeta:
         """Raises ReportError that begins with `place` if it is none, or of another schema."""
-        found = schema.loads(data)
-        if not isinstance(found, dict) or not isinstance(found.get("schema_version"), int):
+        facts = schema.loads(data)
+        if not isinstance(facts, dict) or not isinstance(facts.get("schema_version"), int):
             raise ReportError(f"{place}: not the meta file of a report; run filter again")
-        version = found["schema_version"]
+        version = facts["schema_version"]
         if version != SCHEMA_VERSION:
             remedy = "update labelclean" if version > SCHEMA_VERSION else "run filter again"
             raise ReportError(
@@ -135,7 +135,7 @@ class ReportMeta:
                 f"{remedy}"
             )
         try:
-            return schema.checked(_schema(), found)
+            return schema.checked(_schema(), facts)
         except ValueError as error:
             raise ReportError(
                 f"{place}: damaged ({error}); restore it or run filter again"

@@ -76,8 +76,8 @@ def fnr_at_budget(label_score: Floats, is_noisy: Flags, budget: int | None = Non
     edge = np.partition(label_score, budget - 1)[budget - 1]
     below, at = label_score < edge, label_score == edge
     fits = (budget - below.sum()) / at.sum()
-    found = (is_noisy & below).sum() + fits * (is_noisy & at).sum()
-    return float(1 - found / is_noisy.sum())
+    caught = (is_noisy & below).sum() + fits * (is_noisy & at).sum()
+    return float(1 - caught / is_noisy.sum())
 
 
 def suggestion_accuracy(suggested: Names, given: Names, truth: Names) -> float:

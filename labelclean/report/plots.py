@@ -195,7 +195,7 @@ def class_noise(
     rows: dict[str, list[int]] = {}  # no groupby: pandas cannot where a name is no UTF-8
     for row, name in enumerate(given):
         rows.setdefault(name, []).append(row)
-    found = [
+    shares = [
         ClassNoise(
             name=name,
             noise=sum(probability[row] for row in own) / len(own),
@@ -204,7 +204,7 @@ def class_noise(
         )
         for name, own in rows.items()
     ]
-    return sorted(found, key=lambda each: (-each.noise, each.name))
+    return sorted(shares, key=lambda each: (-each.noise, each.name))
 
 
 def _note(axes: Axes, words: str, x: float, y: float) -> None:
@@ -320,9 +320,9 @@ def curve(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Epochs and values (e,) of those epochs that have a finite value."""
     points = [(_number(epoch.get("epoch")), _number(epoch.get(key))) for epoch in training]
-    found = np.array(points, dtype=np.float64).reshape(-1, 2)
-    found = found[np.isfinite(found).all(axis=1)]
-    return found[:, 0], found[:, 1]
+    points_array = np.array(points, dtype=np.float64).reshape(-1, 2)
+    points_array = points_array[np.isfinite(points_array).all(axis=1)]
+    return points_array[:, 0], points_array[:, 1]
 
 
 def _number(value: object) -> float:

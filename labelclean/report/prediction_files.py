@@ -42,20 +42,20 @@ def read_predictions(path: Path) -> PredictedLabels | None:
     if path.suffix.lower() not in files.ENDINGS:
         return None
     try:
-        found = files.decode(path.read_bytes(), path, [*_READ, GIVEN], optional=(GIVEN,))
+        columns = files.decode(path.read_bytes(), path, [*_READ, GIVEN], optional=(GIVEN,))
     except (ReportError, OSError):
         return None
-    if GIVEN in found.cells:  # a report
+    if GIVEN in columns.cells:  # a report
         return None
     try:
         chances = [
-            float(cell) if cell not in (None, "") else nan for cell in found.cells["probability"]
+            float(cell) if cell not in (None, "") else nan for cell in columns.cells["probability"]
         ]
     except (TypeError, ValueError):
         return None
     return PredictedLabels(
-        images=tuple(map(_text, found.cells["image"])),
-        labels=tuple(map(_text, found.cells["label"])),
+        images=tuple(map(_text, columns.cells["image"])),
+        labels=tuple(map(_text, columns.cells["label"])),
         probability=np.array(chances, dtype=np.float64),
     )
 
@@ -67,7 +67,7 @@ def _text(cell: Any) -> str:
 class TableWriter:
     """Takes frames of the same columns; the file appears at the end of the `with`, unless it fails.
 
-    path   a file whose ending tells the format; "-" is CSV on standard output
+    path   a file whose ending names the format; "-" is CSV on standard output
 
     Raises OutputError if it cannot be written, or is there and `force` is not given.
     """

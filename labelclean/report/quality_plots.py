@@ -90,11 +90,11 @@ def _draw_reliability(
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     bins = metrics.calibration_bins(probability, is_noisy)
     filled = bins.rows > 0
-    counts, said, found = bins.rows[filled], bins.probability[filled], bins.noisy[filled]
-    low, high = _wilson(found, counts)
+    counts, said, wrong = bins.rows[filled], bins.probability[filled], bins.noisy[filled]
+    low, high = _wilson(wrong, counts)
     upper.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)), label="perfectly calibrated")
     upper.errorbar(
-        said, found, yerr=np.maximum([found - low, high - found], 0), fmt="o-", color=WRONG, lw=1.5,
+        said, wrong, yerr=np.maximum([wrong - low, high - wrong], 0), fmt="o-", color=WRONG, lw=1.5,
         ms=5, ecolor=WRONG, elinewidth=1, capsize=2, label="labels, with 95 % interval",
     )  # fmt: skip
     upper.set(ylabel="share that is wrong", xlim=(0, 1), ylim=(-0.02, 1.02))

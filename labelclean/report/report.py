@@ -146,10 +146,10 @@ class Report:
             printable(beside),
         )
         cells = {name: _parsed(name, columns) for name in columns.cells}
-        found = cls.from_columns(cells, meta)
+        report = cls.from_columns(cells, meta)
         if meta.rows is None:  # of an older labelclean
-            return found
-        now = fingerprint(found.frame)
+            return report
+        now = fingerprint(report.frame)
         if problem := problem_of(meta.rows, now):
             raise ReportError(
                 f"{printable(path)}: {problem} ({printable(beside.name)}); put back the file that "
@@ -160,7 +160,7 @@ class Report:
                 f"{printable(path)}: cells of {', '.join(columns_edited)} were edited since filter "
                 "wrote them: taken as they are"
             )
-        return found
+        return report
 
 
 def report_files(path: str | Path) -> tuple[Path, ...]:

@@ -146,20 +146,20 @@ def _issues(report: Report) -> str:
     return f"{looks} wrong, about {chances.sum():,.0f} of them are expected to be"
 
 
-def _self_test(found: Mapping[str, Any]) -> str:
+def _self_test(figures: Mapping[str, Any]) -> str:
     """The figures of a self-test as a sentence; a figure that is missing is left out."""
     words = []
-    if found.get("recall") is not None:
-        planted = found.get("planted")
+    if figures.get("recall") is not None:
+        planted = figures.get("planted")
         of = "labels" if planted is None else f"{planted:,} labels"
-        words.append(f"of {of} flipped on purpose {found['recall']:.0%} were found")
-        if found.get("recall_interval"):
-            low, high = found["recall_interval"]
+        words.append(f"of {of} flipped on purpose {figures['recall']:.0%} were found")
+        if figures.get("recall_interval"):
+            low, high = figures["recall_interval"]
             words[-1] += f" ({low:.0%} to {high:.0%})"
-    if found.get("suggestion_accuracy") is not None:
-        words.append(f"the former label was suggested for {found['suggestion_accuracy']:.0%}")
-    if found.get("precision") is not None:
-        words.append(f"of those that look wrong {found['precision']:.0%} are expected to be")
+    if figures.get("suggestion_accuracy") is not None:
+        words.append(f"the former label was suggested for {figures['suggestion_accuracy']:.0%}")
+    if figures.get("precision") is not None:
+        words.append(f"of those that look wrong {figures['precision']:.0%} are expected to be")
     return "; ".join(words)
 
 

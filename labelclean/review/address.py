@@ -40,14 +40,14 @@ def last_address(report_path: Path, *, is_new: bool) -> Address:
     new = Address(port=0, token=secrets.token_urlsafe(_BYTES))
     try:
         mode, data = os.stat(path).st_mode, read_regular(path)
-        found = schema.checked(TypeAdapter(Address), schema.loads(data))
+        address = schema.checked(TypeAdapter(Address), schema.loads(data))
     except (OSError, ValueError):
         return new
     was_private = os.name == "nt" or not mode & (stat.S_IRWXG | stat.S_IRWXO)
-    is_good = was_private and len(found.token) >= len(new.token) and found.port <= 65535
+    is_good = was_private and len(address.token) >= len(new.token) and address.port <= 65535
     if is_new or not is_good:
-        return Address(port=min(found.port, 65535), token=new.token)
-    return found
+        return Address(port=min(address.port, 65535), token=new.token)
+    return address
 
 
 def keep_address(report_path: Path, address: Address) -> None:

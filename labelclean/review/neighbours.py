@@ -54,11 +54,11 @@ class Neighbours:
         other = data.suggested[row]
         if other == data.given[row]:
             other = data.second[row]
-        found = []
+        nearest = []
         for label in dict.fromkeys((int(data.given[row]), int(other))):
             if label >= 0:
-                found.append(self.nearest(row, label, count))
-        return found
+                nearest.append(self.nearest(row, label, count))
+        return nearest
 
     def nearest(self, row: int, label: int, count: int = MOST) -> Similar:
         """The `count` nearest rows of the class, nearest first, without the row and its copies."""

@@ -56,22 +56,22 @@ class Query:
     @classmethod
     def parse(cls, params: Mapping[str, str], actions: tuple[str, ...]) -> Query:
         """From the parameters of a URL. Raises QueryError."""
-        found: dict[str, Any] = {}
+        filters: dict[str, Any] = {}
         try:
             for name in ("given", "suggested", "label", "status", "flag"):
                 if params.get(name):
-                    found[name] = int(params[name])
+                    filters[name] = int(params[name])
             for name in ("low", "high"):
                 if params.get(name):
-                    found[name] = float(params[name])
+                    filters[name] = float(params[name])
         except ValueError as error:
             raise QueryError(str(error)) from None
         for name, allowed in (("verdict", VERDICTS), ("decided", DECIDED + actions)):
-            found[name] = params.get(name, "")
-            if found[name] not in allowed:
+            filters[name] = params.get(name, "")
+            if filters[name] not in allowed:
                 raise QueryError(f"{name} is none of {', '.join(allowed)}")
-        found["search"] = params.get("search", "").casefold()
-        return cls(**found)
+        filters["search"] = params.get("search", "").casefold()
+        return cls(**filters)
 
 
 class ReviewRows:
@@ -187,10 +187,10 @@ class ReviewRows:
     def _names_with(self, part: str, among: Bools) -> Bools:
         if self._searched is None:
             self._searched = [printable(name).casefold() for name in self.images]
-        found = np.zeros(len(self), np.bool_)
+        has_part = np.zeros(len(self), np.bool_)
         for row in np.flatnonzero(among).tolist():
-            found[row] = part in self._searched[row]
-        return found
+            has_part[row] = part in self._searched[row]
+        return has_part
 
     def cells(self, row: int) -> dict[str, Any]:
         """One row for the page, JSON-ready: names escaped, labels and statuses as codes."""

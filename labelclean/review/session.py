@@ -154,15 +154,15 @@ class ReviewSession:
 
     def decision(self, row: int) -> dict[str, Any] | None:
         """The decision that holds for a row, JSON-ready, or None."""
-        found = self._decisions.get(self.rows.images[row])
-        if found is None:
+        made = self._decisions.get(self.rows.images[row])
+        if made is None:
             return None
         return {
-            "action": found.action,
-            "label": self._code(found.label),
-            "name": None if found.label is None else printable(found.label),
-            "reviewer": printable(found.reviewer),
-            "at": printable(found.at),
+            "action": made.action,
+            "label": self._code(made.label),
+            "name": None if made.label is None else printable(made.label),
+            "reviewer": printable(made.reviewer),
+            "at": printable(made.at),
         }
 
     def counter(self) -> Counter:

@@ -204,8 +204,8 @@ def _files(rows: ReviewRows) -> Iterator[Files]:
         if status not in rows.statuses:
             continue
         code = rows.statuses.index(status)
-        found = np.flatnonzero(rows.status == code)
-        named = found[:MOST_FILES].tolist()
+        rows_of_code = np.flatnonzero(rows.status == code)
+        named = rows_of_code[:MOST_FILES].tolist()
         names = (
             _copy_name(rows, row) if status == duplicate else _with_reason(rows, row)
             for row in named
@@ -213,7 +213,7 @@ def _files(rows: ReviewRows) -> Iterator[Files]:
         yield Files(
             status=code,
             title=title,
-            count=len(found),
+            count=len(rows_of_code),
             names=tuple(printable(name) for name in names),
         )
 
@@ -231,8 +231,8 @@ def _copy_name(rows: ReviewRows, row: int) -> str:
     return f"{rows.images[row]} = {rows.images[rows.first[row]]}"
 
 
-def _self_test(found: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
-    if not found:
+def _self_test(figures: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    if not figures:
         return ()
     names = {
         "planted": "Labels flipped on purpose",
@@ -244,7 +244,7 @@ def _self_test(found: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
     }
     return tuple(
         (names.get(key, printable(key)), _share(value) if key != "planted" else _text(value))
-        for key, value in found.items()
+        for key, value in figures.items()
         if value is not None
     )
 

@@ -154,14 +154,14 @@ class ArchiveListing(Listing):
                 raise SourceError(f"{archive}: cannot be read: {reason}") from None
 
     def _list(self, archive: Path, number: int, before: str) -> None:
-        found: list[tuple[str, _Member]] = []
+        members: list[tuple[str, _Member]] = []
         if archive.name.lower().endswith(ZIP):
             self._files.append(str(archive.absolute()))
             with zipfile.ZipFile(archive) as zipped:
                 for info in zipped.infolist():
                     if not info.is_dir():
                         member = _Member(number, info.filename, 0, info.file_size)
-                        found.append((info.filename, member))
+                        members.append((info.filename, member))
         else:
             plain = archive
             opener = next((f for end, f in _OPENERS.items() if _ends(archive, end)), None)
@@ -173,9 +173,9 @@ class ArchiveListing(Listing):
                 for item in tar:
                     if item.isfile():
                         member = _Member(number, item.name, item.offset_data, item.size)
-                        found.append((item.name, member))
+                        members.append((item.name, member))
         mtime = archive.stat().st_mtime_ns
-        for name, member in sorted(found, key=lambda pair: pair[0]):
+        for name, member in sorted(members, key=lambda pair: pair[0]):
             path = posixpath.normpath(name.replace("\\", "/"))
             if path.startswith(("/", "../")) or path == ".." or path[1:2] == ":":
                 self._leaving.append(name)

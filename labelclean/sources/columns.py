@@ -85,9 +85,9 @@ def choose_image_column(
     named = _fitting(table, IMAGE_NAMES)
     ids = _fitting(table, ID_NAMES)
     if match is not None:
-        found = _best_match(table, [*named, *ids], match)
-        if found is not None:
-            return found
+        position = _best_match(table, [*named, *ids], match)
+        if position is not None:
+            return position
     for fitting in (named, ids):
         if fitting:
             return _only(table, fitting, "the images", "--image-col"), ""

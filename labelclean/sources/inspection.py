@@ -184,11 +184,11 @@ def _copies(table: SampleTable) -> tuple[int, int, int] | None:
         except OSError:
             continue
         groups[content_digest(data).tobytes()].append(row)
-    found = [group for group in groups.values() if len(group) > 1]
+    copies = [group for group in groups.values() if len(group) > 1]
     clashing = [
-        group for group in found if len({int(table.labels[k]) for k in group} - {NO_LABEL}) > 1
+        group for group in copies if len({int(table.labels[k]) for k in group} - {NO_LABEL}) > 1
     ]
-    return sum(map(len, found)), len(found), len(clashing)
+    return sum(map(len, copies)), len(copies), len(clashing)
 
 
 def _class_counts(table: SampleTable) -> dict[str, int]:
@@ -212,12 +212,12 @@ def _classes_text(counts: dict[str, int], most: int) -> str:
 def _splits(table: SampleTable) -> dict[str, tuple[int, str]]:
     if table.understood is None or not any(table.understood.splits):
         return {}
-    found: dict[str, list[int]] = defaultdict(list)
+    rows_of: dict[str, list[int]] = defaultdict(list)
     for row, split in enumerate(table.understood.splits):
-        found[(split or "").strip() or "(none)"].append(row)
+        rows_of[(split or "").strip() or "(none)"].append(row)
     return {
         name: (len(rows), "held out" if table.held_out[rows].all() else "trained on")
-        for name, rows in found.items()
+        for name, rows in rows_of.items()
     }
 
 
@@ -275,34 +275,34 @@ def _odd(
     return odd
 
 
-def render(found: Inspection) -> str:
-    """The inspection for a person."""
-    images = ", ".join(f"{count:,} {name}" for name, count in found.images.items())
+def render(facts: Inspection) -> str:
+    """The facts for a person."""
+    images = ", ".join(f"{count:,} {name}" for name, count in facts.images.items())
     lines = [
-        f"{shown(found.source)}: {found.format} ({found.why})",
-        f"rows:      {found.rows:,} ({images})",
-        f"classes:   {len(found.classes):,}: {_classes_text(found.classes, NAMED)}",
+        f"{shown(facts.source)}: {facts.format} ({facts.why})",
+        f"rows:      {facts.rows:,} ({images})",
+        f"classes:   {len(facts.classes):,}: {_classes_text(facts.classes, NAMED)}",
     ]
-    for name, (rows, what) in found.splits.items():
+    for name, (rows, what) in facts.splits.items():
         lines.append(f"split:     {shown(name)}: {rows:,} rows, {what}")
-    if found.columns:
-        taken = ", ".join(f"{what} from '{shown(name)}'" for what, name in found.columns.items())
-        left = listed([shown(name) for name in found.left], 8)
+    if facts.columns:
+        taken = ", ".join(f"{what} from '{shown(name)}'" for what, name in facts.columns.items())
+        left = listed([shown(name) for name in facts.left], 8)
         lines.append(f"columns:   {taken}" + (f"; not used: {left}" if left else ""))
-    for image, label, split in found.examples:
+    for image, label, split in facts.examples:
         rest = ", ".join(filter(None, (shown(label) or "(no label)", shown(split))))
         lines.append(f"example:   {shown(image)}: {rest}")
-    if found.sides:
-        (w, h), (mw, mh), (W, H) = found.sides
+    if facts.sides:
+        (w, h), (mw, mh), (W, H) = facts.sides
         lines.append(f"sizes:     {w} x {h} to {W} x {H} px, in the middle {mw} x {mh}")
-    lines.append(f"looked at: {found.read}")
-    if found.copies is None:
+    lines.append(f"looked at: {facts.read}")
+    if facts.copies is None:
         lines.append("copies:    not looked for among so many images")
-    elif found.copies[0]:
-        lines.append(f"copies:    {found.copies[0]:,} images in {found.copies[1]:,} groups")
-    for why, names in found.unreadable.items():
+    elif facts.copies[0]:
+        lines.append(f"copies:    {facts.copies[0]:,} images in {facts.copies[1]:,} groups")
+    for why, names in facts.unreadable.items():
         some = listed([shown(name) for name in names], 3)
         lines.append(f"unreadable: {shown(why)}: {some}")
-    lines += [f"note:      {shown(note)}" for note in found.notes]
-    lines += [f"odd:       {shown(line)}" for line in found.odd]
+    lines += [f"note:      {shown(note)}" for note in facts.notes]
+    lines += [f"odd:       {shown(line)}" for line in facts.odd]
     return "\n".join(lines)

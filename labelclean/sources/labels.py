@@ -125,14 +125,14 @@ def single_labels(
     Raises SourceError for a cell with several labels, unless they are to be kept or skipped.
     """
     parts = {text: _parts(text) for text in set(labels) if text is not None}
-    alone = {found[0] for text, found in parts.items() if found is not None and len(found) == 1}
-    alone |= {text for text, found in parts.items() if found is None}
-    multi = {text for text, found in parts.items() if found is not None and len(found) > 1}
-    multi |= {text for text, found in parts.items() if found is None and _is_several(text, alone)}
+    alone = {places[0] for text, places in parts.items() if places is not None and len(places) == 1}
+    alone |= {text for text, places in parts.items() if places is None}
+    multi = {text for text, places in parts.items() if places is not None and len(places) > 1}
+    multi |= {text for text, places in parts.items() if places is None and _is_several(text, alone)}
     rows = [k for k, text in enumerate(labels) if text in multi]
     meaning: dict[str | None, str | None] = {None: None}
-    for text, found in parts.items():
-        meaning[text] = text if found is None or text in multi else found[0] if found else None
+    for text, places in parts.items():
+        meaning[text] = text if places is None or text in multi else places[0] if places else None
     if rows and several == "refuse":
         raise SourceError(
             f"{where(rows[0])}: '{shown(column)}' is '{shown(str(labels[rows[0]]))}', several "
@@ -154,29 +154,29 @@ def _parts(text: str) -> list[str] | None:
     if text[:1] not in "[{" or text[-1:] not in "]}":
         return None
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         try:
-            found = ast.literal_eval(text)
+            value = ast.literal_eval(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             return None
-    return _flat(found)
+    return _flat(value)
 
 
-def _flat(found: object) -> list[str] | None:
-    if isinstance(found, dict):
-        keys = [key for key in LABEL_KEYS if key in found]
-        return _flat(found[keys[0]]) if keys else None
-    if isinstance(found, (list, tuple, set)):
-        parts = [_flat(item) for item in found]
+def _flat(value: object) -> list[str] | None:
+    if isinstance(value, dict):
+        keys = [key for key in LABEL_KEYS if key in value]
+        return _flat(value[keys[0]]) if keys else None
+    if isinstance(value, (list, tuple, set)):
+        parts = [_flat(item) for item in value]
         if any(part is None for part in parts):
             return None
         return [label for part in parts if part for label in part]
-    if isinstance(found, str):
-        return [found.strip()] if found.strip() else []
-    if isinstance(found, (int, float)) and not isinstance(found, bool):
-        return [str(int(found)) if found == int(found) else repr(found)]
-    return [] if found is None else None
+    if isinstance(value, str):
+        return [value.strip()] if value.strip() else []
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return [str(int(value)) if value == int(value) else repr(value)]
+    return [] if value is None else None
 
 
 def _is_several(text: str, alone: set[str]) -> bool:

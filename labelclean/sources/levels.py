@@ -276,10 +276,10 @@ def _is_copy(top: _Node, node: _Node) -> bool:
     """Whether every folder in it is there beside it too, with as many images."""
 
     def sizes(start: _Node, above: str = "") -> dict[str, int]:
-        found = {above: len(start.images)} if start.images else {}
+        counts = {above: len(start.images)} if start.images else {}
         for name, folder in start.folders.items():
-            found |= sizes(folder, f"{above}/{name}")
-        return found
+            counts |= sizes(folder, f"{above}/{name}")
+        return counts
 
     inner = sizes(top)
     beside: dict[str, int] = {}

@@ -132,9 +132,9 @@ def _by_last_part(rows: Rows, files: list[str], listing: Listing) -> list[str]:
             f"{listing.root}: give one of these folders as IMAGES"
         )
     for k, name in enumerate(files):
-        found = [p for p in fits[k] if not whole or _above(p, name) in whole]
-        if found:
-            files[k] = _only_one(rows, k, name, found, "write the name with its folder")
+        candidates = [p for p in fits[k] if not whole or _above(p, name) in whole]
+        if candidates:
+            files[k] = _only_one(rows, k, name, candidates, "write the name with its folder")
     counts = Counter(posixpath.dirname(path) for path in files if path in listing.index)
     places = listed([f"{shown(f)} ({k:,})" for f, k in counts.most_common()], 4)
     return [f"the names lack their folder: found in {places}"]
@@ -146,11 +146,11 @@ def _above(path: str, name: str) -> str:
     return "/".join(path.split("/")[:-parts])
 
 
-def _only_one(rows: Rows, row: int, name: str, found: list[str], remedy: str) -> str:
-    if len(found) > 1:
-        fits = listed([shown(path) for path in found], 3)
+def _only_one(rows: Rows, row: int, name: str, candidates: list[str], remedy: str) -> str:
+    if len(candidates) > 1:
+        fits = listed([shown(path) for path in candidates], 3)
         raise SourceError(f"{rows.where(row)}: {shown(name)} fits {fits}: {remedy}")
-    return found[0]
+    return candidates[0]
 
 
 def _roots(root: Path) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from labelclean.opening import read_regular
 from labelclean.sources.columns import IMAGE_NAMES, LABEL_NAMES
 from labelclean.sources.wording import first_three, shown
 from labelclean.tables.encodings import decode_text
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 from labelclean.tables.table import SUFFIXES, Table, Texts
 
 _SUM_ERROR = 1e-3  # of a row of a matrix, which people round

@@ -97,14 +97,14 @@ class Place:
     @cached_property
     def tables(self) -> list[str]:
         """Tables that may hold labels, those nearest the top first; of JSON annotations alone."""
-        found = [path for path in self.listing.paths if is_table_name(path)]
-        found = [
+        paths = [path for path in self.listing.paths if is_table_name(path)]
+        paths = [
             path
-            for path in found
+            for path in paths
             if not path.lower().endswith((".txt", ".json", ".arrow"))
             or (path.lower().endswith(".json") and _ANNOTATIONS.search(path.lower()))
         ]
-        return sorted(found, key=lambda path: path.count("/"))
+        return sorted(paths, key=lambda path: path.count("/"))
 
     @cached_property
     def archives(self) -> list[str]:

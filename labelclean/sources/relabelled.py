@@ -10,7 +10,7 @@ from labelclean.errors import SourceError
 from labelclean.sources.protocol import Found, Place
 from labelclean.sources.rows import merge_repeated, read_rows
 from labelclean.sources.wording import shown
-from labelclean.tables.reading import read_labels_table
+from labelclean.tables.read_table import read_labels_table
 
 
 def relabelled(found: Found, place: Place) -> Found:

@@ -102,9 +102,9 @@ def read_rows(
             f"{table.path}: holds the images themselves, so it is a source and not a table of "
             "labels: give it alone"
         )
-    found = given_labels(table, options, image) if needs_label else GivenLabels.none(table)
+    labels = given_labels(table, options, image) if needs_label else GivenLabels.none(table)
     within, cells, split_note = split_column(
-        table, options.split_col, (image, *found.columns), options.split
+        table, options.split_col, (image, *labels.columns), options.split
     )
     named = table.texts(image)
     splits: Texts = cells if cells is not None else [split] * table.num_rows
@@ -112,21 +112,21 @@ def read_rows(
         names=[
             (posixpath.join(folder, name) if folder else name) if name else "" for name in named
         ],
-        labels=found.labels,
+        labels=labels.labels,
         splits=splits,
         where=table.where,
         origin=str(table.path),
-        label_name=found.name,
-        order=found.order,
-        notes=tuple(filter(None, (*table.notes, note, *found.notes, split_note))),
+        label_name=labels.name,
+        order=labels.order,
+        notes=tuple(filter(None, (*table.notes, note, *labels.notes, split_note))),
         taken=Taken(
             image=table.columns[image],
-            labels=tuple(table.columns[k] for k in found.columns),
+            labels=tuple(table.columns[k] for k in labels.columns),
             split=None if within is None else table.columns[within],
             left=tuple(
                 column
                 for k, column in enumerate(table.columns)
-                if k not in (image, within, *found.columns)
+                if k not in (image, within, *labels.columns)
             ),
         ),
     )

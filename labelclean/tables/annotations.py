@@ -15,33 +15,33 @@ _UPLOAD = re.compile(r"[0-9a-f]{8}-")  # Label Studio writes it before the name 
 Rows = tuple[list[dict[str, object]], str]  # objects of image and label; what was read
 
 
-def annotated_rows(found: object, path: Path) -> Rows | None:
+def annotated_rows(parsed: object, path: Path) -> Rows | None:
     """The rows of an annotation file; None if it is none.
 
     An image with several labels has a list of them, one without any has none.
 
     Raises SourceError for one of COCO that holds no categories or does not fit together.
     """
-    if isinstance(found, dict) and isinstance(found.get("images"), list):
-        return _of_coco(found, path)
-    tasks = found if isinstance(found, list) else []
+    if isinstance(parsed, dict) and isinstance(parsed.get("images"), list):
+        return _of_coco(parsed, path)
+    tasks = parsed if isinstance(parsed, list) else []
     if tasks and all(isinstance(t, dict) and isinstance(t.get("data"), dict) for t in tasks):
         return _of_label_studio(tasks)
     return None
 
 
-def coco_parts(found: object) -> tuple[list[dict[str, Any]], ...] | None:
+def coco_parts(parsed: object) -> tuple[list[dict[str, Any]], ...] | None:
     """Images, annotations and categories; None where one of them is no list of objects."""
     names = ("images", "annotations", "categories")
-    parts = [found.get(name) for name in names] if isinstance(found, dict) else []
+    parts = [parsed.get(name) for name in names] if isinstance(parsed, dict) else []
     is_coco = parts and all(
         isinstance(part, list) and all(isinstance(x, dict) for x in part) for part in parts
     )
     return tuple(part or [] for part in parts) if is_coco else None
 
 
-def _of_coco(found: dict[str, Any], path: Path) -> Rows:
-    parts = coco_parts(found)
+def _of_coco(parsed: dict[str, Any], path: Path) -> Rows:
+    parts = coco_parts(parsed)
     if parts is None:
         raise SourceError(
             f"{path}: looks like COCO, but images, annotations and categories are not all there: "

@@ -51,10 +51,10 @@ def _of_arrow(
 
     def read(position: int, convert: Callable[[pa.ChunkedArray], list[Any]]) -> list[Any]:
         try:
-            found = convert(column(columns[position]))
-            if len(found) != num_rows:
-                raise OSError(f"{len(found):,} of {num_rows:,} rows")
-            return found
+            cells = convert(column(columns[position]))
+            if len(cells) != num_rows:
+                raise OSError(f"{len(cells):,} of {num_rows:,} rows")
+            return cells
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # pages are read here
             raise SourceError(
                 f"{printable(path)}: its column {printable(columns[position])} is damaged: "

@@ -56,8 +56,8 @@ def read_delimited(path: Path, text: str, notes: tuple[str, ...], header: bool |
         raise _ragged(text, dialect, columns, path) or error from None
 
     def texts(position: int) -> Texts:
-        found = strings(data.column(position))
-        return found if kind == pa.string() else list(map(_kept, found))
+        cells = strings(data.column(position))
+        return cells if kind == pa.string() else list(map(_kept, cells))
 
     def where(row: int) -> str:
         for k, (line, _) in enumerate(records(text, dialect)):

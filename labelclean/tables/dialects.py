@@ -93,8 +93,8 @@ def _delimiter(body: str, order: str) -> str:
     """The one that gives the records the same number of fields, the most of them."""
     best, most = order[0], (0, 1)
     for delimiter in order:
-        found = records(body, Dialect(delimiter=delimiter))
-        counts = Counter(len(fields) for _, fields in islice(found, _LOOKED_AT))
+        rows = records(body, Dialect(delimiter=delimiter))
+        counts = Counter(len(fields) for _, fields in islice(rows, _LOOKED_AT))
         if not counts:
             continue
         fields, agreeing = counts.most_common(1)[0]

@@ -38,18 +38,18 @@ def read_json_lines(
 def read_json(path: Path, text: str, notes: tuple[str, ...]) -> Table:
     """A list of objects, as pandas writes it, or what an annotation tool exported."""
     try:
-        found = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: not valid JSON: {first_line(error)}") from None
-    annotated = annotated_rows(found, path)
+    annotated = annotated_rows(parsed, path)
     if annotated is not None:
-        found, note = annotated
+        parsed, note = annotated
         notes = (*notes, f"{path.name} was read as {note}")
-    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+    if not isinstance(parsed, list) or not all(isinstance(record, dict) for record in parsed):
         raise SourceError(
             f'{path}: must be a list of objects such as [{{"image": "a.jpg", "label": "cat"}}]'
         )
-    return _of_objects(path, found, notes, lambda row: f"{printable(path)} object {row + 1}")
+    return _of_objects(path, parsed, notes, lambda row: f"{printable(path)} object {row + 1}")
 
 
 def _of_objects(

@@ -67,15 +67,15 @@ def apply_decisions(
         raise ConfigError("--link is for a folder of images: add --out FOLDER")
     path = Path(report)
     with reporter.stage("reading"):
-        found = Report.read(path, reporter.note)
-        book = _decisions(found, path, decisions, policy)
-        outcome = settle(found, book.decisions, policy)
+        read = Report.read(path, reporter.note)
+        book = _decisions(read, path, decisions, policy)
+        outcome = settle(read, book.decisions, policy)
         if out is None:
             return Applied(outcome=outcome)
         out = Path(os.path.abspath(out))
-        origin = find_origin(found, path, images)
+        origin = find_origin(read, path, images)
         _check(out, path, book, origin, force)
-        held_out = [HELD_OUT in words.split() for words in found.frame["flags"]]
+        held_out = [HELD_OUT in words.split() for words in read.frame["flags"]]
         prepared = prepare(origin, outcome, held_out, out, link)
     counts: dict[str, Any] = {
         "outcome": outcome,

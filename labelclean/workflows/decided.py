@@ -64,24 +64,24 @@ class Decided:
         has_label = np.array([name is not None for name in self.names], dtype=np.bool_)
         rows, labels = self.rows[has_label], self.labels[has_label]
         is_wrong = labels != given[rows]  # also a label that is not learned
-        found = {
+        changed = {
             name: getattr(verdicts, name).copy()
             for name in ("label_score", "issue_probability", "is_label_issue", "suggested")
         }
         sure, second = verdicts.suggested_probability.copy(), verdicts.second.copy()
         judged = ~np.isnan(verdicts.issue_probability)
-        found["issue_probability"][rows] = is_wrong
-        found["label_score"][rows] = ~is_wrong
-        found["is_label_issue"][rows] = is_wrong
-        found["suggested"][rows] = np.where(labels == NO_LABEL, given[rows], labels)
+        changed["issue_probability"][rows] = is_wrong
+        changed["label_score"][rows] = ~is_wrong
+        changed["is_label_issue"][rows] = is_wrong
+        changed["suggested"][rows] = np.where(labels == NO_LABEL, given[rows], labels)
         sure[rows] = 1.0
         second[rows] = np.where(is_wrong, given[rows], second[rows])
         judged[rows] = True
-        rate = float(found["issue_probability"][judged].mean()) if judged.any() else 0.0
+        rate = float(changed["issue_probability"][judged].mean()) if judged.any() else 0.0
         low, high = (rate + end - verdicts.noise_rate for end in verdicts.noise_rate_interval)
         return replace(
             verdicts,
-            **found,
+            **changed,
             suggested_probability=sure,
             second=second,
             noise_rate=rate,

@@ -54,35 +54,35 @@ def evaluate_report(
         check_can_write_figures(Path(plots), NAMES, force)
     truth = Path(truth)
     known = read_truth(truth, image_col, label_col)
-    found = read_any(Path(report))
-    places, how = truth_rows(found, known.names)
+    read = read_any(Path(report))
+    places, how = truth_rows(read, known.names)
     labels = [None if k is None else known.labels[k] for k in places]
     absent = sorted(set(range(len(known.names))) - set(places))
-    told = f"{len(absent):,} images of the truth are not in the report" if absent else ""
+    note = f"{len(absent):,} images of the truth are not in the report" if absent else ""
     if given is not None:
-        found, more = _with_absent(found, [known.names[k] for k in absent], Path(given))
+        read, more = _with_absent(read, [known.names[k] for k in absent], Path(given))
         labels += [known.labels[absent[k]] for k in more]
-        told = f"judged right, as they are not in the report: {len(more):,} images"
-    elif absent and found.frame.get("is_label_issue", pd.Series([False])).all():
-        told += ", which lists issues alone: --given LABELS counts them as judged right"
-    rows = judged_rows(found.frame, labels, found.class_names)
-    _check_labels(rows, found.path, truth)
+        note = f"judged right, as they are not in the report: {len(more):,} images"
+    elif absent and read.frame.get("is_label_issue", pd.Series([False])).all():
+        note += ", which lists issues alone: --given LABELS counts them as judged right"
+    rows = judged_rows(read.frame, labels, read.class_names)
+    _check_labels(rows, read.path, truth)
     with reporter.stage("evaluate") as advance:
         quality = evaluate(
             rows,
-            noise_rate=found.noise_rate,
-            transition=found.transition,
+            noise_rate=read.noise_rate,
+            transition=read.transition,
             bootstrap=BOOTSTRAP,
             seed=seed,
             advance=advance,
         )
     notes = [
         how,
-        told,
+        note,
         "AUROC is below one half: is a low label_score suspicious in this report?"
         if quality.auroc.value < 0.5
         else "",
-        *found.notes,
+        *read.notes,
     ]
     quality = replace(quality, notes=tuple(filter(None, notes)))
     if plots is not None:
@@ -126,8 +126,8 @@ def evaluate_predictions(
     if plots is not None:
         check_can_write_figures(Path(plots), (CONFUSION,), force)
     truth = Path(truth)
-    told = read_truth(truth, image_col, label_col)
-    known, first = dict(zip(told.names, told.labels, strict=True)), told.names[0]
+    truths = read_truth(truth, image_col, label_col)
+    known, first = dict(zip(truths.names, truths.labels, strict=True)), truths.names[0]
     images = [image.replace("\\", "/") for image in predicted.images]
     if not any(image in known for image in images):
         raise ReportError(

@@ -20,9 +20,9 @@ from labelclean.data.quiet import quiet
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.exports.folder import check_can_make, new_folder
+from labelclean.exports.labelled_rows import COPIES, Export, ExportRow, Format, finite
 from labelclean.exports.matching import numbered
 from labelclean.exports.registry import format_of
-from labelclean.exports.rows import COPIES, Export, ExportRow, Format, finite
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
 from labelclean.sources.folders import FileImages
@@ -106,13 +106,13 @@ def _export(
     force: bool,
     reporter: Reporter,
 ) -> Exported:
-    found = Report.read(report, reporter.note)
+    read = Report.read(report, reporter.note)
     table = None
     if not (form.needs_size or with_images or (form.needs_files and url_prefix is None)):
         if images is not None:
             raise ConfigError(f"--images: no image is read for this --to {to}; leave it out")
     else:
-        table = read_source(found, images)
+        table = read_source(read, images)
         is_archive = not isinstance(table.images, FileImages)
         if is_archive and form.needs_files and not with_images and url_prefix is None:
             raise ConfigError(
@@ -122,7 +122,7 @@ def _export(
     facts = {"labelclean": "export", "to": to, "report": printable(report.name)}
     with new_folder(out, facts, force) as stage:
         rows, left_out = _rows(
-            found,
+            read,
             table,
             form,
             issues_only=issues_only,
@@ -135,7 +135,7 @@ def _export(
                 f"{printable(report)}: no {what} with an image that can be exported; "
                 f"{_counted(left_out) or 'nothing was written'}"
             )
-        names = dict.fromkeys(found.meta.class_names)
+        names = dict.fromkeys(read.meta.class_names)
         names |= dict.fromkeys(x for row in rows for x in (row.given, row.suggested) if x)
         export = Export(
             rows=tuple(rows),

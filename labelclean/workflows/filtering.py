@@ -17,7 +17,7 @@ from labelclean import __version__, sources
 from labelclean.config import PRESETS, FilterConfig
 from labelclean.data.duplicates import conflicting
 from labelclean.judging import self_test, verdicts
-from labelclean.learning import runtime, team
+from labelclean.learning import distributed, runtime
 from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
@@ -86,8 +86,8 @@ def filter_dataset(
     if labels is not None:
         options = replace(options, labels=Path(labels))
     device = runtime.choose_device(config.runtime.device)
-    team.begin(device)
-    reporter = reporter if team.is_first() else Reporter()
+    distributed.begin(device)
+    reporter = reporter if distributed.is_first() else Reporter()
     with resuming.claimed(() if out is None else report_files(out), config.runtime.run_dir):
         if out is not None:
             check_can_write(out, force)  # before hours of training, not after
@@ -120,14 +120,14 @@ def _filter(
         table.labels, candidates, table.num_classes, config.self_test, config.train.seed
     )
     if model is not None:
-        team.dismiss()
+        distributed.dismiss()
         learned = ask_model(samples, model, config, device, reporter)
     else:
         if method.needs_noise_rate and config.train.noise_rate is None:
             config = _with_noise_rate(samples, planted.labels, config, device, reporter)
         lesson = planted.labels if decided is None else decided.over(planted.labels)
         learned = look(samples, lesson, config, device, reporter)
-        team.dismiss()
+        distributed.dismiss()
     with reporter.stage("judging"):
         decision, tested = _judge_and_test(samples, planted, learned, decided)
     flags = flag(samples, learned, decision, config, reporter)
@@ -171,7 +171,7 @@ def read_samples(
     reporter: Reporter,
     model: TrainedModel | None = None,
 ) -> Samples:
-    """The samples of the source, decoded, with its notes told. Raises SourceError.
+    """The samples of the source, decoded, with its notes printed. Raises SourceError.
 
     model  by which they are to be judged: an image may be of any of its classes
     """
@@ -228,7 +228,7 @@ def _with_noise_rate(
     def judged() -> float:
         return judge(samples, labels, learned.predictions, learned.config).noise_rate
 
-    rate = team.agreed(judged)
+    rate = distributed.agreed(judged)
     reporter.note(f"noise rate: {rate:.1%}")
     return replace(config, train=replace(config.train, noise_rate=rate))
 
@@ -352,10 +352,10 @@ def _report(
 
 def _config(config: FilterConfig) -> dict[str, Any]:
     """Config as stored in the report; with --from-model only what the model does not fix."""
-    found = asdict(config)
+    stored = asdict(config)
     if config.from_model is not None:
-        found["train"] = {name: found["train"][name] for name in ("arch", "flip", "seed")}
-    return found
+        stored["train"] = {name: stored["train"][name] for name in ("arch", "flip", "seed")}
+    return stored
 
 
 def _conflict_notes(samples: Samples) -> list[str]:

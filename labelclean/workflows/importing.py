@@ -64,14 +64,14 @@ def import_decisions(
     table = Report.read(report)
     book = DecisionBook.of(table, report, decisions, is_to_grow=True)
     images = table.frame["image"].tolist()
-    found = form.read(file)
+    labels = form.read(file)
     names = Names(images)
     given = dict(zip(images, table.frame["given_label"].tolist(), strict=True))
     suggested = dict(zip(images, table.frame["suggested_label"].tolist(), strict=True))
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     unknown = undecided = 0
     made: list[Decision] = []
-    for each in found.labels:
+    for each in labels.labels:
         image = names.find(each.image)
         if image is None:
             unknown += 1
@@ -93,10 +93,10 @@ def import_decisions(
                 at=now,
             )
         )
-    if unknown and unknown == len(found.labels):
+    if unknown and unknown == len(labels.labels):
         raise ReportError(
             f"{printable(file)}: names no image of {printable(report)}: its first is "
-            f"{printable(found.labels[0].image)}, the report's is {printable(images[0])}"
+            f"{printable(labels.labels[0].image)}, the report's is {printable(images[0])}"
         )
     recorded = _record(book, made) if made else []
     counts = {action: 0 for action in ("accept", "keep", "other")}
@@ -108,7 +108,7 @@ def import_decisions(
         recorded=counts,
         known=len(made) - len(recorded),
         undecided=undecided,
-        unclear=found.unclear,
+        unclear=labels.unclear,
         unknown=unknown,
         new_classes=tuple(sorted({x.label for x in made if x.label} - classes)),
     )

@@ -262,13 +262,13 @@ def true_labels(source: str | Path, table: SampleTable) -> tuple[SampleTable, tu
         notes = (*notes, f"{replaced:,} given labels are not {source}'s own: its own are taken")
     place = np.array([names.index(n) if n in names else NO_LABEL for n in table.class_names])
     is_test = np.array([path.startswith("test/") for path in table.paths])
-    found = replace(
+    restored = replace(
         table,
         labels=np.where(truth == NO_LABEL, NO_LABEL, place[truth]).astype(np.int64),
         class_names=names,
         held_out=table.held_out | is_test,
     )
-    return found, notes
+    return restored, notes
 
 
 def noisy_labels(
@@ -329,7 +329,7 @@ def _pixels(
         except (OSError, images.UnreadableImage):
             return None
 
-    found: list[NDArray[np.uint8]] = []
+    parts: list[NDArray[np.uint8]] = []
     is_read = np.zeros(len(rows), bool)
     with (
         reporter.stage("decoding") as advance,
@@ -338,14 +338,14 @@ def _pixels(
     ):
         for k, pixels in enumerate(pool.map(decoded, rows.tolist())):
             if pixels is not None:
-                found.append(pixels)
+                parts.append(pixels)
                 is_read[k] = True
             advance(k + 1, len(rows), f"{k + 1:,} of {len(rows):,} images")
-    if not found:
+    if not parts:
         raise SourceError(f"none of the {len(rows):,} images can be read: --instance needs them")
-    if len(found) < len(rows):
-        reporter.note(f"{len(rows) - len(found):,} images cannot be read and keep their labels")
-    return np.stack(found), is_read
+    if len(parts) < len(rows):
+        reporter.note(f"{len(rows) - len(parts):,} images cannot be read and keep their labels")
+    return np.stack(parts), is_read
 
 
 def _write(

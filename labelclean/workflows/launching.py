@@ -15,7 +15,7 @@ import loky
 import torch
 
 from labelclean.errors import ConfigError, RunError
-from labelclean.learning import runtime, team
+from labelclean.learning import distributed, runtime
 from labelclean.signals import LAST_WORDS, LAUNCHED, Interrupted
 
 GPUS = "--gpus"
@@ -24,7 +24,7 @@ _ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # by a person, or by to
 
 def check_gpus(count: int, device: str) -> None:
     """Raises ConfigError if this machine does not have so many GPUs for `device`."""
-    if team.is_launched():
+    if distributed.is_launched():
         raise ConfigError(f"{GPUS} starts the processes itself: leave it out, or torchrun")
     if not torch.distributed.is_available():
         raise ConfigError(f"{GPUS}: this build of torch trains in one process only; leave it out")
@@ -41,13 +41,13 @@ def check_gpus(count: int, device: str) -> None:
 
 
 def launch(processes: int, words: Sequence[str]) -> int:
-    """Runs this command in so many processes, a team that learns together (learning.team).
+    """Runs this command in so many processes, which learn together (learning.distributed).
 
     Returns the exit code of the first that fails.
 
     words  of the command line; of --gpus nothing is passed on
 
-    Raises RunError if one of them is killed, which no line of its own can tell.
+    Raises RunError if one of them is killed, of which no line of its own can say why.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -120,8 +120,8 @@ def _program() -> list[str]:
 
 
 def _without_gpus(words: Sequence[str]) -> list[str]:
-    found = [word for word in words if not word.startswith(f"{GPUS}=")]
-    while GPUS in found:
-        at = found.index(GPUS)
-        del found[at : at + 2]
-    return found
+    others = [word for word in words if not word.startswith(f"{GPUS}=")]
+    while GPUS in others:
+        at = others.index(GPUS)
+        del others[at : at + 2]
+    return others

@@ -17,8 +17,8 @@ from torch import Tensor
 from labelclean import disk
 from labelclean.config import FilterConfig, TrainConfig, filter_epochs
 from labelclean.data.batches import Batches
-from labelclean.learning import methods, models, runtime, team, trainer
-from labelclean.learning.predicting import EMBEDDED, ScoreSums, predict
+from labelclean.learning import distributed, methods, models, runtime, trainer
+from labelclean.learning.prediction_columns import EMBEDDED, ScoreSums, predict
 from labelclean.learning.run import BatchSource, Run
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter, image_counter
@@ -95,7 +95,7 @@ def learn(
         on_rows = image_counter(advance, len(samples.rows))
         flipped = np.flatnonzero(labels != samples.table.labels)
         given = torch.from_numpy(samples.table.labels).to(device)
-        count = len(labels) if team.is_first() else 0
+        count = len(labels) if distributed.is_first() else 0
         with open_embeddings(count, resuming.in_run_dir(config.runtime, EMBEDDINGS)) as embeddings:
             predictions = _predict(
                 run,
@@ -103,7 +103,7 @@ def learn(
                 batches.labels,
                 on_rows,
                 run.sums,
-                embeddings=embeddings if team.is_first() else None,
+                embeddings=embeddings if distributed.is_first() else None,
             )
         return Learned(
             predictions=predictions,
@@ -123,7 +123,7 @@ def find_method(train: TrainConfig) -> methods.Method:
 
 
 def _where(device: torch.device) -> str:
-    shared = f", {team.size()} processes" if team.size() > 1 else ""
+    shared = f", {distributed.size()} processes" if distributed.size() > 1 else ""
     return f"{runtime.device_name(device)}{shared}"
 
 
@@ -137,13 +137,13 @@ def open_embeddings(count: int, path: Path | None) -> Iterator[NDArray[np.float1
         yield np.full((count, EMBEDDED), np.nan, dtype=np.float16)
         return
     with disk.staged(path) as place:
-        found = np.lib.format.open_memmap(
+        embeddings = np.lib.format.open_memmap(
             place, mode="w+", dtype=np.float16, shape=(count, EMBEDDED)
         )
         disk.allocate(place)  # a full disk shows here, and not as the end of the process
-        found[:] = np.nan
-        yield found
-        found.flush()
+        embeddings[:] = np.nan
+        yield embeddings
+        embeddings.flush()
 
 
 def set_up(
@@ -177,16 +177,16 @@ def set_up(
         flip=train.flip,
         seed=train.seed,
         resident_bytes=runtime.free_bytes(device),
-        own=team.own,
+        own=distributed.own,
         distorts=views > 1,
     )
     models.whiten(model, batches.sample(WHITENED), train.weights)
-    team.copy_first(model)
+    distributed.copy_first(model)
     return model, batches
 
 
 def epochs_within(minutes: float, seconds: float, reporter: Reporter, stages: int = 1) -> int:
-    """How many epochs of so many seconds fit into the minutes, as many in each stage; tells it."""
+    """How many epochs of so many seconds fit into the minutes, as many in each stage."""
     epochs = stages * max(1, int(60 * minutes / seconds) // stages)
     reporter.note(f"{epochs} epochs fit into {minutes:g} minutes")
     return epochs

@@ -16,7 +16,7 @@ from labelclean.data import noise
 from labelclean.data.images import choose_spec, largest_side
 from labelclean.data.samples import SampleTable
 from labelclean.judging import fusion, verdicts
-from labelclean.learning import methods, models, runtime, team
+from labelclean.learning import distributed, methods, models, runtime
 from labelclean.learning.feature_view import FeatureView, HeadTask, find_head_method
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter, image_counter
@@ -28,9 +28,9 @@ from labelclean.workflows.learning import (
     open_embeddings,
 )
 from labelclean.workflows.preparing import Samples, decode
-from labelclean.workflows.relearning import fit_view
 from labelclean.workflows.resuming import in_run_dir
 from labelclean.workflows.seeing import Seen, see
+from labelclean.workflows.two_rounds import fit_view
 
 FEATURES, SCRATCH = "features", "scratch"
 DETAILED = 128  # px: in larger images a pretrained network sees more than one learns here
@@ -54,7 +54,7 @@ def choose_views(config: FilterConfig) -> tuple[str, ...] | None:
             find_head_method(train.method)
         return view.views
     is_of_paper = train.schedule == "steps" or train.weights != "none"
-    if is_of_paper or train.method != "jnpl" or team.size() > 1:
+    if is_of_paper or train.method != "jnpl" or distributed.size() > 1:
         methods.find(train.method)
         return (SCRATCH,)
     return None
@@ -90,7 +90,7 @@ def look(
     Raises ConfigError, SourceError or RunError for what the user can mend.
     """
     views = views_of(config, samples.table)
-    if team.size() > 1 and config.view.views is None:
+    if distributed.size() > 1 and config.view.views is None:
         reporter.note("several processes share a network from scratch: features are left out")
     if FEATURES not in views:
         return learn(
@@ -222,12 +222,12 @@ def _plant(
     even, along = rows[:count], rows[count : 2 * count]
     flipped = labels.copy()
     flipped[even] = noise.symmetric(labels[even], num_classes, 1.0, generator)
-    found = verdicts.transition(labels, by_features, num_classes, seed)
-    found = found * (1 - np.eye(num_classes)) + 1e-9
-    np.fill_diagonal(found, 0.0)
-    found /= found.sum(axis=1, keepdims=True)
+    confusions = verdicts.transition(labels, by_features, num_classes, seed)
+    confusions = confusions * (1 - np.eye(num_classes)) + 1e-9
+    np.fill_diagonal(confusions, 0.0)
+    confusions /= confusions.sum(axis=1, keepdims=True)
     drawn = generator.random(len(along))
-    steps = np.cumsum(found, axis=1)[labels[along]]
+    steps = np.cumsum(confusions, axis=1)[labels[along]]
     flipped[along] = (drawn[:, None] > steps).sum(axis=1).clip(max=num_classes - 1)
     return flipped
 
@@ -255,7 +255,7 @@ def _free_auroc(
     labels: NDArray[np.int64],
     seed: int,
 ) -> float:
-    """How well the heads tell labels planted evenly from the given ones.
+    """How well the heads separate labels planted evenly from the given ones.
 
     Heads that did not learn from a row say the same of it whatever its label is: no training.
     """
@@ -271,7 +271,7 @@ def _free_auroc(
 
 
 def _doubts(aurocs: dict[str, float]) -> tuple[str, ...]:
-    """A line for each view that tells planted labels from given ones no better than chance."""
+    """A line for each view that separates planted labels from given ones no better than chance."""
     return tuple(
         f"the {name} tell a planted wrong label from a given one hardly better than chance (AUROC "
         f"{auroc:.2f}): do not rely on this report; another --backbone may see more in such images"

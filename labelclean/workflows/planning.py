@@ -6,8 +6,8 @@ from pathlib import Path
 
 from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError
-from labelclean.report.planning import Plan, make_plan
 from labelclean.report.report import Report
+from labelclean.report.review_plan import Plan, make_plan
 
 
 def plan_review(
@@ -30,10 +30,10 @@ def plan_review(
         problems.append(f"--target-noise is {target_noise:g}, must be from 0% to below 100%")
     if problems:
         raise ConfigError("; ".join(problems))
-    found = Report.read(report)
-    book = DecisionBook.of(found, Path(report), decisions)
+    read = Report.read(report)
+    book = DecisionBook.of(read, Path(report), decisions)
     return make_plan(
-        found,
+        read,
         budget=budget,
         target_noise=target_noise,
         settled=book.settled,

@@ -16,7 +16,7 @@ from labelclean.report.figures import encode_png, lacks_fonts, paper_style
 from labelclean.report.report import Report
 from labelclean.report.selection import Selection, select
 from labelclean.workflows.reported import read_source
-from labelclean.workflows.thumbnails import read_thumbnail
+from labelclean.workflows.small_pictures import read_thumbnail
 
 SIDE = 180  # px of an image on the sheet, about what its place is printed with
 NAMES = ("scores.png", "pairs.png", "classes.png", "sheet.png", "training.png")
@@ -58,17 +58,17 @@ def plot_report(
     is nothing of the report in `images`.
     """
     reporter = reporter or Reporter()
-    found = Report.read(report, reporter.note)
+    read = Report.read(report, reporter.note)
     check_can_write_figures(out, NAMES, force)
     absent = dict(ABSENT)
     tiles: list[plots.Tile] = []
-    rows = select(found, Selection()).tolist()
+    rows = select(read, Selection()).tolist()
     if not rows:
         absent["sheet.png"] = "no label looks wrong"
     else:
         absent["sheet.png"] = "no image can be read"
         try:
-            tiles = _read_tiles(found, rows, images, reporter)
+            tiles = _read_tiles(read, rows, images, reporter)
         except SourceError as error:
             if images is not None:
                 raise
@@ -76,11 +76,11 @@ def plot_report(
     drawn: dict[str, bytes] = {}
     with paper_style(), reporter.stage("drawing") as advance:
         drawings: tuple[Callable[[], Figure | None], ...] = (
-            lambda: plots.plot_scores(found),
-            lambda: plots.plot_pairs(found),
-            lambda: plots.plot_classes(found),
-            lambda: plots.plot_sheet(found, tiles),
-            lambda: plots.plot_training(found),
+            lambda: plots.plot_scores(read),
+            lambda: plots.plot_pairs(read),
+            lambda: plots.plot_classes(read),
+            lambda: plots.plot_sheet(read, tiles),
+            lambda: plots.plot_training(read),
         )
         for done, (name, draw) in enumerate(zip(NAMES, drawings, strict=True)):
             advance(done, len(NAMES), name)
@@ -92,7 +92,7 @@ def plot_report(
     return Plotted(
         written=tuple(out / name for name in drawn),
         absent={name: absent[name] for name in NAMES if name not in drawn},
-        lacks_fonts=lacks_fonts(found.meta.class_names),
+        lacks_fonts=lacks_fonts(read.meta.class_names),
     )
 
 

@@ -17,12 +17,12 @@ from labelclean.data.samples import OK, SampleTable
 from labelclean.data.streaming import Chunk, decoded
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.learning import runtime
-from labelclean.learning.applying import logits_of
+from labelclean.learning.inference import logits_of
 from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.progress import Reporter
 from labelclean.report.classification import Classification, figures_text, measure_predicted
 from labelclean.report.prediction_files import TableWriter
-from labelclean.sources.reading import read_images
+from labelclean.sources.read_source import read_images
 from labelclean.workflows.truth import read_truth
 
 __all__ = ["Predicted", "load_model", "predict_images"]
@@ -84,7 +84,7 @@ def predict_images(
     model   folder that train wrote
     source  folder, table, Parquet file or CIFAR by name; labels in it are left aside
     out     table to write; "-": CSV on standard output
-    truth   table of true labels, to tell the accuracy
+    truth   table of true labels, to report the accuracy
     label_col  of the truth
 
     Raises RunError, SourceError, ConfigError or ReportError for what the user can mend.
@@ -204,21 +204,21 @@ def _frame(
 def _true_labels(
     truth: Path, label_col: str | None, table: SampleTable, class_names: tuple[str, ...]
 ) -> NDArray[np.int64]:
-    """The true class of each row, -1 where it is not told."""
+    """The true class of each row, -1 where it is unknown."""
     rows = read_truth(truth, label_col=label_col)
     numbers = {name: k for k, name in enumerate(class_names)}
-    told: dict[str, int] = {}
+    numbers_of: dict[str, int] = {}
     for row, (name, label) in enumerate(zip(rows.names, rows.labels, strict=True)):
         if label is not None and label not in numbers:
             raise SourceError(
                 f"{rows.where(row)}: the model does not know the class '{printable(label)}'; "
                 "correct it or remove the row"
             )
-        told[name] = -1 if label is None else numbers[label]
-    found = np.array([told.get(name, -1) for name in table.paths], dtype=np.int64)
-    if not (found >= 0).any():
+        numbers_of[name] = -1 if label is None else numbers[label]
+    classes = np.array([numbers_of.get(name, -1) for name in table.paths], dtype=np.int64)
+    if not (classes >= 0).any():
         raise SourceError(
             f"--truth {printable(truth)}: names none of the images: its first is "
             f"{printable(rows.names[0])}, theirs is {printable(table.paths[0])}"
         )
-    return found
+    return classes

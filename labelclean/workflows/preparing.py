@@ -13,7 +13,7 @@ from labelclean.data import cache, duplicates, images
 from labelclean.data.samples import DUPLICATE_OF, MISSING, OK, UNREADABLE, SampleTable
 from labelclean.data.value_range import choose_values
 from labelclean.errors import SourceError
-from labelclean.learning import team
+from labelclean.learning import distributed
 from labelclean.progress import Reporter
 
 GIB = 2**30
@@ -152,7 +152,7 @@ def decode(
     table: SampleTable, spec: images.ImageSpec, where: RuntimeConfig, reporter: Reporter, stage: str
 ) -> cache.Pixels | cache.Streamed:
     """The table's images by way of the cache, with progress under the name of the stage."""
-    with reporter.stage(stage) as advance, team.one_a_machine_first():
+    with reporter.stage(stage) as advance, distributed.one_a_machine_first():
         return cache.load(
             table,
             spec,

@@ -92,12 +92,12 @@ def reason_notes(reasons: Sequence[str]) -> list[str]:
 
 def with_repeated(columns: Mapping[str, Sequence[Any]], table: SampleTable) -> dict[str, list[Any]]:
     """The report's columns with the rows of the input that name an image again, in their places."""
-    found = {name: list(cells) for name, cells in columns.items()}
+    completed = {name: list(cells) for name, cells in columns.items()}
     for row, path, label in sorted(table.merged):
-        for name, cells in found.items():
+        for name, cells in completed.items():
             cells.insert(row, _NOTHING[COLUMNS[name]])
-        found["image"][row] = path
-        found["given_label"][row] = found["suggested_label"][row] = label
-        found["status"][row] = REPEATED
-        found["reason"][row] = "an earlier row is of the same image"
-    return found
+        completed["image"][row] = path
+        completed["given_label"][row] = completed["suggested_label"][row] = label
+        completed["status"][row] = REPEATED
+        completed["reason"][row] = "an earlier row is of the same image"
+    return completed

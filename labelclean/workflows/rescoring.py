@@ -15,10 +15,10 @@ from labelclean.config import FilterConfig
 from labelclean.data.batches import Batch
 from labelclean.errors import SourceError, printable
 from labelclean.learning import runtime
-from labelclean.learning.applying import AT_ONCE
+from labelclean.learning.inference import AT_ONCE
 from labelclean.learning.model_folder import TrainedModel
 from labelclean.learning.models import Classifier
-from labelclean.learning.predicting import predict
+from labelclean.learning.prediction_columns import predict
 from labelclean.progress import Reporter, image_counter
 from labelclean.workflows.learning import EMBEDDINGS, Learned, open_embeddings
 from labelclean.workflows.preparing import Samples

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from labelclean import disk
 from labelclean.config import RuntimeConfig
 from labelclean.errors import RunError
-from labelclean.learning import runtime, team, trainer
+from labelclean.learning import distributed, runtime, trainer
 from labelclean.progress import Advance, Reporter
 from labelclean.signals import Interrupted
 from labelclean.workflows.preparing import Samples
@@ -45,7 +45,7 @@ def saved_state(
         reporter.note(f"resuming from {checkpoint}")
         return saved
 
-    return team.agreed(load)
+    return distributed.agreed(load)
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ def begun(where: RuntimeConfig, checkpoint: str) -> Begun | None:
     path = in_run_dir(where, checkpoint)
 
     def look() -> Begun | None:
-        found = None if path is None or not where.resume else runtime.glance_at(path)
-        return None if found is None else Begun(*found)
+        saved = None if path is None or not where.resume else runtime.glance_at(path)
+        return None if saved is None else Begun(*saved)
 
-    return team.agreed(look)
+    return distributed.agreed(look)
 
 
 def precision(where: RuntimeConfig, device: torch.device, before: Begun | None) -> torch.dtype:
@@ -91,7 +91,7 @@ def claimed(outs: Iterable[Path], run_dir: Path | None) -> Iterator[None]:
                 stack.enter_context(disk.claim_folder(run_dir))
 
         try:
-            team.agreed(take)
+            distributed.agreed(take)
             yield
         except Interrupted as error:
             error.can_resume = run_dir is not None and any(run_dir.glob("*.pt"))
@@ -100,16 +100,16 @@ def claimed(outs: Iterable[Path], run_dir: Path | None) -> Iterator[None]:
 
 def in_run_dir(where: RuntimeConfig, name: str) -> Path | None:
     """The file of that name in the run folder, which the first process alone writes."""
-    return where.run_dir / name if where.run_dir is not None and team.is_first() else None
+    return where.run_dir / name if where.run_dir is not None and distributed.is_first() else None
 
 
 def digest(samples: Samples, arrays: Iterable[NDArray[Any]]) -> str:
     """Digest of the images, their names and the arrays: a resumed run must share it."""
-    found = hashlib.blake2b(digest_size=16)
-    found.update("\0".join(samples.table.paths).encode("utf-8", "surrogateescape"))
+    hasher = hashlib.blake2b(digest_size=16)
+    hasher.update("\0".join(samples.table.paths).encode("utf-8", "surrogateescape"))
     for array in (samples.pixels.digest, *arrays):
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+        hasher.update(np.ascontiguousarray(array).tobytes())
+    return hasher.hexdigest()
 
 
 def training_progress(advance: Advance, reporter: Reporter) -> trainer.OnProgress:

@@ -196,17 +196,19 @@ def _embeddings(path: Path, count: int) -> NDArray[np.floating] | None:
         return None
     remedy = "run filter again or delete it"
     try:
-        found: NDArray[np.floating] = np.load(beside, mmap_mode="r", allow_pickle=False)
+        embeddings: NDArray[np.floating] = np.load(beside, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         raise ReportError(f"{printable(beside)}: not a NumPy array; {remedy}") from None
-    is_good = isinstance(found, np.ndarray) and found.ndim == 2 and found.dtype.kind == "f"
-    if not is_good or len(found) != count:
-        shape = getattr(found, "shape", "no shape")
+    is_good = (
+        isinstance(embeddings, np.ndarray) and embeddings.ndim == 2 and embeddings.dtype.kind == "f"
+    )
+    if not is_good or len(embeddings) != count:
+        shape = getattr(embeddings, "shape", "no shape")
         raise ReportError(
             f"{printable(beside)}: {shape} is not one row of features for each of {count:,} rows; "
             f"{remedy}"
         )
-    return found
+    return embeddings
 
 
 def _listen(port: int, last: int) -> socket.socket:

@@ -10,7 +10,7 @@ from labelclean.errors import ConfigError
 from labelclean.report.report import Report
 from labelclean.report.selection import Selection, select
 from labelclean.workflows.reported import read_source
-from labelclean.workflows.thumbnails import Pixels, read_thumbnails
+from labelclean.workflows.small_pictures import Pixels, read_thumbnails
 from labelclean.workflows.viewing import Opened, open_images
 
 MOST_OPENED = 20
@@ -55,8 +55,8 @@ def show_rows(
     """
     if limit < 1:
         raise ConfigError(f"--limit is {limit}, must be at least 1")
-    found = Report.read(report)
-    selected = select(found, selection)
+    read = Report.read(report)
+    selected = select(read, selection)
     rows = tuple(selected[:limit].tolist())
     if opens and len(rows) > MOST_OPENED and not force:
         raise ConfigError(
@@ -65,9 +65,9 @@ def show_rows(
         )
     samples = None
     if rows and (opens or thumbnail_side is not None):
-        samples = read_source(found, images)
+        samples = read_source(read, images)
     return Shown(
-        report=found,
+        report=read,
         rows=rows,
         selected=len(selected),
         thumbnails=read_thumbnails(samples.images, rows, thumbnail_side)

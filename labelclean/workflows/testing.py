@@ -17,7 +17,7 @@ from labelclean.data.images import ImageSpec
 from labelclean.data.samples import MISSING, NO_LABEL, UNREADABLE
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, SourceError, printable
-from labelclean.learning.applying import logits_of_rows
+from labelclean.learning.inference import logits_of_rows
 from labelclean.progress import Reporter
 from labelclean.sources.formats.cifar import cifar_name
 from labelclean.workflows.preparing import decode

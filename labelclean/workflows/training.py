@@ -22,9 +22,9 @@ from labelclean.config.names import CE_NOISY, TWO_STAGE
 from labelclean.config.training_config import TrainingConfig
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, printable
-from labelclean.learning import exporting, model_folder, runtime, team
-from labelclean.learning.applying import logits_of_rows
+from labelclean.learning import distributed, model_folder, onnx_export, runtime
 from labelclean.learning.calibration import FEWEST, fit_temperature
+from labelclean.learning.inference import logits_of_rows
 from labelclean.learning.model_folder import ModelConfig, TrainedModel
 from labelclean.learning.models import Classifier
 from labelclean.progress import Reporter
@@ -114,8 +114,8 @@ def train_classifier(
     run_dir = config.runtime.run_dir or out.with_name(f"{out.name}.run")
     config = replace(config, runtime=replace(config.runtime, run_dir=run_dir))
     device = runtime.choose_device(config.runtime.device)
-    team.begin(device)
-    reporter = reporter if team.is_first() else Reporter()
+    distributed.begin(device)
+    reporter = reporter if distributed.is_first() else Reporter()
     with resuming.claimed([out], run_dir):
         _check_options(out, config, force, has_test=test is not None)
         trained = _train(report, out, images, test, decisions, config, device, reporter)
@@ -148,7 +148,7 @@ def _train(
             reporter=reporter,
         )
     fitted, other, where = _fit(source, config, device, reporter)
-    team.dismiss()
+    distributed.dismiss()
     transform = Transform(spec=samples.spec, mean=fitted.mean, std=fitted.std)
     temperature = _temperature(fitted, transform, source, where)
     figures = None
@@ -233,7 +233,7 @@ def _check_options(out: Path, config: TrainingConfig, force: bool, *, has_test: 
         out, force=force, flag="--out", is_folder=True, what="model", replaces=model_folder.is_model
     )
     if config.export:
-        exporting.check_can_export()
+        onnx_export.check_can_export()
 
 
 def _with_epochs(
@@ -323,7 +323,7 @@ def _contents(
     if figures is not None:
         contents["confusion.png"] = confusion_png(figures)
     if export is not None:
-        contents[model_folder.ONNX] = exporting.onnx_bytes(model)
+        contents[model_folder.ONNX] = onnx_export.onnx_bytes(model)
     return contents
 
 

@@ -13,7 +13,7 @@ from labelclean.data.images import SMALL, largest_side
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.decisions.book import DecisionBook
 from labelclean.errors import printable
-from labelclean.learning import team
+from labelclean.learning import distributed
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
 from labelclean.sources.wording import first_three
@@ -52,15 +52,15 @@ def read_training(
 ) -> TrainingSource:
     """The report, what a person decided of it, and its images. Raises ReportError, SourceError."""
     with reporter.stage("reading"):
-        found = Report.read(report, reporter.note)
-        table = read_source(found, images)
-        book = DecisionBook.of(found, report, decisions)
-        beliefs = believe(found, table, book.decisions)
+        read = Report.read(report, reporter.note)
+        table = read_source(read, images)
+        book = DecisionBook.of(read, report, decisions)
+        beliefs = believe(read, table, book.decisions)
     if book:
         reporter.note(f"{len(book):,} decisions of {printable(book.path)} override the report")
-    how = found.meta.source
+    how = read.meta.source
     if form := how.get("format"):
-        rows = f"{len(found):,} images of {len(found.meta.class_names):,} classes"
+        rows = f"{len(read):,} images of {len(read.meta.class_names):,} classes"
         reporter.note(f"{printable(report)}: {rows}, {form} ({printable(how.get('why'))})")
     is_from_scratch = _is_from_scratch(config, table)
     if not is_from_scratch:
@@ -72,7 +72,7 @@ def read_training(
         reporter=reporter,
         is_pretrained=not is_from_scratch,
     )
-    _tell_what_is_gone(found, table, reporter)
+    _tell_what_is_gone(read, table, reporter)
     data = choose_rows(samples, beliefs, config.val, config.train.seed)
     untaught = classes_without_rows(data)
     if untaught:
@@ -83,13 +83,13 @@ def read_training(
         names = first_three(suggested_only, len(suggested_only))
         reporter.note(f"no label of {names} is believed: learned from suggestions alone")
     return TrainingSource(
-        report=found, data=data, decided=len(book), is_from_scratch=is_from_scratch
+        report=read, data=data, decided=len(book), is_from_scratch=is_from_scratch
     )
 
 
 def _is_from_scratch(config: TrainingConfig, table: SampleTable) -> bool:
     """Whether a network of one's own is trained: it beats a head where small images are many."""
-    if config.is_from_scratch or config.scheme not in HEAD_SCHEMES or team.size() > 1:
+    if config.is_from_scratch or config.scheme not in HEAD_SCHEMES or distributed.size() > 1:
         return True
     return len(table) > MANY_SMALL and largest_side(table) <= SMALL
 

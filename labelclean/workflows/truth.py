@@ -8,11 +8,11 @@ from pathlib import Path
 from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError, printable
 from labelclean.sources.rows import Rows, read_rows
-from labelclean.tables.reading import read_labels_table
+from labelclean.tables.read_table import read_labels_table
 
 
 def read_truth(truth: Path, image_col: str | None = None, label_col: str | None = None) -> Rows:
-    """Images, forward slashes, and their true labels, None where it is not told.
+    """Images, forward slashes, and their true labels, None where it is unknown.
 
     Raises SourceError if the table cannot be read, names no image, or two labels for one.
     """

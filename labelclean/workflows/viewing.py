@@ -65,10 +65,10 @@ def _opener() -> str:
     if sys.platform == "win32":
         return ""
     name = "open" if sys.platform == "darwin" else "xdg-open"
-    found = shutil.which(name)
-    if found is None:
+    program = shutil.which(name)
+    if program is None:
         raise RunError(f"--open: there is no program {name}; install it (on Linux: xdg-utils)")
-    return found
+    return program
 
 
 def _start(opener: str, copies: Sequence[Path]) -> None:

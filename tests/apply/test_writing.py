@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelclean.apply import writing
-from labelclean.apply.class_folders import place_in_classes
+from labelclean.apply.folder_labels import place_in_classes
 from labelclean.apply.outcome import Outcome
 from labelclean.apply.parquet_labels import rewrite_parquet
 from labelclean.apply.relabelling import Edit, rewrite_text
@@ -30,7 +30,7 @@ from labelclean.errors import (
     ReportError,
     SourceError,
 )
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 
 
 def edit_of(path: Path, data: bytes | None = None, image=0, label=1, **changes) -> Edit:

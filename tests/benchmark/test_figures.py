@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from labelclean.benchmark import drawing, figures
+from labelclean.benchmark import drawing, paper_figures
 from labelclean.benchmark.results import Row, write_results
 from labelclean.errors import ReportError
 from labelclean.learning import losses
@@ -83,9 +83,9 @@ def _lines(figure: Figure, axes: int = 0) -> dict[str, np.ndarray]:
     return {str(line.get_label()): line.get_xydata() for line in figure.axes[axes].get_lines()}
 
 
-def _runs(out: Path) -> dict[Row, figures.Scores]:
-    rows = figures.read_results(out)
-    return {row: figures.Scores(out / "runs" / f"{row.run}.npz") for row in rows}
+def _runs(out: Path) -> dict[Row, paper_figures.Scores]:
+    rows = paper_figures.read_results(out)
+    return {row: paper_figures.Scores(out / "runs" / f"{row.run}.npz") for row in rows}
 
 
 @pytest.mark.parametrize(("is_plus", "loss"), [(False, losses.nl), (True, losses.nl_plus)])
@@ -119,7 +119,7 @@ def test_the_curves_of_pl_plus_are_the_gradients_of_the_loss():
 
 
 def test_the_equations_are_drawn_without_any_run(tmp_path: Path):
-    files = figures.draw_equations(tmp_path / "figures")
+    files = paper_figures.draw_equations(tmp_path / "figures")
     assert [path.name for path in files] == [
         "figure_2ae_gradients.png",
         "figure_3c_pl_plus.png",
@@ -132,7 +132,7 @@ def test_the_equations_are_drawn_without_any_run(tmp_path: Path):
 
 
 def test_a_whole_grid_gives_every_figure_with_its_caption(grid: Any, tmp_path: Path):
-    files = figures.draw_all(grid(), tmp_path / "figures")
+    files = paper_figures.draw_all(grid(), tmp_path / "figures")
     assert [path.stem for path in files] == [
         "figure_2ae_gradients",
         "figure_3c_pl_plus",
@@ -160,7 +160,7 @@ def test_the_points_are_the_rows_of_the_run_with_their_largest_other_class(grid:
         ]
         assert cloud.p_other[k] == pytest.approx(max(others))
         assert cloud.is_noisy[k] == (scores["given"][k] != scores["truth"][k])
-    figure = figures.clouds_picture(_runs(out)).figure
+    figure = paper_figures.clouds_picture(_runs(out)).figure
     (points,) = figure.axes[2].collections  # after the map and symm 20 %, which has no run
     drawn = {tuple(point) for point in np.round(points.get_offsets(), 5)}
     expected = zip(np.round(cloud.p_given, 5), np.round(cloud.p_other, 5), strict=True)
@@ -171,7 +171,7 @@ def test_the_points_are_the_rows_of_the_run_with_their_largest_other_class(grid:
 def test_the_class_figure_shows_the_rows_given_that_label_and_no_others(grid: Any):
     out = grid(methods=("nl", "jnpl"), noises=("asymm:0.4",), seeds=1)
     runs = _runs(out)
-    figure = figures.class_picture(runs).figure
+    figure = paper_figures.class_picture(runs).figure
     lower = figure.axes[2:4]
     for axes, scores in zip(lower, runs.values(), strict=True):
         is_cat = scores["given"] == NAMES.index("cat")
@@ -186,7 +186,7 @@ def test_without_a_cat_the_class_with_the_most_wrong_labels_is_shown(grid: Any):
         return {**scores, "class_names": np.array(["<b>", "b", "c"]), "given": given}
 
     out = grid(methods=("jnpl",), noises=("asymm:0.2",), seeds=1, change=renamed)
-    picture = figures.class_picture(_runs(out))
+    picture = paper_figures.class_picture(_runs(out))
     assert "images labelled <b>, asymm 20 %" in picture.caption
     assert picture.figure.axes[1].get_ylabel() == "images labelled <b>"
 
@@ -196,7 +196,7 @@ def test_average_precision_is_that_of_scikit_learn_in_both_views(grid: Any):
 
     out = grid(methods=("jnpl", "nlnl"), noises=("symm:0.2", "symm:0.6"), seeds=3)
     runs = _runs(out)
-    figure = figures.precision_picture(runs).figure
+    figure = paper_figures.precision_picture(runs).figure
     for row_of_panels, sign in ((0, 1), (1, -1)):
         lines = _lines(figure, row_of_panels)
         assert list(lines) == ["JNPL", "NLNL"]
@@ -216,19 +216,23 @@ def test_curves_over_the_epochs_are_test_accuracy_where_the_runs_have_it(grid: A
         ]
         return {**scores, "facts": np.array(json.dumps({"history": history}))}
 
-    plain = figures.curves_picture(_runs(grid(noises=("symm:0.6",)))).figure
+    plain = paper_figures.curves_picture(_runs(grid(noises=("symm:0.6",)))).figure
     lines = _lines(plain)
     assert list(lines) == ["share of right labels", "NLNL", "NL+", "JNPL"]
     np.testing.assert_allclose(lines["JNPL"][:, 1], 0.1 + 0.05 * np.arange(8))
     np.testing.assert_allclose(np.array(lines["share of right labels"])[:, 1], 0.4)
     assert plain.axes[0].get_ylabel() == "agreement with the given labels"
-    known = figures.curves_picture(_runs(grid(noises=("symm:0.6",), change=with_accuracy))).figure
+    known = paper_figures.curves_picture(
+        _runs(grid(noises=("symm:0.6",), change=with_accuracy))
+    ).figure
     assert known.axes[0].get_ylabel() == "test accuracy"
     np.testing.assert_allclose(_lines(known)["NL+"], [[1, 0.125], [2, 0.225]])
 
 
 def test_a_grid_of_other_methods_gives_what_it_allows(grid: Any, tmp_path: Path):
-    files = figures.draw_all(grid(methods=("ce",), noises=("symm:0.2",)), tmp_path / "figures")
+    files = paper_figures.draw_all(
+        grid(methods=("ce",), noises=("symm:0.2",)), tmp_path / "figures"
+    )
     assert [path.stem for path in files][2:] == ["figure_5_average_precision", "captions"]
 
 
@@ -236,7 +240,7 @@ def test_runs_that_failed_or_never_were_are_one_line(grid: Any, tmp_path: Path):
     out = grid(methods=("ce",), noises=("symm:0.2",), error="collapsed")
     for folder in (out, tmp_path / "nothing"):
         with pytest.raises(ReportError, match="holds no finished run"):
-            figures.draw_all(folder, tmp_path / "figures")
+            paper_figures.draw_all(folder, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
 
 
@@ -248,7 +252,7 @@ def test_a_broken_file_of_scores_is_one_line(grid: Any, tmp_path: Path, content:
     with pytest.raises(
         ReportError, match=r"ce-symm-0.2-0.npz: cannot be read .* run benchmark again"
     ):
-        figures.draw_all(out, tmp_path / "figures")
+        paper_figures.draw_all(out, tmp_path / "figures")
 
 
 def test_pickled_arrays_are_not_opened(grid: Any, tmp_path: Path):
@@ -260,14 +264,14 @@ def test_pickled_arrays_are_not_opened(grid: Any, tmp_path: Path):
     (path,) = (out / "runs").iterdir()
     np.savez(path, label_score=np.array([Trap()], dtype=object))
     with pytest.raises(ReportError, match="cannot be read"):
-        figures.draw_all(out, tmp_path / "figures")
+        paper_figures.draw_all(out, tmp_path / "figures")
     assert not (tmp_path / "sprung").exists()
 
 
 def test_each_setting_has_its_own_folder(grid: Any, tmp_path: Path):
-    rows = list(figures.read_results(grid(methods=("ce",), noises=("symm:0.2",), seeds=1)))
+    rows = list(paper_figures.read_results(grid(methods=("ce",), noises=("symm:0.2",), seeds=1)))
     out = grid(methods=("jnpl",), noises=("symm:0.2",), seeds=1, data="../odd:name", epochs=5)
-    write_results([*rows, *figures.read_results(out)], out)
-    files = figures.draw_all(out, tmp_path / "figures")
+    write_results([*rows, *paper_figures.read_results(out)], out)
+    files = paper_figures.draw_all(out, tmp_path / "figures")
     folders = {path.parent.relative_to(tmp_path / "figures").as_posix() for path in files}
     assert folders == {"cifar10-5000-quick-20-smallnet", "odd-name-5000-quick-5-smallnet"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labelclean.exports.rows import Export, ExportRow
+from labelclean.exports.labelled_rows import Export, ExportRow
 
 HOSTILE = [
     "=cmd('calc')",

@@ -14,7 +14,7 @@ from PIL import Image
 
 from labelclean.exports import cleanlab as our_cleanlab
 from labelclean.exports import coco, cvat, fiftyone, huggingface, label_studio
-from labelclean.exports.rows import Export
+from labelclean.exports.labelled_rows import Export
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of other packages are not ours
 

@@ -13,9 +13,9 @@ import pytest
 
 from labelclean.errors import ConfigError
 from labelclean.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
+from labelclean.exports.export_tables import CORRECTED
+from labelclean.exports.labelled_rows import is_xml_text
 from labelclean.exports.registry import FORMATS, format_of
-from labelclean.exports.rows import is_xml_text
-from labelclean.exports.tables import CORRECTED
 
 
 def test_label_studio_gets_the_suggestion_as_prediction_and_the_given_label_as_data(export):

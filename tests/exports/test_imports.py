@@ -11,9 +11,9 @@ import pytest
 
 from labelclean.errors import ReportError
 from labelclean.exports import cleanlab, coco, cvat, fiftyone, huggingface, label_studio
+from labelclean.exports.labelled_rows import Found
 from labelclean.exports.matching import Names
 from labelclean.exports.registry import FORMATS
-from labelclean.exports.rows import Found
 
 
 def told(found: Found) -> list[tuple[str, str, str | None, bool]]:

@@ -30,7 +30,7 @@ from labelclean.exports import coco, cvat, label_studio
 from labelclean.report.foreign import read_any
 from labelclean.report.meta import ReportMeta
 from labelclean.report.report import Report
-from labelclean.sources import reading
+from labelclean.sources import read_source
 
 LABELS = ("csv", "tsv", "txt", "jsonl", "json", "csv.gz")
 SPEC = ImageSpec(size=8, resize=8)
@@ -83,13 +83,13 @@ class World:
         return path
 
     def _labels(self, ending: str) -> Callable[[bytes], object]:
-        return lambda data: reading.read(
+        return lambda data: read_source.read(
             self.folder / "images", SourceOptions(labels=self._put(f"labels.{ending}", data))
         )
 
     def _voc(self, data: bytes) -> None:
         self._put("voc/Annotations/b.xml", data)
-        reading.read(self.folder / "voc", SourceOptions())
+        read_source.read(self.folder / "voc", SourceOptions())
 
     def _report(self, ending: str) -> Callable[[bytes], object]:
         def read(data: bytes) -> None:

@@ -34,7 +34,7 @@ from labelclean.learning.model_folder import ModelConfig, load_model, weights_by
 from labelclean.report.foreign import read_any
 from labelclean.report.report import Report
 from labelclean.report.summary import summary_text
-from labelclean.sources import reading
+from labelclean.sources import read_source
 
 COUNT = int(os.environ.get("MUTANTS", "300"))
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "TGA", "JPEG2000", "PCX")
@@ -149,7 +149,7 @@ def test_tables_of_labels(kind: str, tmp_path: Path):
     path = tmp_path / f"labels.{kind}"
     for data in mutants(label_tables()[kind], kind):
         path.write_bytes(data)
-        survives(lambda: reading.read(tmp_path / "images", SourceOptions(labels=path)))
+        survives(lambda: read_source.read(tmp_path / "images", SourceOptions(labels=path)))
 
 
 def test_parquet_with_damaged_pages(tmp_path: Path):
@@ -161,7 +161,7 @@ def test_parquet_with_damaged_pages(tmp_path: Path):
             continue
         for at in range(4, len(data), 3):
             path.write_bytes(data[:at] + b"\xff" * 8 + data[at + 8 :])
-            survives(lambda: reading.read(tmp_path / "images", SourceOptions(labels=path)))
+            survives(lambda: read_source.read(tmp_path / "images", SourceOptions(labels=path)))
 
 
 def test_parquet_with_images(tmp_path: Path):
@@ -180,7 +180,7 @@ def test_parquet_with_images(tmp_path: Path):
 
 
 def _read_all(path: Path) -> None:
-    table = reading.read(path, SourceOptions())
+    table = read_source.read(path, SourceOptions())
     for row in range(len(table)):
         with contextlib.suppress(OSError):
             table.images.read(row)
@@ -216,8 +216,8 @@ def test_meta_files(tmp_path: Path):
 
 def _use(report: Report) -> None:
     from labelclean.apply.origin import find_origin
-    from labelclean.report.planning import make_plan
     from labelclean.report.plots import plot_training
+    from labelclean.report.review_plan import make_plan
     from labelclean.review.pages import ReviewRows
     from labelclean.review.summary_data import summarise
     from labelclean.workflows.reported import read_source

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from labelclean.data.images import ImageSpec
 from labelclean.data.transform import Transform
 from labelclean.errors import RunError
-from labelclean.learning.applying import logits_of
+from labelclean.learning.inference import logits_of
 
 TRANSFORM = Transform(spec=ImageSpec(size=4, resize=4), mean=(0, 0, 0), std=(1, 1, 1))
 

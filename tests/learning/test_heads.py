@@ -13,7 +13,7 @@ from labelclean.learning import heads
 from labelclean.learning.feature_store import FeatureStore, features_of
 from labelclean.learning.feature_view import HeadTask, fit_heads
 from labelclean.progress import Reporter
-from labelclean.workflows.relearning import fit_view
+from labelclean.workflows.two_rounds import fit_view
 
 
 def _data(count: int = 200, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from labelclean.config import PRESETS, TrainConfig
 from labelclean.data.batches import Batch, Batches
 from labelclean.errors import OutputError, RunError
-from labelclean.learning import runtime, team, trainer
-from labelclean.learning.predicting import predict
+from labelclean.learning import distributed, runtime, trainer
+from labelclean.learning.prediction_columns import predict
 from labelclean.learning.run import Run, learning_rate
 
 CPU = torch.device("cpu")
@@ -98,7 +98,7 @@ def test_the_same_seed_gives_the_same_bits():
 def test_a_run_that_cut_its_batches_alone_does_not_cut_them_in_a_team(monkeypatch):
     alone = _run()
     alone.parts = 2
-    monkeypatch.setattr(team, "size", lambda: 2)
+    monkeypatch.setattr(distributed, "size", lambda: 2)
     shared = _run()
     shared.load(alone.state())
     assert shared.parts == 1

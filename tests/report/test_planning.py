@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from report_data import meta_of
 
-from labelclean.report.planning import make_plan, plan_text, shifted
 from labelclean.report.report import COLUMNS, Report
+from labelclean.report.review_plan import make_plan, plan_text, shifted
 
 
 def report_of(probabilities, interval=(0.0, 1.0), names=()):

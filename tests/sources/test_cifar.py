@@ -12,7 +12,7 @@ import pytest
 from labelclean.config.source_options import SourceOptions
 from labelclean.errors import SourceError
 from labelclean.sources.formats.cifar import cifar_name, read_cifar
-from labelclean.sources.reading import read
+from labelclean.sources.read_source import read
 
 PER_FILE = 20
 

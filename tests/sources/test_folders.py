@@ -11,7 +11,7 @@ from source_data import ABCD, given, labels_file, put
 
 from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import MISSING, OK
-from labelclean.sources.reading import read
+from labelclean.sources.read_source import read
 
 
 def test_symbolic_links_to_files_and_folders_are_followed_and_loops_end(tmp_path):

@@ -11,7 +11,7 @@ from source_data import CELLS, given, labels_file, refusal, write_parquet
 
 from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import MISSING, OK
-from labelclean.sources.reading import read
+from labelclean.sources.read_source import read
 
 
 @pytest.mark.parametrize("struct", [False, True])

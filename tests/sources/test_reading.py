@@ -15,7 +15,7 @@ from source_data import ABCD, given, labels_file, put, refusal
 
 from labelclean.config.source_options import SourceOptions
 from labelclean.data.samples import MISSING, OK, UNLABELLED
-from labelclean.sources.reading import read
+from labelclean.sources.read_source import read
 
 
 def test_rows_keep_the_order_of_the_table_then_come_files_that_it_does_not_name(tmp_path, images):

@@ -15,7 +15,7 @@ from labelclean.data.images import ImageSpec, decode
 from labelclean.data.samples import MISSING, NO_LABEL, OK, UNREADABLE
 from labelclean.data.streaming import decoded
 from labelclean.errors import SourceError
-from labelclean.sources.reading import read_images
+from labelclean.sources.read_source import read_images
 
 
 def _png(path: Path, grey: int = 0) -> None:

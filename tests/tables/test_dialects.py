@@ -10,7 +10,7 @@ import pytest
 from source_data import given, labels_file, put, refusal
 
 from labelclean.sources import SourceOptions, read
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 
 ROWS = [("0.png", "cat"), ("1.png", "dog"), ("2.png", "cat")]
 EXPECTED = dict(ROWS)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from labelclean.errors import SourceError
 from labelclean.sources.columns import image_column, label_column, split_column
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 from labelclean.tables.table import Table
 
 ROWS = [("0.png", "cat"), ("1.png", "Zürich"), ("2.png", "007")]

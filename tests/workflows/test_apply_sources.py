@@ -22,7 +22,7 @@ from labelclean.sources import formats
 from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import read_rows
 from labelclean.sources.with_files import with_files
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 
 NAMES = ("0.png", "1.png", "2.png", "3.png")
 LABELS = ("cat", "dog", "cat", "dog")

@@ -19,7 +19,7 @@ from labelclean.config.source_options import SourceOptions
 from labelclean.data import noise, noisy_files
 from labelclean.errors import ConfigError
 from labelclean.progress import Reporter
-from labelclean.sources.reading import read
+from labelclean.sources.read_source import read
 from labelclean.workflows.injecting import NoiseSpec
 
 CLASSES = noise.CIFAR10_CLASSES

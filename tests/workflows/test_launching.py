@@ -241,6 +241,6 @@ def test_who_is_asked_to_end_ends_all_processes_and_says_so(
 
 
 def test_gpus_within_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(launching.team, "is_launched", lambda: True)
+    monkeypatch.setattr(launching.distributed, "is_launched", lambda: True)
     with pytest.raises(ConfigError, match="--gpus starts the processes itself"):
         launching.check_gpus(2, "auto")

@@ -134,7 +134,7 @@ def test_an_existing_model_is_replaced_only_if_told_and_other_folders_never(worl
 
 
 def test_a_failed_export_leaves_the_old_model(world: Path, monkeypatch):
-    from labelclean.learning import exporting
+    from labelclean.learning import onnx_export
 
     train(world, epochs=1)
     before = (world / "model" / "model.safetensors").read_bytes()
@@ -142,7 +142,7 @@ def test_a_failed_export_leaves_the_old_model(world: Path, monkeypatch):
     def failing(model: object) -> bytes:
         raise RunError("no")
 
-    monkeypatch.setattr(exporting, "onnx_bytes", failing)
+    monkeypatch.setattr(onnx_export, "onnx_bytes", failing)
     with pytest.raises(RunError):
         train(world, epochs=1, seed=1, force=True, export="onnx")
     assert (world / "model" / "model.safetensors").read_bytes() == before

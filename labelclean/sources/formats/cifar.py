@@ -99,17 +99,17 @@ def read_cifar(
     """
     layout = _LAYOUTS[name]
     places = [root] if root is not None else [Path("."), Path("data")]
-    found = _find(layout, places)
-    if found is None and download:
+    files = _find(layout, places)
+    if files is None and download:
         _download(name, places[-1])
-        found = _find(layout, places)
-    if found is None:
+        files = _find(layout, places)
+    if files is None:
         looked = " or ".join(str(place) for place in places)
         raise SourceError(
             f"{name}: neither {layout.binary_folder} nor {layout.python_folder} is in {looked}: "
             "give the folder that holds it by --root, or --download"
         )
-    folder, is_binary = found
+    folder, is_binary = files
     parts, splits = [], []
     for split in ("train", "test") if with_test else ("train",):
         for file in layout.files[split]:

@@ -14,7 +14,7 @@ from labelclean.sources.rows import Rows, concatenate, read_rows
 from labelclean.sources.splits import split_of
 from labelclean.sources.with_files import with_files
 from labelclean.sources.wording import shown
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 from labelclean.tables.table import SUFFIXES, Table, read_bytes
 
 
@@ -41,17 +41,21 @@ class MetadataFolder(FileFormat):
         return f"{shown(tables[0])} in the folder" if tables else None
 
     def read(self, place: Place, labelled: bool) -> Found:
-        found = self._metadata(place)
-        options, first = place.options, next(iter(found.values()))[0]
+        tables = self._metadata(place)
+        options, first = place.options, next(iter(tables.values()))[0]
         if not _has_labels(first, options):
             return self._by_folders(place, first)
         listing = place.holder
         match = matcher(listing, is_walked=True)
         parts: list[Rows] = []
-        for folder, (table, _) in found.items():
+        for folder, (table, _) in tables.items():
             split = folder if split_of(folder) else None
             rows = read_rows(
-                table, options, match=match if len(found) == 1 else None, folder=folder, split=split
+                table,
+                options,
+                match=match if len(tables) == 1 else None,
+                folder=folder,
+                split=split,
             )
             parts.append(rows)
         rows = replace(concatenate(parts), origin=str(place.path))
@@ -59,7 +63,7 @@ class MetadataFolder(FileFormat):
             rows,
             listing,
             root=place.root,
-            why=" and ".join(shown(path) for _, path in found.values()),
+            why=" and ".join(shown(path) for _, path in tables.values()),
             is_walked=True,
         )
 
@@ -72,12 +76,12 @@ class MetadataFolder(FileFormat):
         return LabelPlaces(tables=tables, images=tuple(place.images))
 
     def _metadata(self, place: Place) -> dict[str, tuple[Table, str]]:
-        found: dict[str, tuple[Table, str]] = {}
+        tables: dict[str, tuple[Table, str]] = {}
         for path in _tables(place):
             folder = path.rpartition("/")[0]
-            if folder in found:
+            if folder in tables:
                 raise SourceError(
-                    f"{place.path}: both {found[folder][1]} and {path} are there: "
+                    f"{place.path}: both {tables[folder][1]} and {path} are there: "
                     "remove one, or give one as LABELS"
                 )
             content = place.listing.content(path) if place.is_archive else None
@@ -85,8 +89,8 @@ class MetadataFolder(FileFormat):
             if content is None and not path.endswith(".parquet"):
                 content = read_bytes(file)
             table = read_table(file, encoding=place.options.encoding, content=content)
-            found[folder] = (table, path)
-        return found
+            tables[folder] = (table, path)
+        return tables
 
     def _by_folders(self, place: Place, table: Table) -> Found:
         """Captions and no labels: the folders are the classes, if there are any."""

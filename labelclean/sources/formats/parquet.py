@@ -24,7 +24,7 @@ from labelclean.sources.rows import Rows, Taken, concatenate
 from labelclean.sources.splits import split_of, split_of_path
 from labelclean.sources.wording import listed, shown
 from labelclean.tables.columnar import open_arrow
-from labelclean.tables.reading import read_table
+from labelclean.tables.read_table import read_table
 from labelclean.tables.table import ARROW, PARQUET, Table, Texts
 
 _KEPT_GROUPS = 4  # as many threads can read at different places without reading a group twice

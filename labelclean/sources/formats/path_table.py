@@ -12,7 +12,7 @@ from labelclean.sources.protocol import FileFormat, Found, LabelPlaces, Place
 from labelclean.sources.rows import read_rows
 from labelclean.sources.with_files import with_files
 from labelclean.sources.wording import shown
-from labelclean.tables.reading import read_labels_table
+from labelclean.tables.read_table import read_labels_table
 from labelclean.tables.table import is_table_name
 
 

@@ -77,8 +77,8 @@ def _root(listing: Listing, path: str) -> ElementTree.Element:
 
 def _label(listing: Listing, path: str) -> str | None:
     objects = _root(listing, path).iter("object")
-    found = [(each.findtext("name") or "").strip() for each in objects]
-    names = list(dict.fromkeys(filter(None, found)))
+    object_names = [(each.findtext("name") or "").strip() for each in objects]
+    names = list(dict.fromkeys(filter(None, object_names)))
     return names[0] if len(names) == 1 else json.dumps(names, ensure_ascii=False) if names else None
 
 

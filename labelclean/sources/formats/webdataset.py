@@ -75,14 +75,14 @@ def _label(data: bytes, ending: str, name: str) -> str | None:
     if ending != ".json":
         return text.strip()
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise SourceError(f"{shown(name)}: not valid JSON: write the label as JSON") from None
-    if isinstance(found, dict):
-        key = next((key for key in _KEYS if key in found), None)
+    if isinstance(value, dict):
+        key = next((key for key in _KEYS if key in value), None)
         if key is None:
             raise SourceError(
                 f"{shown(name)}: none of {', '.join(_KEYS)} is in it: name the label so"
             )
-        found = found[key]
-    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        value = value[key]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

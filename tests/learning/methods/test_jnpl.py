@@ -10,7 +10,7 @@ import torch
 from labelclean.config import TrainConfig
 from labelclean.learning import losses
 from labelclean.learning.methods import Outputs, StepContext, StepResult, find, jnpl
-from labelclean.learning.methods.weights import class_weights
+from labelclean.learning.methods.class_weights import class_weights
 
 
 def _step(

@@ -134,13 +134,13 @@ def finite(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def grouped(found: list[Labelled]) -> Found:
+def grouped(labelled: list[Labelled]) -> Found:
     """One label an image: those of images with several different ones are only counted.
 
     Where some were reviewed, only those count: a label as exported may stand beside the new one.
     """
     by_image: dict[str, list[Labelled]] = {}
-    for each in found:
+    for each in labelled:
         by_image.setdefault(each.image, []).append(each)
     clear, unclear = [], 0
     for labels in by_image.values():

@@ -64,8 +64,8 @@ class Scores:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(str(self["facts"]))
-        return found
+        parsed: dict[str, Any] = json.loads(str(self["facts"]))
+        return parsed
 
     @property
     def is_noisy(self) -> NDArray[np.bool_]:
@@ -133,8 +133,8 @@ def draw_all(results: Path, folder: Path) -> list[Path]:
             runs = {row: Scores(results / RUNS / f"{row.run}.npz") for row in rows}
             runs = {row: scores for row, scores in runs.items() if row.setting == setting}
             pictures = [draw(runs) for draw in DRAWN]
-            found = [*equations, *(picture for picture in pictures if picture)]
-            files += _written(found, place, heading=_heading(setting))
+            drawn = [*equations, *(picture for picture in pictures if picture)]
+            files += _written(drawn, place, heading=_heading(setting))
     return files
 
 
@@ -263,8 +263,8 @@ def precision_picture(runs: Runs) -> Picture | None:
 def class_picture(runs: Runs) -> Picture | None:
     """Figure 6: images given one confusable label under asymmetric noise."""
     noise = _nearest(runs, "asymm", CLASS_NOISE, OF_CLASS)
-    found = {method: _first(runs, method, noise) for method in OF_CLASS} if noise else {}
-    there = {method: scores for method, scores in found.items() if scores}
+    row_of = {method: _first(runs, method, noise) for method in OF_CLASS} if noise else {}
+    there = {method: scores for method, scores in row_of.items() if scores}
     if not noise or not there:
         return None
     class_name = _confused_class(next(iter(there.values())))
@@ -277,7 +277,7 @@ def class_picture(runs: Runs) -> Picture | None:
         figure=drawing.draw_class(clouds, class_name),
         caption=f"**Figure 6: images labelled {printable(class_name)}, {noise_words(noise)}.** "
         "Two classes are exchanged, so the given and the true one share the probability. A method "
-        "that tells them apart has two peaks below; one that does not has both colours around "
+        "that separates them has two peaks below; one that does not has both colours around "
         "one half. Seed 0.",
     )
 
@@ -300,15 +300,15 @@ def noise_words(noise: str) -> str:
 
 def _first(runs: Runs, method: str, noise: str) -> Scores | None:
     """The run of the lowest seed."""
-    found = [row for row in runs if (row.method, row.noise) == (method, noise)]
-    return runs[min(found, key=lambda row: row.seed)] if found else None
+    matching = [row for row in runs if (row.method, row.noise) == (method, noise)]
+    return runs[min(matching, key=lambda row: row.seed)] if matching else None
 
 
 def _nearest(runs: Runs, kind: str, noise: str, methods: Sequence[str]) -> str | None:
     """The same noise, or the one of its kind nearest in rate; None if there is none."""
-    found = {row.noise for row in runs if noise_kind(row.noise) == kind and row.method in methods}
+    noises = {row.noise for row in runs if noise_kind(row.noise) == kind and row.method in methods}
     rate = noise_rate(noise)
-    return min(found, key=lambda each: (abs(noise_rate(each) - rate), each)) if found else None
+    return min(noises, key=lambda each: (abs(noise_rate(each) - rate), each)) if noises else None
 
 
 def _confused_class(scores: Scores) -> str:

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from typing import Any
 
+import distributed_member
 import loky
 import pytest
-import team_member
 import torch
 
-from labelclean.learning import team
+from labelclean.learning import distributed
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
 
@@ -21,8 +21,8 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What one process found, and each of two."""
     folder = tmp_path_factory.mktemp("team")
-    team_member.main(folder / "one")
-    words = [*TORCHRUN, "2", team_member.__file__, str(folder / "two")]
+    distributed_member.main(folder / "one")
+    words = [*TORCHRUN, "2", distributed_member.__file__, str(folder / "two")]
     done = subprocess.run(
         words, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )
@@ -36,7 +36,7 @@ def _assert_close(found: Any, expected: Any, **tolerances: float) -> None:
     torch.testing.assert_close(found, expected, equal_nan=True, **tolerances)
 
 
-@pytest.mark.parametrize("what", [*team_member.METHODS_TRIED, "consistent", "streamed"])
+@pytest.mark.parametrize("what", [*distributed_member.METHODS_TRIED, "consistent", "streamed"])
 def test_two_processes_learn_and_predict_what_one_does(found: list[dict[str, Any]], what: str):
     one, two, _ = found
     _assert_close(two[what], one[what], rtol=2e-3, atol=2e-4)
@@ -57,7 +57,7 @@ def test_a_run_of_two_processes_that_was_stopped_ends_as_if_it_had_not_been(
 
 def test_each_process_reads_its_share_of_the_images(found: list[dict[str, Any]]):
     one, first, second = (each["shapes"] for each in found)
-    statistics = team_member.COUNT  # the colours are those of all
+    statistics = distributed_member.COUNT  # the colours are those of all
     shares = [int(each["asked"]) - statistics for each in (first, second)]
     assert sum(shares) == int(one["asked"]) - statistics
     assert abs(shares[0] - shares[1]) <= 6  # one image in each step
@@ -74,9 +74,9 @@ def test_all_take_what_the_first_one_measured(found: list[dict[str, Any]]):
 
 def test_shares_are_even_and_cover_all(monkeypatch: pytest.MonkeyPatch):
     for size in (1, 2, 3, 8):
-        monkeypatch.setattr(team, "size", lambda size=size: size)
+        monkeypatch.setattr(distributed, "size", lambda size=size: size)
         for count in (0, 1, 7, 64):
-            shares = [team.own(count, of) for of in range(size)]
+            shares = [distributed.own(count, of) for of in range(size)]
             assert [at for each in shares for at in range(count)[each]] == list(range(count))
             lengths = [each.stop - each.start for each in shares]
             assert max(lengths) - min(lengths) <= 1

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.exports import parsing
-from labelclean.exports.rows import REVIEWED, Found, Labelled, grouped, is_ticked
-from labelclean.tables.reading import read_table
+from labelclean.exports.labelled_rows import REVIEWED, Found, Labelled, grouped, is_ticked
+from labelclean.tables.read_table import read_table
 from labelclean.tables.table import Table
 
 CORRECTED = "corrected_label"  # what a person fills in; empty: nothing was decided

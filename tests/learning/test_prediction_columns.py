@@ -9,7 +9,7 @@ from torch import nn
 
 from labelclean.data.batches import Batch
 from labelclean.learning.models import Classifier, SideBySide, joined
-from labelclean.learning.predicting import EMBEDDED, predict
+from labelclean.learning.prediction_columns import EMBEDDED, predict
 
 
 def _network(features: int, seed: int) -> Classifier:

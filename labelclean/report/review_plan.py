@@ -70,10 +70,10 @@ class Plan:
     target: Target | None = None
 
     def to_json(self) -> dict[str, Any]:
-        found = asdict(self)
-        for step in found["steps"]:
+        fields_of = asdict(self)
+        for step in fields_of["steps"]:
             step["noise_interval"] = list(step["noise_interval"])
-        return {**found, "steps": list(found["steps"])}
+        return {**fields_of, "steps": list(fields_of["steps"])}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """How much faster `filter` trains in two processes than in one.
 
-    python examples/benchmark/team_speed.py [--device cuda] [--batch-size 512]
+    python examples/benchmark/distributed_speed.py [--device cuda] [--batch-size 512]
 
 The images of `labelclean demo`, by one process and by two of torchrun in turn, a CPU thread each;
 the seconds of the training, which the reports hold, without start, reading and judging. The table

@@ -155,14 +155,14 @@ def _table(metric: Metric, done: list[Row]) -> Table:
     }
 
     def cell(method: str, noise: str) -> Cell | None:
-        found = values.get((method, noise))
-        if not found:
+        value = values.get((method, noise))
+        if not value:
             return None
-        mean = statistics.mean(found)
+        mean = statistics.mean(value)
         return Cell(
             mean=mean,
-            std=statistics.stdev(found) if len(found) > 1 else None,
-            seeds=len(found),
+            std=statistics.stdev(value) if len(value) > 1 else None,
+            seeds=len(value),
             is_best=round(mean, 1) == best[noise],
             published=published_accuracy(known[0].data, method, noise)
             if metric.is_published

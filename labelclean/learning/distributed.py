@@ -25,7 +25,7 @@ from labelclean.signals import LAUNCHED
 PATIENCE = timedelta(days=3)  # decoding millions of images takes one process hours, others wait
 
 CORES = "LOKY_MAX_CPU_COUNT"  # the most that decoding takes, by loky's own variable
-SAID = "said"  # key of the team's store: how many lines of error were told
+SAID = "said"  # key of the team's store: how many lines of error were printed
 
 Found = TypeVar("Found")
 
@@ -35,7 +35,7 @@ _store: Any = None  # torch's key-value store: all see it, even who has lost the
 
 
 class TeamLost(RunError):
-    """Another process has ended, and has told why if it could."""
+    """Another process has ended, and has said why if it could."""
 
 
 def is_launched() -> bool:
@@ -85,7 +85,7 @@ def is_teller(error: Exception) -> bool:
         return _number("LOCAL_RANK", 0) == 0
     try:
         if isinstance(error, TeamLost) and (LAUNCHED in os.environ or _store.add(SAID, 0)):
-            return False  # the one that ended has told why, or launch will
+            return False  # the one that ended has said why, or launch will
         _store.add(SAID, 1)
         return bool(_store.add(f"{SAID} {error}", 1) == 1)
     except RuntimeError:  # the store is gone with the process that kept it
@@ -125,9 +125,9 @@ def whole(part: Tensor, count: int) -> Tensor:
     with _together():
         dist.all_gather(parts, padded)
     shares = [own(count, of) for of in range(size())]
-    found = [each[: to.stop - to.start] for each, to in zip(parts, shares, strict=True)]
-    found[rank()] = part
-    return torch.cat(found)
+    parts_of_all = [each[: to.stop - to.start] for each, to in zip(parts, shares, strict=True)]
+    parts_of_all[rank()] = part
+    return torch.cat(parts_of_all)
 
 
 @torch.no_grad()
@@ -174,10 +174,10 @@ def agreed(make: Callable[[], Found]) -> Found:
             made[1] = error
     with _together():
         dist.broadcast_object_list(made, src=0)
-    found, problem = made
+    value, problem = made
     if problem is not None:
         raise problem
-    return found  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -69,10 +69,10 @@ def onnx_bytes(model: TrainedModel) -> bytes:
         raise ValueError("torch.onnx.export gave no program")
     data: bytes = program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"images": images.numpy()})
+    (logits,) = session.run(None, {"images": images.numpy()})
     with torch.no_grad():
         expected = probabilities(images).numpy()
-    difference = float(np.abs(np.asarray(found) - expected).max())
+    difference = float(np.abs(np.asarray(logits) - expected).max())
     if not difference < CLOSE:
         raise RunError(
             f"--export onnx: onnxruntime's probabilities differ by {difference:.2g} from torch's; "

@@ -1,4 +1,4 @@
-"""Reads a table of any kind, told by its ending: of labels, decisions or a report."""
+"""Reads a table of any kind, which its ending names: of labels, decisions or a report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_table(
     content: bytes | None = None,
     is_ours: bool = False,
 ) -> Table:
-    """The table in a file, whose kind is told by the file's ending.
+    """The table in a file, whose kind the file's ending names.
 
     encoding  of text that is not UTF-8; None: UTF-8, UTF-16 or what reads well as Windows-1252
     header    False: the first line is a row; None: found out

@@ -1,4 +1,4 @@
-"""What each process of a team does in test_team: `torchrun -m team_member FILE`, or alone."""
+"""Work of each process in test_distributed: `torchrun -m distributed_member FILE`, or alone."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import nn
 from labelclean import signals
 from labelclean.config import TrainConfig
 from labelclean.data.batches import Batches
-from labelclean.learning import runtime, schemes, team, trainer
+from labelclean.learning import distributed, runtime, schemes, trainer
 from labelclean.learning.methods import METHODS
 from labelclean.learning.models import Classifier, SideBySide
-from labelclean.learning.predicting import predict
+from labelclean.learning.prediction_columns import predict
 from labelclean.learning.run import Run
 from labelclean.learning.soft_labels import SoftLabels
 
@@ -51,7 +51,7 @@ def batches_of(pixels: Pixels, *, distorts: bool = False) -> Batches:
         flip=True,
         seed=0,
         resident_bytes=0,
-        own=team.own,
+        own=distributed.own,
         distorts=distorts,
     )
 
@@ -65,10 +65,10 @@ def network(*, is_normed: bool = False) -> Classifier:
 
 
 def run_of(method: str, *, is_normed: bool = False, is_streamed: bool = False) -> Run:
-    torch.manual_seed(team.rank())  # each draws its own: the first one's is what counts
+    torch.manual_seed(distributed.rank())  # each draws its own: the first one's is what counts
     nets = [network(is_normed=is_normed) for _ in range(METHODS[method].networks)]
     model: nn.Module = nets[0] if len(nets) == 1 else SideBySide(nets)
-    team.copy_first(model)
+    distributed.copy_first(model)
     config = TrainConfig(
         method=method, epochs=3, start=0.2, ramp=0.2, pl_start=0.4, pl_weight=0.5, noise_rate=0.2
     )
@@ -100,9 +100,9 @@ def outcome(run: Run) -> dict[str, Any]:
 
 def consistent_run() -> Run:
     """Of train's default scheme, which asks about each image twice."""
-    torch.manual_seed(team.rank())
+    torch.manual_seed(distributed.rank())
     model = network()
-    team.copy_first(model)
+    distributed.copy_first(model)
     batches = batches_of(Pixels(is_streamed=False), distorts=True)
     labels = SoftLabels(
         first=batches.labels,
@@ -127,14 +127,14 @@ def stopped_and_resumed(path: Path) -> Run:
             raise Stopped
 
     trainer.REPORT_EVERY = trainer.SAVE_EVERY = 0.0
-    checkpoint = path if team.is_first() else None
+    checkpoint = path if distributed.is_first() else None
     try:
         trainer.fit(
             run_of("jnpl", is_normed=True), checkpoint=checkpoint, identity={}, on_progress=stop
         )
     except Stopped:
         pass
-    saved = team.agreed(lambda: runtime.load_checkpoint(path, {}))
+    saved = distributed.agreed(lambda: runtime.load_checkpoint(path, {}))
     run = run_of("jnpl", is_normed=True)
     run.load(saved)
     trainer.fit(run, identity={}, good=saved["good"])
@@ -142,7 +142,7 @@ def stopped_and_resumed(path: Path) -> Run:
 
 
 def main(path: Path) -> None:
-    team.begin(CPU)
+    distributed.begin(CPU)
     found: dict[str, Any] = {}
     for method in METHODS_TRIED:
         run = run_of(method)
@@ -160,14 +160,15 @@ def main(path: Path) -> None:
     found["resumed"] = outcome(stopped_and_resumed(path.with_name("checkpoint.pt")))
     found["shapes"] = {
         "asked": torch.tensor(streamed.batches._pixels.asked),
-        "agreed": torch.tensor(team.agreed(lambda: 10 + team.rank())),
+        "agreed": torch.tensor(distributed.agreed(lambda: 10 + distributed.rank())),
     }
-    with team.one_a_machine_first():
+    with distributed.one_a_machine_first():
         pass
-    found["shapes"]["cores"] = torch.tensor(int(os.environ.get(team.CORES, 0)))
-    torch.save(found, path.with_name(f"{path.name}{team.rank()}"))
-    team.dismiss()
-    words = f"{team.rank()} of {team.size()}, cores {os.environ.get(team.CORES, 'all')}"
+    found["shapes"]["cores"] = torch.tensor(int(os.environ.get(distributed.CORES, 0)))
+    torch.save(found, path.with_name(f"{path.name}{distributed.rank()}"))
+    distributed.dismiss()
+    cores = os.environ.get(distributed.CORES, "all")
+    words = f"{distributed.rank()} of {distributed.size()}, cores {cores}"
     path.with_name("alone").write_text(words)
 
 

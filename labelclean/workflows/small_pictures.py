@@ -28,5 +28,5 @@ def read_thumbnail(images: ImageSource, row: int, side: int) -> Pixels | None:
 
 def read_thumbnails(images: ImageSource, rows: Iterable[int], side: int) -> dict[int, Pixels]:
     """Row to picture, of those rows that can be read."""
-    found = {row: read_thumbnail(images, row, side) for row in rows}
-    return {row: pixels for row, pixels in found.items() if pixels is not None}
+    pictures = {row: read_thumbnail(images, row, side) for row in rows}
+    return {row: pixels for row, pixels in pictures.items() if pixels is not None}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelclean.data.batches import Batch
-from labelclean.learning import team
+from labelclean.learning import distributed
 from labelclean.learning.losses import draw_complementary
 from labelclean.learning.models import Classifier, SideBySide, joined
 from labelclean.predictions import Predictions
@@ -78,7 +78,7 @@ class Columns:
         top = probs.topk(self.top_classes.shape[1], dim=1)
         count = self.other_classes.shape[1]
         others = draw_complementary(given, probs.shape[1], count, generator)
-        found = {
+        columns = {
             "p_given": probs.gather(1, given[:, None])[:, 0].where(is_labelled, torch.nan),
             "margin": margin(logits, given).where(is_labelled, torch.nan),
             "top_classes": top.indices,
@@ -87,7 +87,7 @@ class Columns:
             "other_probs": probs.gather(1, others),
         }
         rows = index.cpu().numpy()
-        for name, values in found.items():
+        for name, values in columns.items():
             getattr(self, name)[rows] = values.cpu().numpy()
 
 
@@ -109,10 +109,10 @@ def embedded(features: Tensor) -> NDArray[np.float16]:
     """
     wide = features.shape[1]
     if wide <= EMBEDDED:
-        found = F.pad(features, (0, EMBEDDED - wide))
+        padded = F.pad(features, (0, EMBEDDED - wide))
     else:
-        found = features @ _projection(wide, features.device)
-    out: NDArray[np.float16] = found.half().cpu().numpy()
+        padded = features @ _projection(wide, features.device)
+    out: NDArray[np.float16] = padded.half().cpu().numpy()
     return out
 
 
@@ -154,7 +154,9 @@ def predict(
             if flip:
                 mirrored = _say(network, batch.images.flip(3))
                 features, logits = (features + mirrored[0]) / 2, (logits + mirrored[1]) / 2
-        features, logits = (team.whole(part, len(batch.index)) for part in (features, logits))
+        features, logits = (
+            distributed.whole(part, len(batch.index)) for part in (features, logits)
+        )
         columns.fill(batch.index, logits, labels[batch.index], generator)
         if embeddings is not None:
             embeddings[batch.index.cpu().numpy()] = embedded(features)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelclean.benchmark import published, rendering, tables
+from labelclean.benchmark import method_tables, published, rendering
 from labelclean.benchmark.results import Row
 
 Make = Callable[..., Row]
@@ -96,7 +96,7 @@ def rows(make_row: Make) -> list[Row]:
 
 
 def test_cells_are_the_mean_and_the_sample_deviation_over_the_seeds(rows: list[Row]):
-    comparison, other = tables.compare(rows)
+    comparison, other = method_tables.compare(rows)
     frame = pd.DataFrame([vars(row) for row in rows])
     frame = frame[(frame["epochs"] == 20) & (frame["error"] == "")]
     for table, name in zip(comparison.tables, ("average_precision", "test_accuracy"), strict=True):
@@ -119,7 +119,7 @@ def test_cells_are_the_mean_and_the_sample_deviation_over_the_seeds(rows: list[R
 
 def test_means_that_look_the_same_are_equally_good(make_row: Make):
     rows = [make_row(average_precision=0.91041), make_row(method="gce", average_precision=0.91039)]
-    (comparison,) = tables.compare(rows)
+    (comparison,) = method_tables.compare(rows)
     assert [line.cells[0].is_best for line in comparison.tables[0].lines] == [True, True]
 
 
@@ -127,7 +127,7 @@ def test_noises_and_methods_are_in_the_papers_order(make_row: Make):
     methods = ("jnpl", "nl-plus", "nlnl", "ce", "jocor")
     noises = ("human:f.txt", "asymm:0.1", "symm:0.4", "other", "symm:0.05")
     rows = [make_row(method=method, noise=noise) for method in methods for noise in noises]
-    (comparison,) = tables.compare(rows)
+    (comparison,) = method_tables.compare(rows)
     table = comparison.tables[0]
     assert [line.method for line in table.lines] == ["ce", "jocor", "nlnl", "nl-plus", "jnpl"]
     assert table.noises == ("symm:0.05", "symm:0.4", "asymm:0.1", "human:f.txt", "other")
@@ -140,7 +140,7 @@ def test_the_text_is_aligned_with_the_papers_figures_below_ours(make_row: Make):
         make_row(method="gce", average_precision=0.8, test_accuracy=0.9, seconds=1234),
         make_row(method="gce", noise="symm:0.2", error="no way", average_precision=float("nan")),
     ]
-    assert rendering.as_text(tables.compare(rows)) == (
+    assert rendering.as_text(method_tables.compare(rows)) == (
         "cifar10, 5,000 images, quick, smallnet, 20 epochs\n"
         "\n"
         "Average precision of the wrong labels, %\n"
@@ -163,7 +163,7 @@ def test_the_text_is_aligned_with_the_papers_figures_below_ours(make_row: Make):
 
 
 def test_markdown_has_the_best_in_bold_and_the_paper_beside(rows: list[Row]):
-    text = rendering.as_markdown(tables.compare(rows))
+    text = rendering.as_markdown(method_tables.compare(rows))
     best = {
         noise: max(
             (float(np.mean([r.average_precision for r in rows if (r.method, r.noise, r.epochs)
@@ -204,7 +204,7 @@ def test_the_page_shows_names_and_runs_none_of_them(make_row: Make):
         data=evil, noise=f"human:{evil}", method=evil, arch=evil, machine=evil, preset=evil
     )
     failed = make_row(data=evil, noise=evil, method=evil, arch=evil, preset=evil, error=evil)
-    comparisons = tables.compare([ours, failed])
+    comparisons = method_tables.compare([ours, failed])
     seen = _Seen()
     page = rendering.as_page(comparisons)
     seen.feed(page)
@@ -218,7 +218,7 @@ def test_the_page_shows_names_and_runs_none_of_them(make_row: Make):
 
 
 def test_the_page_has_every_figure_of_the_tables(rows: list[Row]):
-    comparisons = tables.compare(rows)
+    comparisons = method_tables.compare(rows)
     seen = _Seen()
     seen.feed(rendering.as_page(comparisons))
     for comparison in comparisons:
@@ -229,7 +229,7 @@ def test_the_page_has_every_figure_of_the_tables(rows: list[Row]):
 
 
 def test_the_json_has_one_object_a_cell(rows: list[Row]):
-    found = json.loads(json.dumps(tables.to_json(tables.compare(rows))))
+    found = json.loads(json.dumps(method_tables.to_json(method_tables.compare(rows))))
     assert len(found) == 2 * 3 * 2 + 2
     (one,) = (
         cell for cell in found if (cell["metric"], cell["method"], cell["noise"], cell["epochs"])

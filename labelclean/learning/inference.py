@@ -27,8 +27,8 @@ def logits_of(
     """
     try:
         images = transform.normalised(torch.from_numpy(pixels).to(device))
-        found: NDArray[np.float32] = network(images).float().cpu().numpy()
-        return found
+        logits: NDArray[np.float32] = network(images).float().cpu().numpy()
+        return logits
     except RuntimeError as error:
         if not runtime.is_out_of_memory(error):
             raise
