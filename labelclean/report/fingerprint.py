@@ -47,16 +47,16 @@ def fingerprint(frame: pd.DataFrame) -> Fingerprint:
     return Fingerprint(count=len(frame), identity=identity, cells=cells)
 
 
-def problem_of(recorded: Fingerprint, now: Fingerprint) -> str:
+def problem_of(recorded: Fingerprint, current: Fingerprint) -> str:
     """Why these rows are not those that the meta file was written with; "" where they are."""
-    if recorded.count != now.count:
-        return f"has {now.count:,} rows, but was written with {recorded.count:,}"
-    if recorded.identity != now.identity:
+    if recorded.count != current.count:
+        return f"has {current.count:,} rows, but was written with {recorded.count:,}"
+    if recorded.identity != current.identity:
         return "images or given labels are not in the order, or not the ones, that it had"
     foreign = [
         sum(a != b for a, b in zip(was, now, strict=True)) > len(now) / 2
         for name in JUDGED
-        for was, now in [(_parts(recorded.cells.get(name, "")), _parts(now.cells[name]))]
+        for was, now in [(_parts(recorded.cells.get(name, "")), _parts(current.cells[name]))]
         if len(was) == len(now)
     ]
     return "is of another run than its meta file" if foreign and all(foreign) else ""
