@@ -61,6 +61,13 @@ def test_what_contributing_points_at_is_there():
         assert f"\n{target}:" in (ROOT / "Makefile").read_text(), target
 
 
+def test_contributing_says_where_things_are():
+    rows = re.findall(r"\| `(labelclean/[\w/.]+)`: `([^`]+)` \|", DOCS["CONTRIBUTING"])
+    assert len(rows) > 9
+    for path, what in rows:
+        assert what in (ROOT / path).read_text(), (path, what)
+
+
 def test_every_command_is_in_the_docs():
     text = "\n".join(DOCS.values())
     for command in COMMANDS:

@@ -110,7 +110,8 @@ def label_likelihood(
 ) -> NDArray[np.float32]:
     """How probable the given label of each row (b,) is if its class is k: (b, c).
 
-    By the report's transition matrix; a label that a person gave is that of its class alone. Other
+    By the report's transition matrix; a label that a person gave is that of its class alone, and
+    a row without a label is as probable under each. Other
     than the soft labels it does not hold what a network said of the image.
     """
     known, count = len(meta.class_names), len(beliefs.class_names)
@@ -122,7 +123,9 @@ def label_likelihood(
         matrix[:known, :known] += meta.noise_rate / known
     certain = np.eye(count, dtype=np.float32)
     given = beliefs.given[rows]
-    return np.where(beliefs.is_certain[rows][:, None], certain[given], matrix.T[given])
+    likelihood = np.where(beliefs.is_certain[rows][:, None], certain[given], matrix.T[given])
+    likelihood[given == NO_LABEL] = 1.0
+    return likelihood
 
 
 def _overridden(beliefs: Beliefs, table: SampleTable, decisions: Mapping[str, Decision]) -> Beliefs:

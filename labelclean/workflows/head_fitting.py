@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from labelclean.config import HeadConfig
 from labelclean.config.names import CE_CLEAN, CE_NOISY, DEFAULT, SOFT
+from labelclean.learning import schemes
 from labelclean.learning.feature_view import HeadTask, train_heads
+from labelclean.learning.heads import draw_folds, out_of_fold
 from labelclean.learning.models import Classifier, enlarged_by
-from labelclean.workflows.fitting import Environment, Fitted, TrainingSet, check_classes, lesson_of
+from labelclean.report.meta import ReportMeta
+from labelclean.workflows.beliefs import label_likelihood
+from labelclean.workflows.fitting import (
+    Environment,
+    Fitted,
+    Lesson,
+    TrainingSet,
+    check_classes,
+    lesson_of,
+)
 from labelclean.workflows.resuming import training_progress
 from labelclean.workflows.seeing import Seen
 
@@ -17,11 +30,18 @@ SCHEMES = (DEFAULT, SOFT, CE_CLEAN, CE_NOISY)
 # five times the learning rate of `filter` (grocery, flowers and CIFAR-10, 20 and 40 % wrong; none
 # of them held out).
 HEAD = HeadConfig(lr=0.1)
+MOST_TARGETS = 50_000_000  # rows times classes: beyond, the soft labels stay as they are
 COPIES = 2  # heads of two dropouts, whose mean is one linear layer
 
 
-def fit_head(data: TrainingSet, scheme: str, seen: Seen, seed: int, where: Environment) -> Fitted:
+def fit_head(
+    data: TrainingSet, scheme: str, seen: Seen, seed: int, meta: ReportMeta, where: Environment
+) -> Fitted:
     """A classifier: the pretrained network as it is, and a head that learns by the scheme.
+
+    The default scheme trains twice: see `_refined`.
+
+    meta  of the report, for its transition matrix
 
     Raises SourceError if a class is not left to learn.
     """
@@ -31,15 +51,19 @@ def fit_head(data: TrainingSet, scheme: str, seen: Seen, seed: int, where: Envir
     check_classes(data, scheme)
     # heads see one view of an image, so the default's second view is left out
     lesson = lesson_of(data, SOFT if scheme == DEFAULT else scheme)
+    num_classes = len(data.beliefs.class_names)
     task = HeadTask(
         features=seen.features,
         labels=lesson.labels,
         train_rows=lesson.rows,
-        num_classes=len(data.beliefs.class_names),
+        num_classes=num_classes,
         config=HEAD,
         seed=seed,
         device=where.device,
     )
+    if scheme == DEFAULT and len(lesson.rows) * num_classes <= MOST_TARGETS:
+        lesson = _refined(data, lesson, task, meta, where)
+        task = replace(task, labels=lesson.labels)
     left_out = torch.zeros(len(task.labels), COPIES, dtype=torch.bool, device=where.device)
     with where.reporter.stage(f"training {scheme}") as advance:
         progress = training_progress(advance, where.reporter)
@@ -59,3 +83,38 @@ def fit_head(data: TrainingSet, scheme: str, seen: Seen, seed: int, where: Envir
         epochs=len(history),
         features=seen.features,
     )
+
+
+def _refined(
+    data: TrainingSet, lesson: Lesson, task: HeadTask, meta: ReportMeta, where: Environment
+) -> Lesson:
+    """The lesson with better targets: one step of expectation-maximisation on held-out folds.
+
+    Heads learn the soft labels, each without a fold. What they say of the images of that fold,
+    times the probability of the given label under the report's transition matrix, is the new
+    target: the features' word on a class counts beside the label's, and not through the label.
+    """
+    rows, num_classes = lesson.rows, task.num_classes
+    folds = draw_folds(
+        lesson.labels,
+        rows,
+        data.samples.first,
+        folds=task.config.folds,
+        repeats=task.config.repeats,
+        seed=task.seed,
+    )
+    left_out = torch.from_numpy(folds).to(where.device)
+    with where.reporter.stage("refining the soft labels") as advance:
+        progress = training_progress(advance, where.reporter)
+        heads, batches, _ = train_heads(task, left_out, lesson.method, progress)
+        targets = torch.zeros(len(task.labels), num_classes, device=where.device)
+        for index, logits in out_of_fold(heads, batches, rows, left_out):
+            targets[index] = logits.softmax(dim=1)
+    likelihood = torch.from_numpy(label_likelihood(meta, data.beliefs, rows)).to(where.device)
+    at = torch.from_numpy(rows).to(where.device)
+    targets[at] *= likelihood.clamp(min=1e-6)
+    targets[at] /= targets[at].sum(dim=1, keepdim=True).clamp(min=1e-12)
+    weights = torch.ones(len(targets), device=where.device)
+    labels = lesson.labels.copy()
+    labels[rows] = targets[at].argmax(dim=1).cpu().numpy()
+    return Lesson(schemes.on_targets(targets, weights), labels, rows)

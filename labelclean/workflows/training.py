@@ -193,8 +193,9 @@ def _fit(
             runtime=config.runtime, device=device, dtype=torch.float32, reporter=reporter
         )
         seen = see(data.samples, config.view, config.runtime, device, reporter)
-        fitted = fit_head(data, config.scheme, seen, seed, where)
-        other = fit_head(data, CE_NOISY, seen, seed, where) if config.is_compared else None
+        meta = source.report.meta
+        fitted = fit_head(data, config.scheme, seen, seed, meta, where)
+        other = fit_head(data, CE_NOISY, seen, seed, meta, where) if config.is_compared else None
         return fitted, other, where
     stage = FIRST if config.scheme == TWO_STAGE else config.scheme
     before = resuming.begun(config.runtime, f"{stage}.pt")
