@@ -22,13 +22,12 @@ class DecisionBook:
     beside     where they are if nobody says otherwise, whether or not there are any
     path       where these are; None: nobody decided
     decisions  image -> what holds, each about an image of the report and its given label
-    digest     of the report that they belong to
     """
 
     beside: Path
     path: Path | None
     decisions: Mapping[str, Decision] = field(default_factory=dict)
-    digest: str
+    report: Report = field(repr=False)
 
     @classmethod
     def of(
@@ -46,7 +45,7 @@ class DecisionBook:
         Raises ReportError if they cannot be read or are on another report: of other images, or
         made when an image had another label. ConfigError if nothing can be added to them.
         """
-        beside, digest = decisions_path(report_path), digest_of(report)
+        beside = decisions_path(report_path)
         path = given or (beside if is_to_grow or os.path.lexists(beside) else None)
         if is_to_grow and path is not None and path.suffix.lower() in (".csv", ".tsv"):
             raise ConfigError(
@@ -54,9 +53,16 @@ class DecisionBook:
                 "leave it out for the one beside the report"
             )
         is_new = path is None or (is_to_grow and not os.path.lexists(path))
-        decisions = {} if is_new or path is None else read_decisions(path, report_digest=digest)
+        decisions: Mapping[str, Decision] = {}
+        if path is not None and not is_new:
+            decisions = read_decisions(path, report_digest=digest_of(report))
         _check(report, decisions)
-        return cls(beside=beside, path=path, decisions=decisions, digest=digest)
+        return cls(beside=beside, path=path, decisions=decisions, report=report)
+
+    @property
+    def digest(self) -> str:
+        """By which decisions know their report again; takes seconds for a million rows."""
+        return digest_of(self.report)
 
     def __len__(self) -> int:
         return len(self.decisions)
@@ -84,6 +90,8 @@ class DecisionBook:
 
 
 def _check(report: Report, decisions: Mapping[str, Decision]) -> None:
+    if not decisions:
+        return
     frame = report.frame
     known = dict(zip(frame["image"].tolist(), frame["given_label"].tolist(), strict=True))
     strange = [image for image in decisions if image not in known]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.tables.read_table import read_table
@@ -30,12 +32,20 @@ _ASCII = json.JSONEncoder(allow_nan=False)
 class Columns:
     """Cells as they stand in a file, not yet checked.
 
-    cells   column name to (n,) cells: str from CSV, anything from the other formats
+    names   of the columns that are there
+    cells   column name -> (n,) cells: str from CSV, anything from the other formats
+    arrow   column name -> the same as Arrow has them, not None: strings, numbers or booleans;
+            None where only `cells` can say what is there
     where   row -> where it stands, for messages
     """
 
-    cells: Mapping[str, Sequence[Any]]
+    names: tuple[str, ...]
+    cells: Callable[[str], Sequence[Any]]
+    arrow: Callable[[str], pa.ChunkedArray | None]
     where: Callable[[int], str]
+
+    def all_cells(self) -> dict[str, Sequence[Any]]:
+        return {name: self.cells(name) for name in self.names}
 
 
 def ending_of(path: Path) -> str:
@@ -68,17 +78,43 @@ def decode(
     ending_of(path)
     try:
         table = read_table(path, content=data, is_ours=True)
-        if not table.columns:  # JSON Lines without a line
-            return Columns(cells={name: [] for name in names}, where=table.where)
-        _check_names(path, table.columns, [name for name in names if name not in optional])
-        cells = {
-            name: _cells(table, table.columns.index(name), name in optional)
-            for name in names
-            if name in table.columns
-        }
     except SourceError as error:
-        raise ReportError(f"{printable(error)}; or run filter again") from None
-    return Columns(cells=cells, where=table.where)
+        raise _unreadable(error) from None
+    if not table.columns:  # JSON Lines without a line
+        return Columns(
+            names=tuple(names), cells=lambda _: [], arrow=lambda _: None, where=table.where
+        )
+    _check_names(path, table.columns, [name for name in names if name not in optional])
+
+    def cells(name: str) -> list[Any]:
+        try:
+            return _cells(table, table.columns.index(name), name in optional)
+        except SourceError as error:
+            raise _unreadable(error) from None
+
+    def arrow(name: str) -> pa.ChunkedArray | None:
+        if table.arrow is None:
+            return None
+        try:
+            return _plain(table.arrow(table.columns.index(name)), table.dialect is not None)
+        except SourceError as error:
+            raise _unreadable(error) from None
+
+    there = tuple(name for name in names if name in table.columns)
+    return Columns(names=there, cells=cells, arrow=arrow, where=table.where)
+
+
+def _unreadable(error: SourceError) -> ReportError:
+    return ReportError(f"{printable(error)}; or run filter again")
+
+
+def _plain(column: pa.ChunkedArray, is_text: bool) -> pa.ChunkedArray | None:
+    """The column if it says by itself what its cells are: no null and no apostrophe to take off."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        has_marks = is_text and pc.any(pc.starts_with(column, "'")).as_py()
+        return None if column.null_count or has_marks else column
+    is_known = pa.types.is_float64(column.type) or pa.types.is_boolean(column.type)
+    return column if is_known else None
 
 
 def _cells(table: Table, position: int, is_optional: bool) -> list[Any]:
@@ -135,7 +171,6 @@ def encode_json(value: object) -> bytes:
 
 
 def _encode_parquet(frame: pd.DataFrame, path: Path) -> bytes:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = {"b": pa.bool_(), "f": pa.float64(), "O": pa.string()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from labelclean.schema import Count, Text
 IDENTITY = ("image", "given_label")  # decisions and features are on these rows in this order
 JUDGED = ("label_score", "issue_probability")  # two runs differ in nearly all of them
 _BLOCKS = 64  # at most: of each a short digest is kept
+_LOOKED_AT = 8  # of them when a report is read
 _DIGITS = 8  # of a digest, hexadecimal
 
 
@@ -34,38 +35,60 @@ class Fingerprint:
 
 def fingerprint(frame: pd.DataFrame) -> Fingerprint:
     """Equal where the cells are equal, in whatever format they were written."""
-    blocks = np.array_split(np.arange(len(frame)), max(1, min(_BLOCKS, len(frame))))
     cells = {
-        str(name): "".join(
-            _digest(column[block[0] : block[-1] + 1]) for block in blocks if len(block)
-        )
+        str(name): "".join(_block_digests(frame, str(name)))
         for name in frame.columns
         if name not in IDENTITY
-        for column in [frame[name].tolist()]
     }
-    identity = "".join(_digest(frame[name].tolist()) for name in IDENTITY)
-    return Fingerprint(count=len(frame), identity=identity, cells=cells)
+    return Fingerprint(count=len(frame), identity=_identity(frame), cells=cells)
 
 
-def problem_of(recorded: Fingerprint, current: Fingerprint) -> str:
-    """Why these rows are not those that the meta file was written with; "" where they are."""
-    if recorded.count != current.count:
-        return f"has {current.count:,} rows, but was written with {recorded.count:,}"
-    if recorded.identity != current.identity:
+def problem_of(recorded: Fingerprint, frame: pd.DataFrame) -> str:
+    """Why these rows are not those that the meta file was written with; "" where they are.
+
+    Of the scores some blocks are looked at: two runs differ in nearly all of them.
+    """
+    if recorded.count != len(frame):
+        return f"has {len(frame):,} rows, but was written with {recorded.count:,}"
+    if recorded.identity != _identity(frame):
         return "images or given labels are not in the order, or not the ones, that it had"
-    foreign = [
-        sum(a != b for a, b in zip(was, now, strict=True)) > len(now) / 2
-        for name in JUDGED
-        for was, now in [(_parts(recorded.cells.get(name, "")), _parts(current.cells[name]))]
-        if len(was) == len(now)
-    ]
+    foreign = []
+    for name in JUDGED:
+        was = _parts(recorded.cells.get(name, ""))
+        if len(was) == len(_blocks(frame)):
+            looked_at = range(0, len(was), max(1, len(was) // _LOOKED_AT))
+            now = _block_digests(frame, name, looked_at)
+            differ = sum(a != was[k] for a, k in zip(now, looked_at, strict=True))
+            foreign.append(differ > len(looked_at) / 2)
     return "is of another run than its meta file" if foreign and all(foreign) else ""
 
 
-def edited(recorded: Fingerprint, now: Fingerprint) -> tuple[str, ...]:
+def edited(recorded: Fingerprint, frame: pd.DataFrame) -> tuple[str, ...]:
     """The columns of which cells were changed."""
-    cells = recorded.cells
-    return tuple(name for name in now.cells if name in cells and cells[name] != now.cells[name])
+    return tuple(
+        name
+        for name, was in recorded.cells.items()
+        if name in frame and was != "".join(_block_digests(frame, name))
+    )
+
+
+def _identity(frame: pd.DataFrame) -> str:
+    return "".join(_digest(frame[name].tolist()) for name in IDENTITY)
+
+
+def _blocks(frame: pd.DataFrame) -> list[slice]:
+    """Of rows, at most _BLOCKS and nearly equal; none of no rows."""
+    ends = np.array_split(np.arange(len(frame)), max(1, min(_BLOCKS, len(frame))))
+    return [slice(int(each[0]), int(each[-1]) + 1) for each in ends if len(each)]
+
+
+def _block_digests(
+    frame: pd.DataFrame, name: str, places: Sequence[int] | None = None
+) -> list[str]:
+    """Digests of a column's blocks of rows, of all or of those at the places."""
+    blocks = _blocks(frame)
+    chosen = blocks if places is None else [blocks[k] for k in places]
+    return [_digest(frame[name].iloc[block].tolist()) for block in chosen]
 
 
 def _parts(digests: str) -> list[str]:

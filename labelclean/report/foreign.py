@@ -95,8 +95,8 @@ def read_foreign(path: Path) -> AnyReport:
     """
     own = _own_columns(path)
     if own is not None:
-        origin, cells = {name: name for name in COLUMNS}, own.cells
-        where = own.where
+        where, cells = own
+        origin = {name: name for name in COLUMNS}
     else:
         table = read_table(path)
         origin, cells = _chosen(table)
@@ -195,12 +195,13 @@ def _own(path: Path, report: Report) -> AnyReport:
     )
 
 
-def _own_columns(path: Path) -> files.Columns | None:
-    """The cells of a report with all our columns, None if it is another file."""
+def _own_columns(path: Path) -> tuple[Callable[[int], str], dict[str, Sequence[Any]]] | None:
+    """Places and cells of a report with all our columns, None if it is another file."""
     if path.suffix.lower() not in files.ENDINGS:
         return None
     try:
-        return files.decode(path.read_bytes(), path, list(COLUMNS), OPTIONAL)
+        columns = files.decode(path.read_bytes(), path, list(COLUMNS), OPTIONAL)
+        return columns.where, columns.all_cells()
     except (ReportError, OSError):
         return None  # read_table says what is wrong, if anything is
 

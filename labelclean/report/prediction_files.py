@@ -45,17 +45,17 @@ def read_predictions(path: Path) -> PredictedLabels | None:
         columns = files.decode(path.read_bytes(), path, [*_READ, GIVEN], optional=(GIVEN,))
     except (ReportError, OSError):
         return None
-    if GIVEN in columns.cells:  # a report
+    if GIVEN in columns.names:  # a report
         return None
     try:
         chances = [
-            float(cell) if cell not in (None, "") else nan for cell in columns.cells["probability"]
+            float(cell) if cell not in (None, "") else nan for cell in columns.cells("probability")
         ]
     except (TypeError, ValueError):
         return None
     return PredictedLabels(
-        images=tuple(map(_text, columns.cells["image"])),
-        labels=tuple(map(_text, columns.cells["label"])),
+        images=tuple(map(_text, columns.cells("image"))),
+        labels=tuple(map(_text, columns.cells("label"))),
         probability=np.array(chances, dtype=np.float64),
     )
 

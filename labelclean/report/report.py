@@ -12,6 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pandas.api.types import infer_dtype
 
 from labelclean import disk
 from labelclean.data.samples import DUPLICATE_OF, REPEATED
@@ -42,6 +46,8 @@ OPTIONAL = {
     "near_duplicate_of",
     "reason",
 }  # may be absent: older reports and those of other tools lack them
+
+DISTINCT = 10_000  # rows that are looked at for whether texts repeat
 
 # Words in the column flags, separated by spaces.
 HELD_OUT = "held_out"  # of a test or validation split: judged, not trained on
@@ -126,10 +132,11 @@ class Report:
         )
 
     @classmethod
-    def read(cls, path: str | Path, note: Callable[[str], None] = lambda _: None) -> Report:
+    def read(cls, path: str | Path, note: Callable[[str], None] | None = None) -> Report:
         """The report at `path` with its meta file.
 
-        note  hears of columns of which cells were edited after filter wrote them
+        note  hears of columns of which cells were edited after filter wrote them; None: they are
+              not looked for, which saves half of the time
 
         Raises ReportError if it is none, or its rows or its meta file are those of another.
         """
@@ -145,17 +152,19 @@ class Report:
             ),
             printable(beside),
         )
-        cells = {name: _parsed(name, columns) for name in columns.cells}
-        report = cls.from_columns(cells, meta)
+        parts = {name: _series(name, columns) for name in columns.names}
+        empty = pd.Series([""] * len(parts["image"]), dtype=object)
+        report = cls(
+            frame=pd.DataFrame({name: parts.get(name, empty) for name in COLUMNS}), meta=meta
+        )
         if meta.rows is None:  # of an older labelclean
             return report
-        now = fingerprint(report.frame)
-        if problem := problem_of(meta.rows, now):
+        if problem := problem_of(meta.rows, report.frame):
             raise ReportError(
                 f"{printable(path)}: {problem} ({printable(beside.name)}); put back the file that "
                 "filter wrote, or run it again"
             )
-        if columns_edited := edited(meta.rows, now):
+        if note is not None and (columns_edited := edited(meta.rows, report.frame)):
             note(
                 f"{printable(path)}: cells of {', '.join(columns_edited)} were edited since filter "
                 "wrote them: taken as they are"
@@ -182,7 +191,10 @@ def check_can_write(path: str | Path, force: bool = False) -> None:
 def count_statuses(statuses: Sequence[str]) -> dict[str, int]:
     """Rows by status, the duplicates of all images together, in order of first appearance."""
     short = DUPLICATE_OF.rstrip(":")
-    return dict(Counter(short if s.startswith(DUPLICATE_OF) else s for s in statuses))
+    counts: Counter[str] = Counter()
+    for status, count in Counter(statuses).items():
+        counts[short if status.startswith(DUPLICATE_OF) else status] += count
+    return dict(counts)
 
 
 def _column(name: str, given: pd.Series[Any]) -> pd.Series[Any]:
@@ -191,7 +203,11 @@ def _column(name: str, given: pd.Series[Any]) -> pd.Series[Any]:
         numbers = given.to_numpy(dtype=np.float64, na_value=np.nan)
         if np.isinf(numbers).any():
             raise ValueError(f"{name} is infinite in row {np.isinf(numbers).argmax()}")
-        return pd.Series([six_digits(number) for number in numbers.tolist()], dtype=np.float64)
+        return pd.Series(_six_digits(numbers), dtype=np.float64)
+    if kind == FLAG and given.dtype == bool:
+        return given.reset_index(drop=True)
+    if kind == TEXT and given.dtype == object and infer_dtype(given, skipna=False) == "string":
+        return given.reset_index(drop=True)
     cells = given.tolist()
     if kind == TEXT:
         cells = ["" if not isinstance(cell, str) and pd.isna(cell) else cell for cell in cells]
@@ -203,10 +219,68 @@ def _column(name: str, given: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(cells, dtype=bool if kind == FLAG else object)
 
 
+def _six_digits(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each number as six_digits makes it; those that have no more digits are found at once."""
+    with np.errstate(all="ignore"):
+        power = np.power(10.0, 5 - np.floor(np.log10(np.abs(numbers))))
+        is_short = (np.rint(numbers * power) / power == numbers) & (power >= 1) & (power <= 1e22)
+    is_short |= np.isnan(numbers)
+    if is_short.all():
+        return numbers
+    rounded = numbers.copy()
+    rounded[~is_short] = [six_digits(number) for number in numbers[~is_short].tolist()]
+    return rounded
+
+
+def _series(name: str, columns: files.Columns) -> pd.Series[Any]:
+    """The cells of a file's column; a wrong one is named by its place."""
+    arrow = columns.arrow(name)
+    fast = None if arrow is None else _of_arrow(COLUMNS[name], arrow)
+    if fast is not None:
+        return fast
+    cells = _parsed(name, columns)
+    return pd.Series(cells, dtype={TEXT: object, FLAG: bool, NUMBER: np.float64}[COLUMNS[name]])
+
+
+def _of_arrow(kind: str, cells: pa.ChunkedArray) -> pd.Series[Any] | None:
+    """The cells where all are as they must be; None: they are looked at one by one."""
+    is_text = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
+    if kind == TEXT:
+        return _texts(cells) if is_text else None
+    if kind == FLAG:
+        if is_text:
+            lower = pc.utf8_lower(cells)
+            is_true = pc.equal(lower, "true")
+            if not pc.all(pc.or_(is_true, pc.equal(lower, "false"))).as_py():
+                return None
+            cells = is_true
+        if not pa.types.is_boolean(cells.type) or cells.null_count:
+            return None
+        return pd.Series(cells.to_numpy(), dtype=bool)
+    if is_text:
+        try:
+            cells = pc.cast(pc.if_else(pc.equal(cells, ""), None, cells), pa.float64())
+        except pa.ArrowInvalid:
+            return None
+    if not pa.types.is_float64(cells.type):
+        return None
+    numbers = cells.to_numpy(zero_copy_only=False).astype(np.float64)
+    return None if np.isinf(numbers).any() else pd.Series(numbers)
+
+
+def _texts(cells: pa.ChunkedArray) -> pd.Series[Any]:
+    """Strings of Python, each distinct one made once where there are few."""
+    if len(cells) > 2 * DISTINCT and len(cells[:DISTINCT].unique()) < DISTINCT / 2:
+        coded = pc.dictionary_encode(cells).combine_chunks()
+        words = coded.dictionary.to_numpy(zero_copy_only=False)
+        return pd.Series(words[coded.indices.to_numpy()], dtype=object)
+    return pd.Series(cells.to_numpy(zero_copy_only=False), dtype=object)
+
+
 def _parsed(name: str, columns: files.Columns) -> list[Any]:
     """The cells of a file's column as Python values; a wrong one is named by its place."""
     kind, out = COLUMNS[name], []
-    for row, cell in enumerate(columns.cells[name]):
+    for row, cell in enumerate(columns.cells(name)):
         value: Any = cell
         if kind == NUMBER and not isinstance(cell, bool):
             try:

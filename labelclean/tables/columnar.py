@@ -49,6 +49,16 @@ def _of_arrow(
 ) -> Table:
     columns = tuple(schema.names)
 
+    def arrow(position: int) -> pa.ChunkedArray:
+        try:
+            cells = column(columns[position])
+            if len(cells) != num_rows:
+                raise OSError(f"{len(cells):,} of {num_rows:,} rows")
+            cells.validate(full=True)
+            return cells
+        except (pa.ArrowException, OSError) as error:  # pages are read here
+            raise _damaged(path, columns[position], error) from None
+
     def read(position: int, convert: Callable[[pa.ChunkedArray], list[Any]]) -> list[Any]:
         try:
             cells = convert(column(columns[position]))
@@ -56,10 +66,7 @@ def _of_arrow(
                 raise OSError(f"{len(cells):,} of {num_rows:,} rows")
             return cells
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # pages are read here
-            raise SourceError(
-                f"{printable(path)}: its column {printable(columns[position])} is damaged: "
-                f"{first_line(error)}"
-            ) from None
+            raise _damaged(path, columns[position], error) from None
 
     return Table(
         path=path,
@@ -68,8 +75,15 @@ def _of_arrow(
         texts=lambda k: read(k, _as_texts),
         values=lambda k: read(k, pa.ChunkedArray.to_pylist),
         where=lambda row: f"{printable(path)} row {row} (from 0)",
+        arrow=arrow,
         image_cells=frozenset(k for k, kind in enumerate(schema.types) if holds_images(kind)),
         class_names=_class_labels(schema),
+    )
+
+
+def _damaged(path: Path, name: str, error: Exception) -> SourceError:
+    return SourceError(
+        f"{printable(path)}: its column {printable(name)} is damaged: {first_line(error)}"
     )
 
 

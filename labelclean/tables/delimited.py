@@ -72,6 +72,7 @@ def read_delimited(path: Path, text: str, notes: tuple[str, ...], header: bool |
         texts=texts,
         values=texts,
         where=where,
+        arrow=data.column if kind == pa.string() else None,
         notes=notes,
         dialect=dialect,
     )

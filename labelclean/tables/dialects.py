@@ -16,6 +16,7 @@ from labelclean.errors import SourceError
 
 DELIMITERS = ",;\t|"
 SPACES = " "  # one or more spaces or tabs between fields, no quotes
+_HEAD = 1 << 20  # characters of a long text by which its dialect is known
 _LOOKED_AT = 50  # records by which the delimiter is chosen
 _SEP = re.compile(r"sep=(.)\r?\n|sep=(.)\r", re.IGNORECASE)
 
@@ -44,15 +45,24 @@ def find_dialect(text: str, path: Path, header: bool | None) -> tuple[Dialect, t
         start = _after_comments(text, start)
     order = "\t" + DELIMITERS.replace("\t", "") if ".tsv" in path.suffixes else DELIMITERS
     wanted = named[1] or named[2] if named is not None else None
-    delimiter = wanted or _delimiter(text[start:], order)
+    head = _head(text, start)
+    delimiter = wanted or _delimiter(head[start:], order)
     dialect = Dialect(delimiter=delimiter, start=start)
-    first = next((fields for _, fields in records(text, dialect)), [])
+    first = next((fields for _, fields in records(head, dialect)), [])
     if not first:
         raise SourceError(f"{path}: is empty: a header line such as image,label is needed")
     if header is False or (header is None and any(is_image_name(cell.strip()) for cell in first)):
         numbers = tuple(str(k + 1) for k in range(len(first)))
         return Dialect(delimiter=delimiter, start=start, has_header=False), numbers
     return dialect, tuple(name.strip().removeprefix("#").strip() for name in first)
+
+
+def _head(text: str, start: int) -> str:
+    """The text, or of a long one whole lines at its begin: more than are looked at."""
+    if len(text) - start <= _HEAD:
+        return text
+    cut = text.rfind("\n", start, start + _HEAD) + 1
+    return text[:cut] if text.count("\n", start, cut) > 10 * _LOOKED_AT else text
 
 
 def records(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:

@@ -30,6 +30,7 @@ SCHEMES = (DEFAULT, SOFT, CE_CLEAN, CE_NOISY)
 # five times the learning rate of `filter` (grocery, flowers and CIFAR-10, 20 and 40 % wrong; none
 # of them held out).
 HEAD = HeadConfig(lr=0.1)
+REFINED = 2  # times that the soft labels are refined
 MOST_TARGETS = 50_000_000  # rows times classes: beyond, the soft labels stay as they are
 COPIES = 2  # heads of two dropouts, whose mean is one linear layer
 
@@ -39,7 +40,7 @@ def fit_head(
 ) -> Fitted:
     """A classifier: the pretrained network as it is, and a head that learns by the scheme.
 
-    The default scheme trains twice: see `_refined`.
+    The default scheme refines the soft labels first: see `_refined`.
 
     meta  of the report, for its transition matrix
 
@@ -62,8 +63,9 @@ def fit_head(
         device=where.device,
     )
     if scheme == DEFAULT and len(lesson.rows) * num_classes <= MOST_TARGETS:
-        lesson = _refined(data, lesson, task, meta, where)
-        task = replace(task, labels=lesson.labels)
+        for _ in range(REFINED):
+            lesson = _refined(data, lesson, task, meta, where)
+            task = replace(task, labels=lesson.labels)
     left_out = torch.zeros(len(task.labels), COPIES, dtype=torch.bool, device=where.device)
     with where.reporter.stage(f"training {scheme}") as advance:
         progress = training_progress(advance, where.reporter)
