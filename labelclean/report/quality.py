@@ -13,6 +13,7 @@ from labelclean.report import metrics
 from labelclean.report.judged import JudgedRows
 from labelclean.report.metrics import Floats
 from labelclean.report.per_class import ClassQuality, class_qualities
+from labelclean.report.resampling import Resampling
 
 Advance = Callable[[float, float, str], None]  # resamplings done, all of them, what else to say
 
@@ -97,12 +98,14 @@ def evaluate(
     estimates: dict[str, Any] = {name: Estimate(value=value) for name, value in values.items()}
     if bootstrap and len(rows):
         generator = np.random.Generator(np.random.PCG64(seed))
+        resampling = Resampling(rows, noise_rate, transition)
         drawn = []
         for done in range(bootstrap):
             advance(done, bootstrap, "")
-            drawn.append(_figures(rows.resampled(generator), noise_rate, transition))
+            drawn.append(resampling.figures(rows.draw_counts(generator)))
         for name, value in values.items():
-            known = [draw[name] for draw in drawn if not math.isnan(draw[name])]
+            draws = [draw.get(name, math.nan) for draw in drawn]
+            known = [draw for draw in draws if not math.isnan(draw)]
             if known and not math.isnan(value):
                 low, high = np.quantile(known, [0.025, 0.975]).tolist()
                 low, high = min(low, value), max(high, value)

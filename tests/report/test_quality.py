@@ -12,9 +12,10 @@ import pytest
 from sklearn.metrics import auc, brier_score_loss, precision_score, recall_score, roc_curve
 
 from labelclean.report.judged import judged_rows
-from labelclean.report.quality import Estimate, evaluate
+from labelclean.report.quality import Estimate, _figures, evaluate
 from labelclean.report.quality_text import quality_text
 from labelclean.report.report import COLUMNS
+from labelclean.report.resampling import Resampling
 
 NAMES = ("cat", "dog", "emu")
 
@@ -132,9 +133,30 @@ def test_rows_are_kept_from_the_least_suspicious_on():
     frame, names, _, _ = frame_of(50)
     rows = judged_rows(frame, names)
     assert (np.diff(rows.label_score) <= 0).all()
-    drawn = rows.resampled(np.random.default_rng(0))
-    assert len(drawn) == 50 and (np.diff(drawn.label_score) <= 0).all()
-    assert 20 < len(set(drawn.label_score.tolist())) < 40  # 1 - 1/e of them
+    counts = rows.draw_counts(np.random.default_rng(0))
+    assert counts.sum() == 50
+    assert 20 < (counts > 0).sum() < 40  # 1 - 1/e of them
+
+
+@pytest.mark.parametrize("has_ties", [False, True])
+def test_figures_by_counts_are_those_of_the_rows_that_were_drawn(has_ties: bool):
+    frame, names, _, _ = frame_of(400)
+    if has_ties:
+        for name in ("label_score", "issue_probability"):
+            frame[name] = frame[name].round(1)
+    rows = judged_rows(frame, names)
+    transition = np.full((3, 3), 0.1) + np.eye(3) * 0.7
+    resampling = Resampling(rows, None, transition)
+    for seed in range(5):
+        counts = rows.draw_counts(np.random.default_rng(seed))
+        copies = rows.take(np.repeat(np.arange(len(rows)), counts))
+        wanted = _figures(copies, None, transition)
+        assert resampling.figures(counts) == pytest.approx(wanted, abs=1e-12)
+    nothing = np.zeros(len(rows), np.int64)
+    nothing[np.flatnonzero(~rows.is_noisy)[:2]] = 1  # no wrong label among them
+    figures = resampling.figures(nothing)
+    copies = rows.take(np.repeat(np.arange(len(rows)), nothing))
+    assert figures == pytest.approx(_figures(copies, None, transition), nan_ok=True)
 
 
 def test_a_report_without_wrong_labels_gives_null_in_json():
