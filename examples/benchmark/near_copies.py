@@ -92,7 +92,8 @@ def main() -> None:
     linked = [image for image, near in first.items() if image != near and image not in copies]
     others = [image for image in linked if image not in {of for of, _ in copies.values()}]
     print(f"other photos   {len(others):3d} of {len(files):,} are held for near copies")
-    print(f"near duplicates took {report.meta.seconds['near duplicates']:.1f} s")
+    seconds = sum(v for stage, v in report.meta.seconds.items() if stage.startswith("near dup"))
+    print(f"near duplicates took {seconds:.1f} s")
 
 
 if __name__ == "__main__":

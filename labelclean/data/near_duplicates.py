@@ -35,6 +35,7 @@ CHUNK = 500  # images read at once: 75 MB at 224 px
 FEW = 20_000  # images; below it the start of processes costs more than they gain
 
 PixelRowsOf = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+OnShare = Callable[[float], None]
 EmbeddingsOf = Callable[[NDArray[np.int64]], NDArray[np.float16]]
 
 
@@ -83,6 +84,7 @@ def near_groups(
     hashes: NDArray[np.uint64],
     embeddings_of: EmbeddingsOf,
     pixels_of: PixelRowsOf,
+    on_share: OnShare = lambda _: None,
 ) -> NDArray[np.int64]:
     """For each image the first one of its group of near duplicates: itself if it is alone.
 
@@ -92,6 +94,7 @@ def near_groups(
     hashes         (m,)
     embeddings_of  places (k,) in [0, m) -> (k, d); all only where m is at most MOST_COMPARED
     pixels_of      places (k,) in [0, m) -> (k, size, size, 3) uint8
+    on_share       receives the share of the work that is done
     returns        (m,) int64
     """
     one, other = _candidates(hashes)
@@ -104,7 +107,7 @@ def near_groups(
             cosines[part] = _cosines(vectors_of(one[part]), vectors_of(other[part]))
         one, other = one[cosines >= least], other[cosines >= least]
     count = len(hashes)
-    parts = _parts_of_each_other(count, embeddings_of, pixels_of)
+    parts = _parts_of_each_other(count, embeddings_of, pixels_of, on_share)
     one, other = np.concatenate([one, parts[0]]), np.concatenate([other, parts[1]])
     links = coo_array((np.ones(len(one)), (one, other)), shape=(count, count))
     _, group = connected_components(links, directed=False)
@@ -153,19 +156,25 @@ def _cosines(
 
 
 def _parts_of_each_other(
-    count: int, embeddings_of: EmbeddingsOf, pixels_of: PixelRowsOf
+    count: int, embeddings_of: EmbeddingsOf, pixels_of: PixelRowsOf, on_share: OnShare
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of images of which one shows the other, or a part of it."""
     none = np.empty(0, dtype=np.int64)
     if not 1 < count <= MOST_COMPARED or pixels_of(np.zeros(1, np.int64)).shape[1] < LEAST_SIDE:
         return none, none
     one, other = _nearest(embeddings_of(np.arange(count)).astype(np.float32))
-    for side, least in ((COARSE, MAYBE), (FINE, FITS)):
+    for step, (side, least) in enumerate(((COARSE, MAYBE), (FINE, FITS))):
         rows, places = np.unique(np.concatenate([one, other]), return_inverse=True)
         details = _details(pixels_of, rows, side)
-        fits = _fit(details, places[: len(one)], places[len(one) :]) >= least
+        pairs = places[: len(one)], places[len(one) :]
+        fits = _fit(details, *pairs, _half(on_share, step)) >= least
         one, other = one[fits], other[fits]
     return one, other
+
+
+def _half(on_share: OnShare, step: int) -> OnShare:
+    """The share of one of two equal steps as the share of both."""
+    return lambda share: on_share((step + share) / 2)
 
 
 def _nearest(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -191,7 +200,10 @@ def _details(pixels_of: PixelRowsOf, rows: NDArray[np.int64], side: int) -> NDAr
 
 
 def _fit(
-    details: NDArray[np.float32], one: NDArray[np.int64], other: NDArray[np.int64]
+    details: NDArray[np.float32],
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+    on_share: OnShare,
 ) -> NDArray[np.float32]:
     """The best correlation (m,) of either image, shrunk a little, at any place of the other.
 
@@ -203,7 +215,9 @@ def _fit(
     waves = rfft2(details, shape)
     sums, squares = _summed(details), _summed(details**2)
     best = np.full(len(one), -1.0, dtype=np.float32)
-    for width in range(round(LEAST_PART * side), side + 1, max(1, side // 32)):
+    widths = range(round(LEAST_PART * side), side + 1, max(1, side // 32))
+    for done, width in enumerate(widths):
+        on_share(done / len(widths))
         shrunk = zoom(details, (1, width / side, width / side), order=1)
         shrunk -= shrunk.mean(axis=(1, 2), keepdims=True)
         shrunk /= np.sqrt((shrunk**2).sum(axis=(1, 2), keepdims=True)) + 1e-6

@@ -48,10 +48,12 @@ def flag(
     with reporter.stage("near duplicates") as advance:
         on_rows = image_counter(advance, len(rows))
         hashes = perceptual_hashes(pixels_of, rows, config.runtime.workers, on_rows)
+    with reporter.stage("near duplicates at other sizes") as advance:
         groups = near_groups(
             hashes,
             lambda places: learned.embeddings[rows[places]],
             lambda places: pixels_of(rows[places]),
+            lambda share: advance(share, 1, ""),
         )
     near[rows] = rows[groups]
     return Flags(no_class=outside, near=near)

@@ -197,7 +197,8 @@ def test_the_meta_file_says_how_the_report_was_made(colour_folder: Path):
     assert meta["image_root"] == str(colour_folder / "images")
     assert meta["config"]["train"]["epochs"] == 12
     assert set(meta["seconds"]) == {
-        *("reading", "decoding", "training", "predicting", "judging", "near duplicates")
+        *("reading", "decoding", "training", "predicting", "judging", "near duplicates"),
+        "near duplicates at other sizes",
     }
     assert np.array(meta["transition_matrix"]).sum(axis=1) == pytest.approx([1, 1, 1], abs=1e-4)
     assert Path(meta["checkpoint"]).suffix == ".safetensors" and Path(meta["checkpoint"]).exists()
