@@ -100,6 +100,10 @@ class Report:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def __repr__(self) -> str:
+        rate = f"{self.meta.noise_rate:.1%} of the labels wrong"
+        return f"<Report of {len(self):,} rows, about {rate}>"
+
     def _repr_html_(self) -> str:
         """The summary, as a notebook shows it."""
         from labelclean.report.summary import summary_html  # it is made of reports

@@ -107,6 +107,7 @@ def test_a_notebook_shows_the_summary_with_every_name_escaped():
     text = report._repr_html_()
     assert "noise rate:" in text and "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "<script" not in text and "b.png" not in text
+    assert repr(report) == "<Report of 2 rows, about 20.0% of the labels wrong>"
     assert "<table" not in report_of([row("b.png", "dog", "dog", 0.9, False)])._repr_html_()
 
 
