@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from labelclean.data.duplicates import conflicting
@@ -89,16 +90,16 @@ class ReviewRows:
         frame = report.frame
         self.report = report
         self.images: list[str] = frame["image"].tolist()
-        names = {name: k for k, name in enumerate(report.meta.class_names)}
-        codes = [
-            [NO_LABEL if name == "" else names.setdefault(name, len(names)) for name in column]
-            for column in (
-                frame[which].tolist()
-                for which in ("given_label", "suggested_label", "second_label")
-            )
-        ]
-        self.given, self.suggested, self.second = (np.array(x, dtype=np.int64) for x in codes)
-        self.labels = tuple(names)
+        known = np.array(report.meta.class_names, dtype=object)
+        columns = ("given_label", "suggested_label", "second_label")
+        cells = [frame[name].to_numpy(dtype=object) for name in columns]
+        codes, names = pd.factorize(np.concatenate([known, *cells]))  # the classes first
+        is_nothing = names == ""
+        code_of = np.cumsum(~is_nothing) - 1  # without the empty text
+        code_of[is_nothing] = NO_LABEL
+        given, suggested, second = np.split(code_of[codes[len(known) :]], 3)
+        self.given, self.suggested, self.second = given, suggested, second
+        self.labels = tuple(names[~is_nothing].tolist())
         self.score: Floats = frame["label_score"].to_numpy(np.float64)
         self.chance: Floats = frame["issue_probability"].to_numpy(np.float64)
         self.sure: Floats = frame["suggested_probability"].to_numpy(np.float64)
@@ -123,15 +124,11 @@ class ReviewRows:
 
     def _set_statuses(self, statuses: list[str]) -> None:
         short = DUPLICATE_OF.rstrip(":")
-        names: dict[str, int] = {}
-        self.status: Ints = np.array(
-            [
-                names.setdefault(short if s.startswith(DUPLICATE_OF) else s, len(names))
-                for s in statuses
-            ],
-            dtype=np.int64,
-        )
-        self.statuses = tuple(names)
+        codes, words = pd.factorize(np.array(statuses, dtype=object))
+        plain = [short if word.startswith(DUPLICATE_OF) else word for word in words.tolist()]
+        place, names = pd.factorize(np.array(plain, dtype=object))
+        self.status: Ints = place[codes].astype(np.int64)
+        self.statuses = tuple(names.tolist())
 
     def _set_flags(self, cells: list[str]) -> None:
         names: dict[str, int] = {}
@@ -247,10 +244,12 @@ class ReviewRows:
 
 def _first_of_each(images: list[str], statuses: list[str], near: list[str]) -> Ints:
     """For each row the row of which it is a copy, exactly or nearly, or the row itself."""
+    first = np.arange(len(images), dtype=np.int64)
+    if not any(near) and not any(s.startswith(DUPLICATE_OF) for s in set(statuses)):
+        return first
     row_of: dict[str, int] = {}
     for row, name in enumerate(images):
         row_of.setdefault(name, row)
-    first = np.arange(len(images), dtype=np.int64)
     for row, (status, original) in enumerate(zip(statuses, near, strict=True)):
         if original:  # exact copies are near ones too
             first[row] = row_of.get(original, row)
