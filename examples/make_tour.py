@@ -32,9 +32,9 @@ from labelclean.data.demo import write_demo
 write_demo(Path("clothes"))
 labels = Path("clothes/labels.csv")
 lines = labels.read_text().splitlines(keepends=True)
-for line in lines[1001:]:  # 1,000 of the 4,000 images
+for line in lines[601:]:  # 600 of the 4,000 images
     (Path("clothes/images") / line.split(",")[0]).unlink(missing_ok=True)
-labels.write_text("".join(lines[:1001]))
+labels.write_text("".join(lines[:601]))
 "".join(lines[:4])""",
     ),
     (

@@ -13,14 +13,15 @@ from typer.testing import CliRunner
 
 from labelclean import filter_dataset
 from labelclean.cli import app
-from labelclean.config import FilterConfig, TrainConfig, ViewConfig
+from labelclean.config import FilterConfig, HeadConfig, TrainConfig, ViewConfig
 from labelclean.decisions.decision import FIELDS, Decision
 from labelclean.decisions.store import decisions_path, read_decisions
 from labelclean.errors import ConfigError, ReportError
 from labelclean.report.report import Report
 
 CONFIG = FilterConfig(
-    train=TrainConfig(epochs=3, batch_size=16), view=ViewConfig(views=("features",))
+    train=TrainConfig(epochs=3, batch_size=16),
+    view=ViewConfig(views=("features",), head=HeadConfig(epochs=5, least_steps=30, repeats=1)),
 )
 
 
