@@ -167,7 +167,7 @@ def test_every_other_command_runs_on_files_of_its_names(
 @pytest.mark.slow
 def test_review_serves_its_page_until_it_is_interrupted(tmp_path: Path, filtered: Path):
     shutil.copytree(filtered, tmp_path, dirs_exist_ok=True)
-    (command,) = (x for x in COMMANDS if x.startswith(REVIEW))
+    command = next(x for x in COMMANDS if x.startswith(REVIEW))
     environment = {**_environment(tmp_path), "BROWSER": "true"}  # a program that does nothing
     with subprocess.Popen(
         shlex.split(command, comments=True),

@@ -77,7 +77,7 @@ def _identity(frame: pd.DataFrame) -> str:
 
 
 def _blocks(frame: pd.DataFrame) -> list[slice]:
-    """Of rows, at most _BLOCKS and nearly equal; none of no rows."""
+    """The rows in at most _BLOCKS nearly equal parts; none where there is no row."""
     ends = np.array_split(np.arange(len(frame)), max(1, min(_BLOCKS, len(frame))))
     return [slice(int(each[0]), int(each[-1]) + 1) for each in ends if len(each)]
 
