@@ -127,10 +127,11 @@ def _of_meta(data: bytes, place: str, options: Mapping[str, Any]) -> dict[str, A
     try:
         meta = json.loads(data)
         config = meta["config"]
-        train = TrainConfig(**{**config["train"], "lr_drops": tuple(config["train"]["lr_drops"])})
+        drops = tuple(config["train"].get("lr_drops", ()))  # with --from-model most is left out
+        train = TrainConfig(**{**config["train"], "lr_drops": drops})
         rest = [config[name] for name in ("verdict", "runtime", "view")]
         given = {name: value for part in rest for name, value in part.items()}
-        given |= {name: config[name] for name in ("self_test", "from_model")}
+        given |= {name: config.get(name) for name in ("self_test", "from_model", "decisions")}
         given |= {name: value for name, value in meta["source"].items() if value is not None}
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigError(f"{place}: not the meta file of a report by filter") from None

@@ -154,6 +154,12 @@ def test_the_meta_of_a_report_is_a_config(colour_folder: Path, monkeypatch: pyte
         "seed": 5,
         "ignore": ["a.tmp", "b.tmp"],
     }
+    meta = json.loads(Path("report.meta.json").read_text())
+    few = {"arch": "smallnet", "flip": True, "seed": 5}
+    meta["config"] |= {"from_model": "model", "decisions": None, "train": few}
+    rescored = toml(Path(), json.dumps(meta), "rescored.meta.json")
+    found = read_config(rescored, "filter", KNOWN)
+    assert (found["from_model"], found["seed"]) == ("model", 5) and "epochs" not in found
     with pytest.raises(ConfigError, match="the options of a report are for filter alone"):
         read_config(Path("report.meta.json"), "train", KNOWN)
     with pytest.raises(ConfigError, match="not the meta file of a report by filter"):
