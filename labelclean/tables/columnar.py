@@ -61,11 +61,8 @@ def _of_arrow(
 
     def read(position: int, convert: Callable[[pa.ChunkedArray], list[Any]]) -> list[Any]:
         try:
-            cells = convert(column(columns[position]))
-            if len(cells) != num_rows:
-                raise OSError(f"{len(cells):,} of {num_rows:,} rows")
-            return cells
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # pages are read here
+            return convert(arrow(position))
+        except (pa.ArrowException, UnicodeDecodeError) as error:
             raise _damaged(path, columns[position], error) from None
 
     return Table(
