@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import subprocess
@@ -28,6 +29,7 @@ COMMANDS = (
 FORMER = {"--freeze-backbone"}  # in entries on what was fixed before it went
 
 
+@functools.cache
 def _options() -> set[str]:
     found: set[str] = set()
     for command in COMMANDS:

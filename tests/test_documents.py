@@ -28,7 +28,7 @@ from labelclean.report.report import Report
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
-COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+)$", TEXT, flags=re.MULTILINE)))
+COMMANDS = list(dict.fromkeys(re.findall(r"^\$ (.+?)(?: +# .*)?$", TEXT, flags=re.MULTILINE)))
 DEMO = Path(os.environ["DEMO"]) if "DEMO" in os.environ else None  # what `make demo` left
 CODE = re.findall(r"^```python\n(.+?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
 

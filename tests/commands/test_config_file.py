@@ -124,16 +124,17 @@ def test_save_config_writes_what_was_given_and_spares_a_table_that_is_there(
     colour_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(colour_folder)
-    words = ("filter", "images", "labels.csv", "--dry-run", "--save-config", "mine.toml")
-    run(*words, "--target-precision", "0.9", "--ignore", "*.tmp", "--self-test", "2%")
-    assert tomllib.loads(Path("mine.toml").read_text()) == {
-        "filter": {"target-precision": 0.9, "ignore": ["*.tmp"], "self-test": 0.02}
-    }
-    done = run(*words, "--budget", "3", code=2)
-    assert done.stderr.endswith("mine.toml has options of filter already; --force replaces them\n")
-    run(*words, "--budget", "3", "--force")
-    assert tomllib.loads(Path("mine.toml").read_text()) == {"filter": {"budget": 3}}
-    assert not Path("report.csv").exists()
+    words = ("inject-noise", "images", "labels.csv", "--out", "noisy", "--save-config", "mine.toml")
+    run(*words, "--symm", "20%", "--ignore", "*.tmp", "--quiet")
+    saved = {"out": "noisy", "symm": "20%", "ignore": ["*.tmp"], "quiet": True}
+    assert tomllib.loads(Path("mine.toml").read_text()) == {"inject-noise": saved}
+    done = run(*words, "--symm", "10%", code=2)
+    assert done.stderr.endswith(
+        "mine.toml has options of inject-noise already; --force replaces them\n"
+    )
+    run(*words, "--symm", "10%", "--force")
+    saved = {"out": "noisy", "symm": "10%"}
+    assert tomllib.loads(Path("mine.toml").read_text()) == {"inject-noise": saved}
 
 
 def test_the_meta_of_a_report_is_a_config(colour_folder: Path, monkeypatch: pytest.MonkeyPatch):
