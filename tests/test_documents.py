@@ -126,9 +126,8 @@ def filtered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The inputs and report.csv, made in a few epochs."""
     folder = tmp_path_factory.mktemp("filtered")
     _write_inputs(folder)
-    (folder / "labelclean.toml").write_text(
-        "[filter]\nepochs = 2\n"
-    )  # the commands stay as written
+    # the commands stay as they are written
+    (folder / "labelclean.toml").write_text("[filter]\nepochs = 2\nviews = ['scratch']\n")
     _run("labelclean filter ./images labels.csv --out report.csv", folder)
     report = Report.read(folder / "report.csv")
     image, label = report.frame.loc[0, ["image", "given_label"]]
