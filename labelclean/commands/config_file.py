@@ -39,32 +39,52 @@ def read_config(path: Path, command: str, known: Mapping[str, Mapping[str, Any]]
 
     Raises ConfigError for a file that cannot be read, and for options that no command has.
     """
-    place = printable(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{place}: cannot be read: {error.strerror}") from None
     if path.suffix == ".json":
         if command != "filter":
-            raise ConfigError(f"{place}: the options of a report are for filter alone")
-        return _of_meta(data, place, known[command])
+            raise ConfigError(f"{printable(path)}: the options of a report are for filter alone")
+        return _of_meta(_read_bytes(path), printable(path), known[command])
+    return _options_of(_read_table(path), printable(path), command, known)
+
+
+def read_every_config(
+    path: Path, known: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The same of a TOML file for every command; the file is read once."""
+    table = _read_table(path)
+    return {command: _options_of(table, printable(path), command, known) for command in known}
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
-        table = tomllib.loads(data.decode())
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    """The file's table; of pyproject.toml the part that is ours."""
+    try:
+        table = tomllib.loads(_read_bytes(path).decode())
     except ValueError as error:
-        raise ConfigError(f"{place}: not TOML: {printable(error)}") from None
+        raise ConfigError(f"{printable(path)}: not TOML: {printable(error)}") from None
     if path.name == PROJECT:
         table = table.get("tool", {}).get(TABLE, {})
+    return table
+
+
+def _options_of(
+    table: Mapping[str, Any], place: str, command: str, known: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    options = known[command]
     shared = {_name(key): value for key, value in table.items() if not isinstance(value, dict)}
     sections = {key: value for key, value in table.items() if isinstance(value, dict)}
-    every = {name for names in known.values() for name in names}
-    _check_known(shared, every, place)
+    _check_known(shared, {name for names in known.values() for name in names}, place)
     for section in sections:
         if section not in known:
             raise ConfigError(f"{place}: [{printable(section)}] is no command of labelclean")
     own = {_name(key): value for key, value in sections.get(command, {}).items()}
-    _check_known(own, known[command], f"{place} [{command}]")
-    common = {name: value for name, value in shared.items() if name in set(known[command])}
-    options = known[command]
+    _check_known(own, options, f"{place} [{command}]")
+    common = {name: value for name, value in shared.items() if name in options}
     return {name: _as_given(value, options[name]) for name, value in {**common, **own}.items()}
 
 

@@ -144,8 +144,7 @@ class StepsGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         path = config_file.find_config(Path())
         if path is not None:
-            known = options_by_name(self)
-            ctx.default_map = {name: config_file.read_config(path, name, known) for name in known}
+            ctx.default_map = config_file.read_every_config(path, options_by_name(self))
         return super().invoke(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class DecisionBook:
     beside: Path
     path: Path | None
     decisions: Mapping[str, Decision] = field(default_factory=dict)
-    report: Report = field(repr=False)
+    made_digest: Callable[[], str] = field(repr=False, compare=False)
 
     @classmethod
     def of(
@@ -52,17 +53,18 @@ class DecisionBook:
                 f"--decisions {printable(path)}: decisions are added to an SQLite file; "
                 "leave it out for the one beside the report"
             )
+        made_digest = functools.cache(lambda: digest_of(report))
         is_new = path is None or (is_to_grow and not os.path.lexists(path))
         decisions: Mapping[str, Decision] = {}
         if path is not None and not is_new:
-            decisions = read_decisions(path, report_digest=digest_of(report))
+            decisions = read_decisions(path, report_digest=made_digest())
         _check(report, decisions)
-        return cls(beside=beside, path=path, decisions=decisions, report=report)
+        return cls(beside=beside, path=path, decisions=decisions, made_digest=made_digest)
 
     @property
     def digest(self) -> str:
-        """By which decisions know their report again; takes seconds for a million rows."""
-        return digest_of(self.report)
+        """By which decisions know their report again; made once, in seconds for a million rows."""
+        return self.made_digest()
 
     def __len__(self) -> int:
         return len(self.decisions)
@@ -94,17 +96,29 @@ def _check(report: Report, decisions: Mapping[str, Decision]) -> None:
         return
     frame = report.frame
     known = dict(zip(frame["image"].tolist(), frame["given_label"].tolist(), strict=True))
-    strange = [image for image in decisions if image not in known]
+    strange = strangers(decisions, known)
     if strange:
         raise ReportError(
             f"decisions on {len(strange):,} of {len(decisions):,} images that the report lacks, "
             f"such as {', '.join(map(printable, strange[:_NAMED]))}: give the decisions on this "
             "report"
         )
+    if other := of_other_label(decisions, known):
+        raise ReportError(
+            f"decision on {printable(other.image)}: its label was '{printable(other.before)}' "
+            f"then, in the report it is '{printable(known[other.image])}': give the decisions on "
+            "this report"
+        )
+
+
+def strangers(decisions: Mapping[str, Decision], known: Mapping[str, str]) -> list[str]:
+    """The images of decisions that are not among the known ones (image -> given label)."""
+    return [image for image in decisions if image not in known]
+
+
+def of_other_label(decisions: Mapping[str, Decision], known: Mapping[str, str]) -> Decision | None:
+    """The first decision that was made when its image had another label than the known one."""
     for image, decision in decisions.items():
         if decision.before != known[image] and (decision.before or decision.action == "keep"):
-            raise ReportError(
-                f"decision on {printable(image)}: its label was '{printable(decision.before)}' "
-                f"then, in the report it is '{printable(known[image])}': give the decisions on "
-                "this report"
-            )
+            return decision
+    return None

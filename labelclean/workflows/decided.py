@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelclean.data.samples import NO_LABEL
+from labelclean.decisions.book import of_other_label, strangers
 from labelclean.decisions.decision import SETTLING, Decision
 from labelclean.decisions.store import (
     DecisionStore,
@@ -22,6 +24,7 @@ from labelclean.errors import ReportError, printable
 from labelclean.judging.verdicts import Verdicts
 from labelclean.report.report import Report
 from labelclean.workflows.preparing import Samples
+from labelclean.workflows.reasons import as_given
 
 DECIDED = "decided"  # flag of a row whose label a person has set
 _NAMED = 3  # images in a message
@@ -99,11 +102,9 @@ class Decided:
 
     def store(self, report: Report, out: Path) -> None:
         """Puts the decisions beside the new report, for review, apply and train."""
-        store = DecisionStore.open(decisions_path(out), report_digest=digest_of(report))
-        try:
+        digest = digest_of(report)
+        with closing(DecisionStore.open(decisions_path(out), report_digest=digest)) as store:
             store.record(tuple(self.decisions.values()))
-        finally:
-            store.close()
 
 
 def read_decided(path: Path, samples: Samples) -> Decided:
@@ -113,24 +114,22 @@ def read_decided(path: Path, samples: Samples) -> Decided:
     """
     decisions = read_decisions(path)
     table = samples.table
-    place = {name: row for row, name in enumerate(table.paths)}
-    strange = [image for image in decisions if image not in place]
+    names = as_given(np.array([*table.class_names, ""], object)[table.labels], samples.untrained)
+    known = dict(zip(table.paths, names.tolist(), strict=True))
+    strange = strangers(decisions, known)
     if strange:
         named = ", ".join(map(printable, strange[:_NAMED]))
         raise ReportError(
             f"--decisions {printable(path)}: {len(strange):,} of {len(decisions):,} images are not "
             f"in the data, such as {named}: give the decisions on these images"
         )
-    names = (*table.class_names, "")
-    for image, each in decisions.items():
-        row = place[image]
-        label = samples.untrained.get(row, names[table.labels[row]])
-        if each.before != label and (each.before or each.action == "keep"):
-            raise ReportError(
-                f"--decisions {printable(path)}: of {printable(image)} the label was "
-                f"'{printable(each.before)}' then, now it is '{printable(label)}': give the "
-                "decisions on these labels"
-            )
+    if other := of_other_label(decisions, known):
+        raise ReportError(
+            f"--decisions {printable(path)}: of {printable(other.image)} the label was "
+            f"'{printable(other.before)}' then, now it is '{printable(known[other.image])}': give "
+            "the decisions on these labels"
+        )
+    place = {name: row for row, name in enumerate(table.paths)}
     settled = [each for each in decisions.values() if each.action in SETTLING]
     codes = {name: code for code, name in enumerate(table.class_names)}
     return Decided(
