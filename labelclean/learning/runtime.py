@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,6 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import nn
 
 from labelclean import disk
 from labelclean.config import DEVICES
@@ -22,7 +20,6 @@ CHECKPOINT_VERSION = 1
 WORTH_THREADS = 400_000_000  # multiplications of a step: about 10 ms of a core
 # what torch.load, and a look into what it gave, may raise
 _DAMAGES = (UnpicklingError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError)
-BF16_PAYS = 1.15  # times faster it must be; without the instructions it is several times slower
 
 
 def choose_device(requested: str) -> torch.device:
@@ -43,9 +40,9 @@ def choose_device(requested: str) -> torch.device:
 
 
 def choose_precision(requested: str, device: torch.device) -> torch.dtype:
-    """bfloat16 where a convolution's forward and backward pass is measured to be faster.
+    """The precision that is asked for; of "auto" bfloat16 where the device has instructions for it.
 
-    In a team by the first process's measurement.
+    In a team the first process's machine decides.
     """
     if requested != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
@@ -53,23 +50,19 @@ def choose_precision(requested: str, device: torch.device) -> torch.dtype:
         return torch.float32
     if device.type == "cuda":  # every card with tensor cores of that type gains from it
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return distributed.agreed(_faster_on_cpu)
+    return distributed.agreed(_for_cpu)
 
 
-def _faster_on_cpu() -> torch.dtype:
-    plain = min(_convolution_seconds(torch.float32) for _ in range(3))
-    short = min(_convolution_seconds(torch.bfloat16) for _ in range(3))
-    return torch.bfloat16 if plain > BF16_PAYS * short else torch.float32
+def _for_cpu() -> torch.dtype:
+    """bfloat16 where the CPU has instructions for it (AVX512-BF16, which AMX implies, or Arm's).
 
-
-def _convolution_seconds(dtype: torch.dtype) -> float:
-    net = nn.Conv2d(32, 32, 3, padding=1).to(memory_format=torch.channels_last)
-    images = torch.ones(64, 32, 32, 32).contiguous(memory_format=torch.channels_last)
-    started = time.perf_counter()
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        loss = net(images).float().square().mean()
-    loss.backward()
-    return time.perf_counter() - started
+    Not by a measurement: beside other work that came out otherwise on the same machine, and the
+    report with it.
+    """
+    abilities: Any = getattr(torch.cpu, "get_capabilities", dict)()  # absent in older PyTorch
+    is_there = abilities.get("avx512_bf16") or abilities.get("bf16")
+    is_fast = is_there and torch.backends.mkldnn.is_available()
+    return torch.bfloat16 if is_fast else torch.float32
 
 
 def free_bytes(device: torch.device) -> int:
