@@ -253,20 +253,19 @@ def fold_probabilities(samples, given, train_rows, held_out, config):  # type: i
     """Softmax (len(held_out), c) of the averaged network, flips averaged, as `filter` predicts."""
     import torch
 
-    from labelclean.learning import runtime, trainer
-    from labelclean.learning.run import Run
-    from labelclean.workflows import learning
+    from labelclean.config import RuntimeConfig
+    from labelclean.learning import methods, runtime
+    from labelclean.progress import Reporter
+    from labelclean.workflows.learner import Environment, Learner, Lesson
 
     device = torch.device("cpu")
     dtype = runtime.choose_precision("auto", device)
-    part = replace(samples, train_rows=train_rows)
-    model, batches = learning.set_up(part, given, config.train, device, dtype)
-    classes = samples.table.num_classes
-    run = Run(model, batches, config.train, num_classes=classes, dtype=dtype)
-    trainer.fit(run, identity={})
-    network, found = run.trained.eval(), []
+    where = Environment(runtime=RuntimeConfig(), device=device, dtype=dtype, reporter=Reporter())
+    lesson = Lesson(methods.find(config.train.method), given, train_rows)
+    learner = Learner(samples, lesson, config.train, where, name="fold")
+    network, found = learner.fit("training").trained.eval(), []
     with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-        for batch in batches.in_order(held_out):
+        for batch in learner.batches.in_order(held_out):
             logits = network(batch.images).float() + network(batch.images.flip(3)).float()
             found.append((logits / 2).softmax(dim=1))
     return torch.cat(found).numpy()

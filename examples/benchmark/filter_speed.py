@@ -5,7 +5,9 @@
 Training: images a second of whole epochs of the loop (reading, augmentation, loss, optimiser,
 averaged weights, scores) over those of the same network's forward and backward pass on one batch
 that is in memory already; in turn, five times, the median ratio. Memory: the peak of a process
-that filters so many generated images of 8 px for one epoch, from a cold cache.
+that filters so many generated images of 8 px for one epoch, from a cold cache. Side by side: what
+one training reaches, and each of two at once, as threads that wait for each other spin (OpenMP's
+default) or sleep (`labelclean`'s).
 """
 
 from __future__ import annotations
@@ -30,14 +32,15 @@ def training_ratio(images: int, size: int) -> tuple[float, float, float]:
     """(loop images/s, bare images/s, median ratio) on this machine's default device."""
     import torch
 
-    from labelclean.config import PRESETS, preset
+    from labelclean.config import PRESETS, RuntimeConfig, preset
     from labelclean.data.cache import Pixels
     from labelclean.data.images import ImageSpec
     from labelclean.data.samples import OK, SampleTable
-    from labelclean.learning import runtime, trainer
+    from labelclean.learning import methods, runtime, trainer
     from labelclean.learning.run import Run
+    from labelclean.progress import Reporter
     from labelclean.workflows.filtering import default_preset
-    from labelclean.workflows.learning import set_up
+    from labelclean.workflows.learner import Environment, Learner, Lesson
     from labelclean.workflows.preparing import Samples
 
     generator = np.random.default_rng(0)
@@ -68,7 +71,10 @@ def training_ratio(images: int, size: int) -> tuple[float, float, float]:
     dtype = runtime.choose_precision("auto", device)
     train = preset(default_preset("auto"), epochs=2 * ROUNDS)
     assert train.arch == PRESETS[default_preset("auto")].arch
-    model, batches = set_up(samples, labels, train, device, dtype)
+    where = Environment(runtime=RuntimeConfig(), device=device, dtype=dtype, reporter=Reporter())
+    lesson = Lesson(methods.find(train.method), labels, rows)
+    learner = Learner(samples, lesson, train, where, name="timed")
+    model, batches = learner.model, learner.batches
     run = Run(model, batches, train, num_classes=10, dtype=dtype)
     batch = next(iter(batches.epoch(0)))
     steps = batches.steps_per_epoch
@@ -128,6 +134,32 @@ def peak_mebibytes(count: int) -> float:
         return float(done.stdout.split()[-1])
 
 
+def side_by_side(policy: str | None, together: int) -> float:
+    """Images a second of each of so many trainings at once, whose threads wait by the policy."""
+    command = [sys.executable, __file__, "--training-only"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
+    environment |= {"OMP_WAIT_POLICY": policy} if policy else {}
+    runs = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(together)
+    ]
+    rates = [float(run.communicate()[0].split()[-1]) for run in runs]
+    return statistics.mean(rates)
+
+
+def print_side_by_side() -> None:
+    policies = (None, "PASSIVE")
+    for together in (1, 2):
+        rounds = [[side_by_side(policy, together) for policy in policies] for _ in range(3)]
+        by_policy = [statistics.median(part) for part in zip(*rounds, strict=True)]
+        spinning, sleeping = by_policy
+        print(
+            f"images/s of each of {together} at once: threads spin {spinning:,.0f}, sleep "
+            f"{sleeping:,.0f} (medians of 3)",
+            flush=True,
+        )
+
+
 def filter_once(folder: Path) -> None:
     from labelclean import filter_dataset
     from labelclean.config import FilterConfig, RuntimeConfig, preset
@@ -147,15 +179,20 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32, help="px")
     parser.add_argument("--memory", default="10000,100000", help="numbers of images")
     parser.add_argument("--filter", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--training-only", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.filter:
         filter_once(options.filter)
+        return
+    if options.training_only:
+        print(training_ratio(options.images, options.size)[0])
         return
     import torch
 
     print(f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores")
     loop, bare, ratio = training_ratio(options.images, options.size)
     print(f"training {loop:,.0f} images/s, bare network {bare:,.0f}, ratio {ratio:.2f}")
+    print_side_by_side()
     print(f"labelclean --help {help_seconds():.2f} s")
     for count in map(int, options.memory.split(",")):
         print(f"peak memory of {count:,} images: {peak_mebibytes(count):,.0f} MiB", flush=True)

@@ -77,11 +77,12 @@ def same(options: argparse.Namespace) -> None:
 
 
 def speed(options: argparse.Namespace) -> None:
-    from labelclean.config import PRESETS, FilterConfig, RuntimeConfig
-    from labelclean.learning import trainer
+    from labelclean.config import PRESETS, RuntimeConfig
+    from labelclean.learning import methods
     from labelclean.learning.backbones import load_backbone
     from labelclean.learning.embedding import embedder, network_size
-    from labelclean.workflows.learning import set_up
+    from labelclean.progress import Reporter
+    from labelclean.workflows.learner import Environment, Learner, Lesson
 
     device = torch.device(options.device)
     samples = _samples(options, options.device, options.count or 10_000)
@@ -112,11 +113,16 @@ def speed(options: argparse.Namespace) -> None:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     for arch, batch in (("smallnet", 128), ("resnet18", 256)):
         train = replace(PRESETS["quick"], arch=arch, batch_size=batch)
-        config = FilterConfig(train=train, runtime=RuntimeConfig(device=options.device))
-        model, batches = set_up(samples, samples.table.labels, config.train, device, dtype)
-        seconds = trainer.epoch_seconds(model, batches, train, num_classes=10, dtype=dtype)
-        ours = len(rows) / seconds
-        alone = batch / _median_seconds(_bare_step(model, batch, device, dtype), device)
+        where = Environment(
+            runtime=RuntimeConfig(device=options.device),
+            device=device,
+            dtype=dtype,
+            reporter=Reporter(),
+        )
+        lesson = Lesson(methods.find(train.method), samples.table.labels, rows)
+        learner = Learner(samples, lesson, replace(train, epochs=1), where, name="timed")
+        ours = len(rows) / learner.epoch_seconds()
+        alone = batch / _median_seconds(_bare_step(learner.model, batch, device, dtype), device)
         print(
             f"training {arch:9} {ours:9,.0f} images/s, bare network {alone:9,.0f}, "
             f"{ours / alone:.2f}"

@@ -22,9 +22,11 @@ time, one thread each. DIR/train_quality.csv has a row for each run; the table i
     true       cross-entropy on the true labels: what there is to gain
     head       `labelclean train` as it is: a head on a pretrained network's features
     head-noisy, head-true  such a head by cross-entropy on the given and on the true labels
+    finetuned  `labelclean train --finetune`: the pretrained network learns on after its head
+    finetuned-noisy, finetuned-true  the same by cross-entropy on the given and on the true labels
 
 gap: the share of the way from ce-noisy to true that a scheme goes; of a head, from head-noisy to
-head-true.
+head-true; of a fine-tuned network, from finetuned-noisy to finetuned-true.
 
 A second table tells what `filter --from-model` with the model of `default` finds, beside the first
 report: average precision of the wrong labels and error of the noise rate.
@@ -65,9 +67,11 @@ NOISES = {
 }
 TEST_EVERY = 5  # photo of a flower
 HEADS = {"head": "default", "head-noisy": "ce-noisy", "head-true": "ce-noisy"}
+FINETUNED = {f"finetuned{name.removeprefix('head')}": scheme for name, scheme in HEADS.items()}
 SCHEMES = (
     *("ce-noisy", "ce-clean", "two-stage", "soft", "default", "right", "of-right", "true"),
     *HEADS,
+    *FINETUNED,
 )
 # what a report of the truth is learned by, and the end of its name
 OF_TRUTH = {
@@ -75,6 +79,7 @@ OF_TRUTH = {
     "of-right": ("default", "-right"),
     "true": ("ce-noisy", "-true"),
     "head-true": ("ce-noisy", "-true"),
+    "finetuned-true": ("ce-noisy", "-true"),
 }
 FIGURES = ("accuracy", "gap", "calibration", "seconds")
 
@@ -94,7 +99,7 @@ class Job:
     @property
     def name(self) -> str:
         """Of its files: the true labels are the same whatever the noise, so one run serves all."""
-        if self.scheme in ("true", "head-true"):
+        if self.scheme.endswith("true"):
             return f"{self._of}seed-{self.seed}-{self.scheme}"
         return f"{self.report}-{self.scheme}"
 
@@ -208,7 +213,8 @@ def prepare(job: Job, options: argparse.Namespace) -> None:
 
 def run(job: Job, options: argparse.Namespace) -> None:
     """Trains one job and keeps what it prints, with the command and the machine."""
-    scheme, end = OF_TRUTH.get(job.scheme, (HEADS.get(job.scheme, job.scheme), ""))
+    pretrained = {**HEADS, **FINETUNED}
+    scheme, end = OF_TRUTH.get(job.scheme, (pretrained.get(job.scheme, job.scheme), ""))
     is_head = job.scheme in HEADS
     report = options.out / f"{job.report}{end}.csv"
     images = images_of(job.data, options)
@@ -220,7 +226,12 @@ def run(job: Job, options: argparse.Namespace) -> None:
         *images.test,
         *("--seed", job.seed, "--device", options.device),
         *(("--epochs", options.epochs) if options.epochs and not is_head else ()),
-        *(() if is_head else ("--from-scratch",)),
+        "--no-finetune"
+        if is_head
+        else "--finetune"
+        if job.scheme in FINETUNED
+        else "--from-scratch",
+        *(("--image-size", options.image_size) if options.image_size else ()),
         *("--json", "--quiet", "--force"),
     )
     started = time.monotonic()
@@ -295,7 +306,8 @@ def with_gaps(found: pd.DataFrame) -> pd.DataFrame:
     gaps = []
     for row in found.itertuples():
         ends = by_scheme.loc[(row.data, row.noise, row.seed)]
-        first, last = ("head-noisy", "head-true") if row.scheme in HEADS else ("ce-noisy", "true")
+        kind = row.scheme.split("-")[0] if row.scheme in {**HEADS, **FINETUNED} else ""
+        first, last = (f"{kind}-noisy", f"{kind}-true") if kind else ("ce-noisy", "true")
         low, high = ends.get(first, np.nan), ends.get(last, np.nan)
         gaps.append((row.accuracy - low) / (high - low) if high > low else np.nan)
     return found.assign(gap=gaps)
@@ -308,7 +320,7 @@ def print_table(found: pd.DataFrame) -> None:
         f"{first.data}, n {first.n:,}, {first.epochs} epochs, {first.arch}, labelclean "
         f"{first.labelclean}, torch {first.torch}, {first.machine}"
     )
-    print(f"{'noise':10} {'scheme':10} {'seeds':>5} " + " ".join(f"{f:>13}" for f in FIGURES))
+    print(f"{'noise':10} {'scheme':15} {'seeds':>5} " + " ".join(f"{f:>13}" for f in FIGURES))
     for (noise, scheme), runs in found.groupby(["noise", "scheme"], sort=False):
         cells = []
         for name in FIGURES:
@@ -316,7 +328,7 @@ def print_table(found: pd.DataFrame) -> None:
             text = "-" if runs[name].isna().any() else f"{runs[name].mean():.{digits}f}"
             spread = "" if len(runs) == 1 or text == "-" else f" ± {runs[name].std():.{digits}f}"
             cells.append(text + spread)
-        print(f"{noise:10} {scheme:10} {len(runs):5} " + " ".join(f"{c:>13}" for c in cells))
+        print(f"{noise:10} {scheme:15} {len(runs):5} " + " ".join(f"{c:>13}" for c in cells))
 
 
 def print_rescored(found: pd.DataFrame) -> None:
@@ -341,6 +353,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--epochs", type=int, help="of each scheme; default: that of train")
+    parser.add_argument("--image-size", type=int, help="px; default: that of train")
     parser.add_argument("--noises", help="only these, separated by commas")
     parser.add_argument("--schemes", help="only these, separated by commas")
     parser.add_argument("--seeds", help="only these, separated by commas")

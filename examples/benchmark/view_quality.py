@@ -11,6 +11,7 @@ method; a run that was stopped goes on. The table is printed last:
     features   heads by JNPL on the features, out of fold, with prototypes
     scratch    a network from scratch alone, as `filter` was before it had features
     both       features and scratch, joined
+    finetuned  features and the same network, which learns on, joined; in hours on a CPU
     ce head    the same heads by cross-entropy
     cleanlab   find_label_issues on 5-fold logistic regression on the same features
     knn        share of the 30 nearest other images that have the label
@@ -34,7 +35,8 @@ from numpy.typing import NDArray
 SEEDS = {"symm 0.2": (0, 1, 2), "pair 0.3": (0, 1, 2)}
 PHOTOS = ("symm 0.05", "symm 0.2", "symm 0.4", "symm 0.6", "pair 0.3")
 CIFAR = ("symm 0.05", "symm 0.2", "symm 0.4", "symm 0.6", "asymm 0.4", "human")
-METHODS = ("features", "scratch", "both", "ce head", "cleanlab", "knn")
+METHODS = ("features", "scratch", "both", "finetuned", "ce head", "cleanlab", "knn")
+ASKED = tuple(name for name in METHODS if name != "finetuned")  # without --methods
 FIGURES = ("ap", "auroc", "f1", "suggestions", "rate_error", "ece", "seconds")
 NEIGHBOURS = 30
 
@@ -58,7 +60,14 @@ def noisy(
     return np.loadtxt(human, dtype=np.int64)[: len(truth)]
 
 
-def read(name: str, place: str, count: int, device: str, cache: Path | None) -> Any:
+def read(
+    name: str,
+    place: str,
+    count: int,
+    device: str,
+    cache: Path | None,
+    image_size: int | None = None,
+) -> Any:
     """Samples with the true labels. Imports here: a worker sets its threads first."""
     import torch
 
@@ -67,7 +76,7 @@ def read(name: str, place: str, count: int, device: str, cache: Path | None) -> 
     from labelclean.progress import Reporter
     from labelclean.workflows.filtering import read_samples
 
-    runtime = RuntimeConfig(device=device, cache_dir=cache)
+    runtime = RuntimeConfig(device=device, cache_dir=cache, image_size=image_size)
     view = ViewConfig()
     options, source = sources.SourceOptions(), place
     if name.startswith("cifar10"):
@@ -118,16 +127,19 @@ def run(job: tuple[str, str, str, int], options: argparse.Namespace) -> list[dic
     looking.choose_spec = lambda table, **given: choose_spec(
         table, **{**given, "device_is_cpu": True}
     )
-    samples = read(name, place, options.count, options.device, options.cache)
+    samples = read(name, place, options.count, options.device, options.cache, options.image_size)
     truth = samples.table.labels
     rows, classes = samples.train_rows, samples.table.num_classes
     given = truth.copy()
     given[rows] = noisy(truth[rows], noise, seed, classes, options.human)
     samples = replace(samples, table=samples.table.with_labels(given))
-    runtime = RuntimeConfig(device=options.device, cache_dir=options.cache)
+    runtime = RuntimeConfig(
+        device=options.device, cache_dir=options.cache, image_size=options.image_size
+    )
     quick = replace(PRESETS["quick"], seed=seed)
     configs = {
         "features": FilterConfig(train=quick, view=ViewConfig(views=("features",))),
+        "finetuned": FilterConfig(train=quick, view=ViewConfig(views=("features", "finetuned"))),
         "both": FilterConfig(train=quick, view=ViewConfig(views=("features", "scratch"))),
         "scratch": FilterConfig(train=quick, view=ViewConfig(views=("scratch",))),
         "ce head": FilterConfig(
@@ -144,7 +156,7 @@ def run(job: tuple[str, str, str, int], options: argparse.Namespace) -> list[dic
         if method in configs:
             config = replace(configs[method], runtime=runtime)
             if features is not None:
-                if method in ("both", "scratch"):
+                if method in ("both", "scratch", "finetuned"):
                     continue
                 looking.see = lambda *_: _Seen(features)  # type: ignore[assignment]
             learned = looking.look(samples, given, config, device, Reporter())
@@ -272,7 +284,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--methods", default=",".join(ASKED))
+    parser.add_argument("--image-size", type=int, help="px; default: that of filter")
     parser.add_argument("--noises", help="e.g. 'symm 0.2,pair 0.3'; default: all")
     parser.add_argument("--seeds", type=int, help="at most so many of each noise")
     options = parser.parse_args()
@@ -323,8 +336,10 @@ def run_features(name: str, place: str, options: argparse.Namespace) -> None:
     from labelclean.progress import TerminalReporter
     from labelclean.workflows.seeing import see
 
-    samples = read(name, place, options.count, options.device, options.cache)
-    runtime = RuntimeConfig(device=options.device, cache_dir=options.cache)
+    samples = read(name, place, options.count, options.device, options.cache, options.image_size)
+    runtime = RuntimeConfig(
+        device=options.device, cache_dir=options.cache, image_size=options.image_size
+    )
     device = torch.device(options.device)
     started = time.monotonic()
     see(samples, ViewConfig(), runtime, device, TerminalReporter())

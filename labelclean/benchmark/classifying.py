@@ -15,7 +15,8 @@ from labelclean.data.samples import NO_LABEL
 from labelclean.data.transform import Transform
 from labelclean.learning.inference import logits_of_rows
 from labelclean.workflows.beliefs import Beliefs, soft_labels
-from labelclean.workflows.fitting import Environment, choose_rows, fit_scheme
+from labelclean.workflows.fitting import choose_rows, fit_scheme
+from labelclean.workflows.learner import Environment
 
 
 def classify_tests(

@@ -32,7 +32,7 @@ from labelclean.learning.runtime import choose_precision
 from labelclean.progress import Advance, Reporter
 from labelclean.report import metrics
 from labelclean.workflows.filtering import judge
-from labelclean.workflows.fitting import Environment
+from labelclean.workflows.learner import Environment
 from labelclean.workflows.learning import CHECKPOINT, Learned, learn
 
 RUNS = "runs"  # folder beside results.csv

@@ -27,11 +27,13 @@ from labelclean.commands.options import (
     with_options,
 )
 from labelclean.config.filter_config import FilterConfig, RuntimeConfig, VerdictConfig, ViewConfig
+from labelclean.config.names import FINETUNED
 from labelclean.config.source_options import SourceOptions
 from labelclean.config.train_config import TrainConfig
 from labelclean.config.train_config import preset as preset_of
 from labelclean.errors import ConfigError
 
+KEPT = ("seed", "flip", "method", "epochs", "class_weights")  # that a fine-tuning takes
 SHARED = ("seed", "flip")  # options of a training that also matter where a model judges
 
 
@@ -82,6 +84,8 @@ def filter_command(
         **fields_in(FilterConfig, options),
     )
     check_used(options, settings.train.schedule)
+    if FINETUNED in (view.views or ()):
+        _check_finetunes({**train, "preset": preset})
     reading = SourceOptions(**fields_in(SourceOptions, options))
     if dry_run:
         raise typer.Exit(_foretell(images, reading, settings, as_json))
@@ -127,6 +131,14 @@ def _check_trains_nothing(given: Mapping[str, Any]) -> None:
     if unused:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
         raise ConfigError(f"--from-model trains nothing: leave {flags} out")
+
+
+def _check_finetunes(given: Mapping[str, Any]) -> None:
+    """Refuses options of a network from scratch that a fine-tuning would leave unused."""
+    unused = [name for name, value in given.items() if value is not None and name not in KEPT]
+    if unused:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise ConfigError(f"--views {FINETUNED} has settings of its own: leave {flags} out")
 
 
 def _width() -> int:

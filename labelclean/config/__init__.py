@@ -15,9 +15,11 @@ from labelclean.config.names import (
     VIEWS,
 )
 from labelclean.config.train_config import (
+    FINETUNE,
     PRESETS,
     TrainConfig,
     filter_epochs,
+    finetune_config,
     preset,
     train_epochs,
 )
@@ -26,6 +28,7 @@ __all__ = [
     "ARCHITECTURES",
     "BACKBONES",
     "DEVICES",
+    "FINETUNE",
     "LITE0",
     "METHODS",
     "PRECISIONS",
@@ -41,6 +44,7 @@ __all__ = [
     "VerdictConfig",
     "ViewConfig",
     "filter_epochs",
+    "finetune_config",
     "preset",
     "train_epochs",
 ]

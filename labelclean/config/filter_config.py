@@ -7,7 +7,15 @@ from pathlib import Path
 
 from labelclean.config.described import below, not_among, option, outside, raise_all
 from labelclean.config.head_config import HeadConfig
-from labelclean.config.names import BACKBONES, DEVICES, LITE0, PRECISIONS, VIEWS
+from labelclean.config.names import (
+    BACKBONES,
+    DEVICES,
+    FEATURES,
+    FINETUNED,
+    LITE0,
+    PRECISIONS,
+    VIEWS,
+)
 from labelclean.config.train_config import TrainConfig
 
 
@@ -17,9 +25,9 @@ class ViewConfig:
 
     views: tuple[str, ...] | None = option(
         None,
-        "Who looks at the images: features (of a pretrained network), scratch (a network trained "
-        "here), or features,scratch. Default: features; scratch too where images are up to 128 px, "
-        "or --epochs, --minutes or --arch is given.",
+        "Who looks at the images: features (of a pretrained network); scratch, a network trained "
+        "here; finetuned, the pretrained one trained on. Default: features; with scratch up to "
+        "128 px or for options of a training, with finetuned on a GPU or for --minutes.",
     )
     backbone: str = option(
         LITE0,
@@ -42,8 +50,16 @@ class ViewConfig:
             problems += not_among("--views", view, VIEWS)
         if self.views is not None and (not self.views or len(set(self.views)) < len(self.views)):
             problems.append("--views names no view, or one twice")
-        if self.features is not None and "scratch" in (self.views or ()):
-            problems.append("--features needs no images, --views scratch does; leave one out")
+        networks = [view for view in self.views or () if view != FEATURES]
+        if self.features is not None and networks:
+            problems.append(
+                f"--features needs no images, --views {networks[0]} does; leave one out"
+            )
+        if FINETUNED in networks and set(self.views or ()) != {FEATURES, FINETUNED}:
+            problems.append(
+                f"--views {FINETUNED} begins from heads on features: give --views "
+                f"{FEATURES},{FINETUNED}"
+            )
         raise_all(problems)
 
 

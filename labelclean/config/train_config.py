@@ -129,6 +129,33 @@ PRESETS: dict[str, TrainConfig] = {
 }
 
 
+# A pretrained network that learns on, from a head that knows its features.
+FINETUNE = TrainConfig(
+    arch="backbone",
+    epochs=6,
+    batch_size=64,
+    lr=0.01,
+    warmup=0.1,
+    weight_decay=1e-4,
+    shift=8,
+    start=0.0,
+    ramp=0.3,
+    score_epochs=2,
+)
+
+
+def finetune_config(train: TrainConfig) -> TrainConfig:
+    """The settings of a fine-tuning, with what `train` asks for that is not of its network."""
+    return replace(
+        FINETUNE,
+        method=train.method,
+        epochs=train.epochs or FINETUNE.epochs,
+        flip=train.flip,
+        class_weights=train.class_weights,
+        seed=train.seed,
+    )
+
+
 def filter_epochs(images: int) -> int:
     """How many epochs suit so many training images with noisy labels."""
     most = min(MOST_EPOCHS, EPOCHS_OF_FEW + max(0, images - FEW) // IMAGES_AN_EPOCH)

@@ -7,7 +7,7 @@ from typing import Any
 
 from labelclean.config.described import not_among, option, outside, raise_all
 from labelclean.config.filter_config import RuntimeConfig, ViewConfig
-from labelclean.config.names import CE_NOISY, DEFAULT, LITE0, SCHEMES
+from labelclean.config.names import CE_NOISY, DEFAULT, LITE0, SCHEMES, TWO_STAGE
 from labelclean.config.train_config import PRESETS, TrainConfig
 from labelclean.errors import ConfigError
 
@@ -40,6 +40,8 @@ class TrainingConfig:
 
     is_from_scratch  train a network of one's own, by `train`, and no head on features; also done
                      for two-stage, in several processes, and where small images are many
+    is_finetuned     after its head the pretrained network learns on, by FINETUNE; None: on a GPU,
+                     and where minutes are given
     """
 
     train: TrainConfig = field(default_factory=lambda: TRAIN_PRESETS["quick"])
@@ -52,6 +54,7 @@ class TrainingConfig:
     backbone: str = LITE0
     download: bool = False
     is_from_scratch: bool = False
+    is_finetuned: bool | None = None
     val: float = option(
         0.1, "Share held out to calibrate the probabilities: 0.1 or 10%.", is_share=True
     )
@@ -69,6 +72,13 @@ class TrainingConfig:
             *not_among("--scheme", self.scheme, SCHEMES),
             *outside("--val", self.val, 0, 0.5),
         ]
+        if self.is_finetuned and self.is_from_scratch:
+            problems.append(
+                "--finetune trains no network from scratch, in one process: leave it, or "
+                "--from-scratch and --gpus, out"
+            )
+        if self.is_finetuned and self.scheme == TWO_STAGE:
+            problems.append(f"--scheme {TWO_STAGE} trains from scratch: leave --finetune out")
         if self.export not in (None, "onnx"):
             problems.append(f"--export is {self.export}, must be onnx")
         if self.is_compared and self.scheme == CE_NOISY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -78,6 +78,7 @@ class Batches:
         resident_bytes: int,
         own: Callable[[int], slice] = slice,
         distorts: bool = False,
+        colours: tuple[Sequence[float], Sequence[float]] | None = None,
     ) -> None:
         """Places the pixels on the device if they take at most resident_bytes there.
 
@@ -87,6 +88,7 @@ class Batches:
         flip              whether half of the images are mirrored
         own               batch size -> the slice of this process; default: everything
         distorts          whether an epoch gives a second, distorted view of each image
+        colours           mean and deviation to normalise by; None: those of the training images
         """
         self.labels = torch.from_numpy(labels).to(device)
         self.train_rows = train_rows
@@ -102,11 +104,9 @@ class Batches:
         sample = train_rows[:: max(1, len(train_rows) // STATISTICS_SAMPLE)]
         sampled = pixels.rows(sample)
         self._shift = min(shift, sampled.shape[1] - 1)  # farther there is nothing to mirror
-        colours = sampled.reshape(-1, 3)
-        # images of one grey level have no deviation: at least one level keeps it finite
-        std = np.maximum(colours.std(axis=0), 1.0)
-        self._mean = torch.tensor(colours.mean(axis=0), device=device, dtype=dtype)
-        self._scale = torch.tensor(1 / std, device=device, dtype=dtype)
+        mean, std = colours or _colours_of(sampled)
+        self._mean = torch.tensor(mean, device=device, dtype=dtype)
+        self._scale = torch.tensor([1 / x for x in std], device=device, dtype=dtype)
 
     @property
     def colours(self) -> tuple[list[float], list[float]]:
@@ -197,6 +197,13 @@ class Batches:
     def _normalise(self, images: Tensor) -> Tensor:
         scaled = images.to(self._dtype).sub_(self._mean).mul_(self._scale)
         return scaled.permute(0, 3, 1, 2)  # channels last in memory, as stored
+
+
+def _colours_of(pixels: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
+    """Mean and deviation of the three colours of pixels (m, s, s, 3)."""
+    colours = pixels.reshape(-1, 3)
+    # images of one grey level have no deviation: at least one level keeps it finite
+    return colours.mean(axis=0).tolist(), np.maximum(colours.std(axis=0), 1.0).tolist()
 
 
 def _mirror(places: Tensor, size: int) -> Tensor:

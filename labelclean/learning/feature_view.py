@@ -29,6 +29,7 @@ from labelclean.learning.soft_labels import SoftLabels
 from labelclean.predictions import Predictions
 
 MEASURED = 20_000  # rows that the two parts of the view are weighed on
+COPIES = 2  # heads of two dropouts, whose mean is one linear layer
 MANY = 50_000  # rows from which on the folds are drawn once: the heads differ little
 
 

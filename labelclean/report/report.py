@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pandas.api.types import infer_dtype
+from pandas.api.types import infer_dtype, is_numeric_dtype
 
 from labelclean import disk
 from labelclean.data.samples import DUPLICATE_OF, REPEATED
@@ -40,12 +40,16 @@ COLUMNS = {
     "flags": TEXT,
     "near_duplicate_of": TEXT,
     "reason": TEXT,  # why the row was not judged, "" where it was
+    "no_class_score": NUMBER,  # 0 to 1, low: it seems to belong to none of the classes
 }
 OPTIONAL = {
     "flags",
     "near_duplicate_of",
     "reason",
+    "no_class_score",
 }  # may be absent: older reports and those of other tools lack them
+
+_ABSENT = {TEXT: "", NUMBER: math.nan}  # of OPTIONAL columns
 
 DISTINCT = 10_000  # rows that are looked at for whether texts repeat
 
@@ -58,7 +62,7 @@ NO_CLASS = "no_class"  # seems to belong to none of the classes
 class Report:
     """One row for each input row, in input order, also for those without a readable image.
 
-    frame  (n, 13) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
+    frame  (n, 14) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
            six significant digits, NaN where there is none; a low label_score is suspicious
     meta   all that later commands need beside the rows
     repeated  rows for the image of an earlier row, by their place among all rows: in the file, and
@@ -89,10 +93,10 @@ class Report:
     def from_columns(cls, columns: Mapping[str, Sequence[Any]], meta: ReportMeta) -> Report:
         """The way for names that may be no UTF-8: a DataFrame of pandas' own strings breaks there.
 
-        columns  each of COLUMNS, (n,); "" for OPTIONAL ones that are absent
+        columns  each of COLUMNS, (n,); OPTIONAL ones may be absent
         """
-        nothing = [""] * len(columns["image"])
-        cells = {name: columns.get(name, nothing) for name in OPTIONAL}
+        absent = {kind: [value] * len(columns["image"]) for kind, value in _ABSENT.items()}
+        cells = {name: columns.get(name, absent[COLUMNS[name]]) for name in OPTIONAL}
         cells |= {name: columns[name] for name in COLUMNS if name not in OPTIONAL}
         parts = {name: pd.Series(list(cells[name]), dtype=object) for name in COLUMNS}
         return cls(frame=pd.DataFrame(parts), meta=meta)
@@ -157,10 +161,9 @@ class Report:
             printable(beside),
         )
         parts = {name: _series(name, columns) for name in columns.names}
-        empty = pd.Series([""] * len(parts["image"]), dtype=object)
-        report = cls(
-            frame=pd.DataFrame({name: parts.get(name, empty) for name in COLUMNS}), meta=meta
-        )
+        for name in (each for each in COLUMNS if each not in parts):
+            parts[name] = pd.Series([_ABSENT[COLUMNS[name]]] * len(parts["image"]))
+        report = cls(frame=pd.DataFrame({name: parts[name] for name in COLUMNS}), meta=meta)
         if meta.rows is None:  # of an older labelclean
             return report
         if problem := problem_of(meta.rows, report.frame):
@@ -204,6 +207,8 @@ def count_statuses(statuses: Sequence[str]) -> dict[str, int]:
 def _column(name: str, given: pd.Series[Any]) -> pd.Series[Any]:
     kind = COLUMNS[name]
     if kind == NUMBER:
+        if not is_numeric_dtype(given):
+            given = given.astype(object).mask(given.astype(object) == "", math.nan)
         numbers = given.to_numpy(dtype=np.float64, na_value=np.nan)
         if np.isinf(numbers).any():
             raise ValueError(f"{name} is infinite in row {np.isinf(numbers).argmax()}")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from labelclean import __version__, sources
 from labelclean.config import PRESETS, FilterConfig
+from labelclean.config.names import SCRATCH
 from labelclean.data.duplicates import conflicting
 from labelclean.judging import self_test, verdicts
 from labelclean.learning import distributed, runtime
@@ -35,7 +36,7 @@ from labelclean.workflows import resuming
 from labelclean.workflows.decided import Decided, check_can_store, read_decided
 from labelclean.workflows.flagging import Flags, flag
 from labelclean.workflows.learning import CHECKPOINT, Learned, find_method, learn
-from labelclean.workflows.looking import SCRATCH, choose_views, look
+from labelclean.workflows.looking import choose_views, look
 from labelclean.workflows.preparing import Samples, prepare, prepare_features
 from labelclean.workflows.reasons import (
     as_given,
@@ -290,8 +291,9 @@ def _report(
     table = samples.table
     names = np.array([*table.class_names, ""], dtype=object)  # class -1: no name
     # of an image that is of no class nothing is suggested: its given label stays
-    suggested = np.where(flags.no_class, table.labels, decision.suggested)
-    words = ((HELD_OUT, table.held_out.tolist()), (NO_CLASS, flags.no_class.tolist()))
+    is_none = flags.no_class.is_none
+    suggested = np.where(is_none, table.labels, decision.suggested)
+    words = ((HELD_OUT, table.held_out.tolist()), (NO_CLASS, is_none.tolist()))
     is_copy = flags.near != np.arange(len(table))
     reasons = unjudged_reasons(samples, decision.label_score)
     columns = {
@@ -310,6 +312,7 @@ def _report(
         ],
         "near_duplicate_of": np.where(is_copy, np.array(table.paths, dtype=object)[flags.near], ""),
         "reason": reasons,
+        "no_class_score": flags.no_class.score,
     }
     if decided is not None:
         columns = decided.complete(columns)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from labelclean.config import RuntimeConfig, TrainConfig
+from labelclean.config import TrainConfig
 from labelclean.config.names import CE_CLEAN, CE_NOISY, DEFAULT, SCHEMES, SOFT, TWO_STAGE
 from labelclean.data.batches import Batches
 from labelclean.data.samples import NO_LABEL
 from labelclean.errors import ConfigError, SourceError, printable
-from labelclean.learning import schemes, trainer
-from labelclean.learning.methods import Method
+from labelclean.learning import schemes
 from labelclean.learning.run import Run
 from labelclean.learning.soft_labels import SoftLabels
-from labelclean.progress import Reporter
-from labelclean.workflows import resuming
 from labelclean.workflows.beliefs import Beliefs
-from labelclean.workflows.learning import set_up
+from labelclean.workflows.learner import Environment, Learner, Lesson
 from labelclean.workflows.preparing import Samples
 
 FIRST, SECOND = f"{TWO_STAGE}-1", f"{TWO_STAGE}-2"
@@ -61,16 +58,6 @@ class Fitted:
     epochs: int
     enlarged: int | None = None
     features: NDArray[np.float16] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Environment:
-    """Device, precision, progress and run folder of a training."""
-
-    runtime: RuntimeConfig
-    device: torch.device
-    dtype: torch.dtype
-    reporter: Reporter
 
 
 def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> TrainingSet:
@@ -168,31 +155,7 @@ def epoch_seconds(data: TrainingSet, scheme: str, train: TrainConfig, where: Env
     """How long an epoch of the scheme takes, by its first steps."""
     # an epoch of the two stages looks at as much as one of soft labels
     lesson = lesson_of(data, SOFT if scheme == TWO_STAGE else scheme)
-    _, model, batches = _set_up(data, lesson, train, where)
-    return trainer.epoch_seconds(
-        model,
-        batches,
-        train,
-        num_classes=len(data.beliefs.class_names),
-        dtype=where.dtype,
-        method=lesson.method,
-    )
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A stage's method, the labels (n,) that stand for its targets, and the rows.
-
-    Raises SourceError for fewer than two classes.
-    """
-
-    method: Method
-    labels: NDArray[np.int64]
-    rows: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        if len(np.unique(self.labels[self.rows])) < 2:
-            raise SourceError("fewer than two classes are left to train on")
+    return _learner(data, "timed", lesson, train, where).epoch_seconds()
 
 
 def lesson_of(data: TrainingSet, scheme: str) -> Lesson:
@@ -242,37 +205,15 @@ def _stage(
     data: TrainingSet, name: str, lesson: Lesson, train: TrainConfig, where: Environment
 ) -> tuple[Run, Batches]:
     """One run of the trainer over the rows, with checkpoints of its own."""
-    samples, model, batches = _set_up(data, lesson, train, where)
-    if where.runtime.compile:
-        model.compile()
-    num_classes = samples.table.num_classes
-    run = Run(
-        model, batches, train, num_classes=num_classes, dtype=where.dtype, method=lesson.method
-    )
-    identity = _identity(samples, lesson.labels, run, name, where.runtime.minutes)
-    checkpoint = resuming.in_run_dir(where.runtime, f"{name}.pt")
-    saved = resuming.saved_state(checkpoint, identity, where.runtime, where.reporter)
-    if saved is not None:
-        run.load(saved)
-    with where.reporter.stage(f"training {name}") as advance:
-        trainer.fit(
-            run,
-            checkpoint=checkpoint,
-            identity=identity,
-            good=saved and saved["good"],
-            on_progress=resuming.training_progress(advance, where.reporter),
-        )
-    return run, batches
+    learner = _learner(data, name, lesson, train, where)
+    return learner.fit(f"training {name}"), learner.batches
 
 
-def _set_up(
-    data: TrainingSet, lesson: Lesson, train: TrainConfig, where: Environment
-) -> tuple[Samples, nn.Module, Batches]:
+def _learner(
+    data: TrainingSet, name: str, lesson: Lesson, train: TrainConfig, where: Environment
+) -> Learner:
     table = replace(data.samples.table, class_names=data.beliefs.class_names)
-    samples = replace(data.samples, train_rows=lesson.rows, table=table)
-    views = lesson.method.views
-    model, batches = set_up(samples, lesson.labels, train, where.device, where.dtype, views)
-    return samples, model, batches
+    return Learner(replace(data.samples, table=table), lesson, train, where, name=name)
 
 
 def _fitted(stage: tuple[Run, Batches], train: TrainConfig) -> Fitted:
@@ -286,19 +227,3 @@ def _fitted(stage: tuple[Run, Batches], train: TrainConfig) -> Fitted:
         architecture=train.arch,
         epochs=train.epochs or 0,
     )
-
-
-def _identity(
-    samples: Samples, labels: NDArray[np.int64], run: Run, stage: str, minutes: float | None
-) -> dict[str, str]:
-    """Facts that a resumed run must share with the one before."""
-    # before the first step the memory holds what the scheme starts from
-    start = [run.memory[name].cpu().numpy() for name in sorted(run.memory)]
-    return {
-        "options": repr((stage, run.method.views, minutes, sorted(asdict(run.config).items()))),
-        "images, labels or decisions": resuming.digest(
-            samples, [labels, samples.train_rows, *start]
-        ),
-        "image size": repr(samples.spec),
-        "precision": str(run.dtype),
-    }

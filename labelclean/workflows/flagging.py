@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from labelclean.config import FilterConfig
 from labelclean.data.near_duplicates import near_groups, perceptual_hashes
-from labelclean.judging.outliers import no_class
+from labelclean.judging.outliers import NoClass, no_class
 from labelclean.judging.verdicts import Verdicts
 from labelclean.progress import Reporter, image_counter
 from labelclean.workflows.learning import Learned
@@ -20,11 +20,11 @@ from labelclean.workflows.preparing import Samples
 class Flags:
     """The flags of each image.
 
-    no_class  (n,)  it seems to belong to none of the classes
+    no_class  whether it seems to belong to none of the classes
     near      (n,)  first row that looks the same, itself where it is the first
     """
 
-    no_class: NDArray[np.bool_]
+    no_class: NoClass
     near: NDArray[np.int64]
 
 
@@ -32,11 +32,11 @@ def flag(
     samples: Samples, learned: Learned, verdicts: Verdicts, config: FilterConfig, reporter: Reporter
 ) -> Flags:
     """Near duplicates are looked for where the decoded images are at hand, not in streams."""
-    is_right = ~verdicts.is_label_issue & np.isfinite(verdicts.label_score)
     outside = no_class(
-        learned.embeddings,
+        learned.embeddings if learned.features is None else learned.features,
         learned.predictions.top_probs[:, 0],
-        is_right,
+        verdicts.issue_probability,
+        verdicts.is_label_issue,
         samples.table.num_classes,
         config.train.seed,
     )

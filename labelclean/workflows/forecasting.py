@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from labelclean.config import FilterConfig, filter_epochs
+from labelclean.config import FilterConfig, TrainConfig, filter_epochs, finetune_config
+from labelclean.config.names import FEATURES, FINETUNED, SCRATCH
 from labelclean.data.images import ImageSpec, UnreadableImage, choose_spec, decode
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.learning import models, runtime
 from labelclean.learning.backbones import load_backbone
-from labelclean.learning.embedding import FEW, embedder
+from labelclean.learning.embedding import FEW, embedder, network_size
 from labelclean.progress import Reporter
-from labelclean.workflows.learning import epochs_within
-from labelclean.workflows.looking import FEATURES, SCRATCH, choose_views, views_of
+from labelclean.workflows.learner import epochs_within
+from labelclean.workflows.looking import choose_views, views_of
 
 TRIED_IMAGES = 32  # that are decoded and looked at to time it
 TRIED_STEPS = 3  # of the network from scratch, after one that is not timed
@@ -32,6 +34,7 @@ class Forecast:
     image_size  px of the square that a network sees; None: the user gave features
     backbone    or the name of the file of features; None: none is asked
     network     from scratch; None: none is trained
+    epochs      of the network from scratch, or of the backbone that learns on
     seconds     about, on this machine if it does nothing else; nothing of it in the cache yet
     """
 
@@ -53,6 +56,8 @@ class Forecast:
             parts.append(f"heads on the features of {self.backbone}")
         if self.network is not None:
             parts.append(f"{self.network} from scratch, {self.epochs} epochs")
+        elif self.epochs is not None:
+            parts.append(f"{self.backbone} itself, {self.epochs} epochs")
         size = "" if self.image_size is None else f" of {self.image_size} px"
         return (
             f"would train: {' and '.join(parts)}, on {self.images:,} images{size}, {self.device}: "
@@ -99,7 +104,16 @@ def forecast(table: SampleTable, config: FilterConfig) -> Forecast:
                 image_size=config.runtime.image_size,
                 device_is_cpu=device.type == "cpu",
             )
-        each = _step(config, spec, table.num_classes, device)
+        network = _network(config, spec, table.num_classes)
+        each = _step(config, config.train, network, spec, device)
+        if config.runtime.minutes is not None:
+            an_epoch = each * max(1, trained)
+            epochs = epochs_within(config.runtime.minutes, an_epoch, Reporter())
+        seconds += epochs * trained * each
+    if FINETUNED in views:
+        train = finetune_config(config.train)
+        epochs = train.epochs or 1
+        each = _step(config, train, _backbone(config, spec), spec, device)
         if config.runtime.minutes is not None:
             an_epoch = each * max(1, trained)
             epochs = epochs_within(config.runtime.minutes, an_epoch, Reporter())
@@ -150,20 +164,37 @@ def _features(
     return seconds / 2 if device.type == "cpu" and count >= FEW else seconds
 
 
-def _step(config: FilterConfig, spec: ImageSpec, num_classes: int, device: torch.device) -> float:
-    """Seconds an image of the network from scratch."""
-    train = config.train
+def _network(config: FilterConfig, spec: ImageSpec, num_classes: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        return models.build(config.train.arch, num_classes, spec.size, config.train.weights)
+
+
+def _backbone(config: FilterConfig, spec: ImageSpec) -> nn.Module:
+    """The pretrained network, which looks at images of the spec's size."""
+    backbone = load_backbone(config.view.backbone, may_download=config.view.download)
+    size = network_size(spec.size)
+    enlarged = None if size == spec.size else size
+    return models.enlarged_by(backbone.network.requires_grad_(True), spec.size, enlarged).train()
+
+
+def _step(
+    config: FilterConfig,
+    train: TrainConfig,
+    network: nn.Module,
+    spec: ImageSpec,
+    device: torch.device,
+) -> float:
+    """Seconds an image of a network that learns."""
     dtype = runtime.choose_precision(config.runtime.precision, device)
     with torch.random.fork_rng(devices=[]):
-        model = models.build(train.arch, num_classes, spec.size, train.weights)
         images = torch.randn(train.batch_size, 3, spec.size, spec.size)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = images.to(device, memory_format=torch.channels_last)
     seconds = 0.0
     for step in range(1 + TRIED_STEPS):
         started = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            logits = model(images)
+            logits = network(images)
         logits.float().logsumexp(dim=1).mean().backward()
         if device.type == "cuda":
             torch.cuda.synchronize()

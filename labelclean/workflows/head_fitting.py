@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import nn
 
-from labelclean.config import HeadConfig
+from labelclean.config import HeadConfig, TrainConfig
 from labelclean.config.names import CE_CLEAN, CE_NOISY, DEFAULT, SOFT
 from labelclean.learning import schemes
-from labelclean.learning.feature_view import HeadTask, train_heads
+from labelclean.learning.feature_view import COPIES, HeadTask, train_heads
 from labelclean.learning.heads import draw_folds, out_of_fold
-from labelclean.learning.models import Classifier, enlarged_by
 from labelclean.report.meta import ReportMeta
 from labelclean.workflows.beliefs import label_likelihood
 from labelclean.workflows.fitting import (
-    Environment,
     Fitted,
-    Lesson,
     TrainingSet,
     check_classes,
     lesson_of,
 )
+from labelclean.workflows.learner import Environment, Learner, Lesson, Start
 from labelclean.workflows.resuming import training_progress
 from labelclean.workflows.seeing import Seen
 
@@ -32,17 +31,23 @@ SCHEMES = (DEFAULT, SOFT, CE_CLEAN, CE_NOISY)
 HEAD = HeadConfig(lr=0.1)
 REFINED = 2  # times that the soft labels are refined
 MOST_TARGETS = 50_000_000  # rows times classes: beyond, the soft labels stay as they are
-COPIES = 2  # heads of two dropouts, whose mean is one linear layer
 
 
 def fit_head(
-    data: TrainingSet, scheme: str, seen: Seen, seed: int, meta: ReportMeta, where: Environment
+    data: TrainingSet,
+    scheme: str,
+    seen: Seen,
+    seed: int,
+    meta: ReportMeta,
+    where: Environment,
+    finetune: TrainConfig | None = None,
 ) -> Fitted:
-    """A classifier: the pretrained network as it is, and a head that learns by the scheme.
+    """A classifier: the pretrained network, and a head that learns by the scheme.
 
     The default scheme refines the soft labels first: see `_refined`.
 
-    meta  of the report, for its transition matrix
+    meta      of the report, for its transition matrix
+    finetune  by which the whole network then learns what the head has learned; None: it stays
 
     Raises SourceError if a class is not left to learn.
     """
@@ -70,21 +75,42 @@ def fit_head(
     with where.reporter.stage(f"training {scheme}") as advance:
         progress = training_progress(advance, where.reporter)
         heads, _, history = train_heads(task, left_out, lesson.method, progress)
-    size = data.samples.spec.size
-    enlarged = None if seen.size == size else seen.size
-    looking = enlarged_by(backbone.network, size, enlarged)
-    network = Classifier(looking, backbone.width, task.num_classes)
-    network.head = heads.as_linear()
+    start = Start(backbone=backbone, size=seen.size, head=heads.as_linear())
+    size, epochs = data.samples.spec.size, len(history)
+    if finetune is None:
+        network: nn.Module = start.classifier(size).to(where.device).requires_grad_(False)
+    else:
+        run = finetuning(data, scheme, lesson, finetune, start, where).fit("fine-tuning")
+        network, epochs = run.trained, run.epochs
     return Fitted(
-        network=network.to(where.device).eval(),
+        network=network.eval(),
         mean=backbone.mean,
         std=backbone.std,
         images=len(lesson.rows),
         architecture=backbone.architecture,
-        enlarged=enlarged,
-        epochs=len(history),
-        features=seen.features,
+        enlarged=None if seen.size == size else seen.size,
+        epochs=epochs,
+        features=seen.features if finetune is None else None,
     )
+
+
+def finetuning(
+    data: TrainingSet,
+    scheme: str,
+    lesson: Lesson,
+    train: TrainConfig,
+    start: Start,
+    where: Environment,
+) -> Learner:
+    """The training of a whole network that knows the lesson by its head."""
+    table = replace(data.samples.table, class_names=data.beliefs.class_names)
+    samples = replace(data.samples, table=table)
+    return Learner(samples, lesson, train, where, name=checkpoint_of(scheme), start=start)
+
+
+def checkpoint_of(scheme: str) -> str:
+    """Name of the checkpoint of a fine-tuning by that scheme, without its ending."""
+    return f"finetuned-{scheme}"
 
 
 def _refined(

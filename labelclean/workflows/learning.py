@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,16 +18,16 @@ from labelclean.config import FilterConfig, TrainConfig, filter_epochs
 from labelclean.data.batches import Batches
 from labelclean.learning import distributed, methods, models, runtime, trainer
 from labelclean.learning.prediction_columns import EMBEDDED, ScoreSums, predict
-from labelclean.learning.run import BatchSource, Run
+from labelclean.learning.run import Run
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter, image_counter
 from labelclean.workflows import resuming
+from labelclean.workflows.learner import Environment, Learner, Lesson, Start
 from labelclean.workflows.preparing import Samples
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "model.safetensors"
 EMBEDDINGS = "embeddings.npy"
-WHITENED = 2_000  # images that a network's fixed filters are fitted to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +41,7 @@ class Learned:
     history      of each epoch: epoch, lr, loss, disagreement, taken
     config       with the number of epochs that was decided
     shares       how much each view counted, by name
+    features     (n, f) of a pretrained network, where one has looked
     doubts       what makes the figures hard to believe, a line each
     """
 
@@ -54,6 +54,7 @@ class Learned:
     dtype: str
     weights: Path | None
     shares: Mapping[str, float] = field(default_factory=dict)
+    features: NDArray[np.float16] | None = None
     doubts: tuple[str, ...] = ()
 
 
@@ -64,31 +65,34 @@ def learn(
     device: torch.device,
     reporter: Reporter,
     measure: trainer.Measure = lambda _: {},
+    start: Start | None = None,
 ) -> Learned:
     """Trains on the labels (n,), or goes on from a checkpoint, and predicts every row.
 
     measure  figures of the run after each epoch, for the history
+    start    a pretrained network that learns on; None: one that is drawn from the seed
 
     Raises ConfigError or RunError for what the user can mend.
     """
-    find_method(config.train)
+    method = find_method(config.train)
     before = resuming.begun(config.runtime, CHECKPOINT)
-    dtype = resuming.precision(config.runtime, device, before)
-    model, batches = set_up(samples, labels, config.train, device, dtype)
-    if config.runtime.compile:
-        model.compile()
-    identity = _identity(samples, labels, config, dtype)
-    run, good, config = _start(model, batches, samples, config, dtype, identity, reporter)
-    with reporter.stage("training") as advance:
-        trainer.fit(
-            run,
-            checkpoint=resuming.in_run_dir(config.runtime, CHECKPOINT),
-            identity=identity,
-            good=good,
-            on_progress=resuming.training_progress(advance, reporter),
-            measure=measure,
-        )
-    weights = resuming.in_run_dir(config.runtime, WEIGHTS)
+    where = Environment(
+        runtime=config.runtime,
+        device=device,
+        dtype=resuming.precision(config.runtime, device, before),
+        reporter=reporter,
+    )
+    train = config.train
+    if config.runtime.minutes is not None:
+        train = replace(train, epochs=None)
+    elif train.epochs is None:
+        train = replace(train, epochs=filter_epochs(len(samples.train_rows)))
+    lesson = Lesson(method, labels, samples.train_rows)
+    learner = Learner(samples, lesson, train, where, name=Path(CHECKPOINT).stem, start=start)
+    run = learner.fit("training" if start is None else "fine-tuning", measure)
+    batches = learner.batches
+    config = replace(config, train=replace(train, epochs=run.epochs))
+    weights = resuming.in_run_dir(config.runtime, WEIGHTS) if start is None else None
     if weights:
         models.save(run.trained, weights, _description(samples, batches, config))
     with reporter.stage("predicting") as advance:
@@ -112,7 +116,7 @@ def learn(
             history=tuple(run.history),
             config=config,
             device=_where(device),
-            dtype=str(dtype).removeprefix("torch."),
+            dtype=str(where.dtype).removeprefix("torch."),
             weights=weights,
         )
 
@@ -144,96 +148,6 @@ def open_embeddings(count: int, path: Path | None) -> Iterator[NDArray[np.float1
         embeddings[:] = np.nan
         yield embeddings
         embeddings.flush()
-
-
-def set_up(
-    samples: Samples,
-    labels: NDArray[np.int64],
-    train: TrainConfig,
-    device: torch.device,
-    dtype: torch.dtype,
-    views: int = 1,
-) -> tuple[models.Classifier | models.SideBySide, Batches]:
-    """A network drawn from the seed, or those of its method, and the batches to learn from.
-
-    views  of each image, see Method
-    """
-    torch.manual_seed(train.seed)
-    torch.backends.cudnn.deterministic = True  # same seed, same report
-    networks = [
-        models.build(train.arch, samples.table.num_classes, samples.spec.size, train.weights)
-        for _ in range(methods.find(train.method).networks)
-    ]
-    model = networks[0] if len(networks) == 1 else models.SideBySide(networks)
-    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = Batches(
-        samples.pixels,
-        labels,
-        samples.train_rows,
-        device=device,
-        dtype=dtype,
-        batch_size=train.batch_size,
-        shift=train.shift,
-        flip=train.flip,
-        seed=train.seed,
-        resident_bytes=runtime.free_bytes(device),
-        own=distributed.own,
-        distorts=views > 1,
-    )
-    models.whiten(model, batches.sample(WHITENED), train.weights)
-    distributed.copy_first(model)
-    return model, batches
-
-
-def epochs_within(minutes: float, seconds: float, reporter: Reporter, stages: int = 1) -> int:
-    """How many epochs of so many seconds fit into the minutes, as many in each stage."""
-    epochs = stages * max(1, int(60 * minutes / seconds) // stages)
-    reporter.note(f"{epochs} epochs fit into {minutes:g} minutes")
-    return epochs
-
-
-def _start(
-    learner: torch.nn.Module,
-    source: BatchSource,
-    samples: Samples,
-    config: FilterConfig,
-    dtype: torch.dtype,
-    identity: dict[str, str],
-    reporter: Reporter,
-) -> tuple[Run, dict[str, Any] | None, FilterConfig]:
-    """A new run, or the one of the checkpoint with the state to go back to on a collapse."""
-    num_classes = samples.table.num_classes
-    checkpoint = resuming.in_run_dir(config.runtime, CHECKPOINT)
-    saved = resuming.saved_state(checkpoint, identity, config.runtime, reporter)
-    train = config.train
-    if saved:
-        epochs = saved["epochs"]
-    elif config.runtime.minutes is not None:
-        seconds = trainer.epoch_seconds(
-            learner, source, train, num_classes=num_classes, dtype=dtype
-        )
-        epochs = epochs_within(config.runtime.minutes, seconds, reporter)
-    else:
-        epochs = train.epochs or filter_epochs(len(samples.train_rows))
-    config = replace(config, train=replace(train, epochs=epochs))
-    run = Run(learner, source, config.train, num_classes=num_classes, dtype=dtype)
-    if saved:
-        run.load(saved)
-    return run, saved["good"] if saved else None, config
-
-
-def _identity(
-    samples: Samples, labels: NDArray[np.int64], config: FilterConfig, dtype: torch.dtype
-) -> dict[str, str]:
-    """Facts that a resumed run must share with the one before."""
-    settings = {k: v for k, v in asdict(config.train).items() if k != "epochs"}
-    asked = config.runtime.minutes or config.train.epochs
-    return {
-        "options": repr((sorted(settings.items()), asked)),
-        "images or labels": resuming.digest(samples, [labels]),
-        "image size": repr(samples.spec),
-        "precision": str(dtype),
-    }
 
 
 def _predict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from labelclean.config import FilterConfig, TrainConfig
+from labelclean.config import PRESETS, FilterConfig, finetune_config
+from labelclean.config.names import FEATURES, FINETUNED, SCRATCH
 from labelclean.data import noise
 from labelclean.data.images import choose_spec, largest_side
 from labelclean.data.samples import SampleTable
@@ -20,6 +22,7 @@ from labelclean.learning import distributed, methods, models, runtime
 from labelclean.learning.feature_view import FeatureView, HeadTask, find_head_method
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter, image_counter
+from labelclean.workflows.learner import Start
 from labelclean.workflows.learning import (
     EMBEDDINGS,
     WEIGHTS,
@@ -32,7 +35,7 @@ from labelclean.workflows.resuming import in_run_dir
 from labelclean.workflows.seeing import Seen, see
 from labelclean.workflows.two_rounds import fit_view
 
-FEATURES, SCRATCH = "features", "scratch"
+NETWORKS = {SCRATCH: "network from scratch", FINETUNED: "fine-tuned network"}
 DETAILED = 128  # px: in larger images a pretrained network sees more than one learns here
 PLANTED = 0.05  # share of the labels that is flipped in memory to weigh the views
 
@@ -63,16 +66,20 @@ def choose_views(config: FilterConfig) -> tuple[str, ...] | None:
 def views_of(config: FilterConfig, table: SampleTable) -> tuple[str, ...]:
     """The views of these images: small images are learned from scratch too.
 
-    Of larger ones a network from scratch is trained only if the options give it time or form.
+    For larger ones the pretrained network learns on, given a GPU or --minutes; one from scratch is
+    trained only if the options give it epochs or a form.
     """
     asked = choose_views(config)
     if asked is not None:
         return asked
-    default = TrainConfig(seed=config.train.seed)
-    is_given = config.runtime.minutes is not None or config.train.epochs is not None
-    has_form = config.train.arch not in (default.arch, "resnet18")
-    if largest_side(table) <= DETAILED or is_given or has_form:
+    train = config.train
+    free = {name: getattr(train, name) for name in ("seed", "flip", "method", "class_weights")}
+    has_form = train not in [replace(PRESETS[name], **free) for name in ("quick", "standard")]
+    if largest_side(table) <= DETAILED or has_form:
         return (FEATURES, SCRATCH)
+    is_on_gpu = runtime.choose_device(config.runtime.device).type == "cuda"
+    if is_on_gpu or config.runtime.minutes is not None:
+        return (FEATURES, FINETUNED)
     return (FEATURES,)
 
 
@@ -98,9 +105,19 @@ def look(
         )
     seen = see(samples, config.view, config.runtime, device, reporter)
     view = _fit(samples, seen, labels, config, device, reporter)
-    if SCRATCH not in views:
+    if views == (FEATURES,):
         return _of_features(samples, view, labels, seen, config, device, reporter)
-    return _of_both(samples, view, labels, seen, config, device, reporter)
+
+    def network(weighed: NDArray[np.int64]) -> Learned:
+        if FINETUNED in views and seen.backbone is not None:
+            start = Start(backbone=seen.backbone, size=seen.size, head=view.head())
+            of_its_own = replace(config, train=finetune_config(config.train))
+            return learn(samples, weighed, of_its_own, device, reporter, start=start)
+        at_size = _for_scratch(samples, config, device, reporter)
+        return learn(at_size, weighed, config, device, reporter)
+
+    (name,) = (each for each in views if each != FEATURES)
+    return _of_both(samples, view, labels, seen.features, config, network, name)
 
 
 def _fit(
@@ -154,6 +171,7 @@ def _of_features(
         dtype="float32",
         weights=_save(view, seen, samples, config),
         shares={FEATURES: 1.0},
+        features=seen.features,
         doubts=_doubts({FEATURES: _free_auroc(first, of_first, samples, labels, seed)}),
     )
 
@@ -162,28 +180,28 @@ def _of_both(
     samples: Samples,
     view: FeatureView,
     labels: NDArray[np.int64],
-    seen: Seen,
+    features: NDArray[np.float16],
     config: FilterConfig,
-    device: torch.device,
-    reporter: Reporter,
+    network: Callable[[NDArray[np.int64]], Learned],
+    name: str,
 ) -> Learned:
-    """The network from scratch learns with some more labels flipped, by which views are weighed.
+    """A network learns with some more labels flipped, by which it and the heads are weighed.
 
     These flips stay in memory: the report is about the given labels, and of a flipped row the
     network's word on its given label counts, which it was not trained on.
+
+    network  learns from labels (n,); name: of its view
     """
     num_classes, seed = samples.table.num_classes, config.train.seed
     rows, given = samples.train_rows, samples.table.labels
     by_features = view.predict(samples.rows, labels, seed)
     weighed = _plant(by_features, labels, samples, seed)
     flipped = np.flatnonzero(weighed != labels)
-    scratch = learn(
-        _for_scratch(samples, config, device, reporter), weighed, config, device, reporter
-    )
-    gain = verdicts.planted_gain(weighed, scratch.predictions, flipped, num_classes, seed)
+    learned = network(weighed)
+    gain = verdicts.planted_gain(weighed, learned.predictions, flipped, num_classes, seed)
     shares = fusion.weigh(
         view.first.predict(samples.rows, weighed, seed),
-        scratch.predictions,
+        learned.predictions,
         rows=rows,
         planted_rows=flipped,
     )
@@ -191,22 +209,23 @@ def _of_both(
     def joined(first: Predictions, second: Predictions) -> Predictions:
         return fusion.join(first, fusion.without_gain(second, gain), shares, num_classes)
 
-    predictions = joined(by_features, scratch.predictions.replaced(flipped, scratch.as_given))
+    predictions = joined(by_features, learned.predictions.replaced(flipped, learned.as_given))
     as_given = predictions
     if not np.array_equal(labels, given):  # the self-test flipped some
         changed = np.flatnonzero(weighed != given)
-        of_given = scratch.predictions.replaced(changed, scratch.as_given)
+        of_given = learned.predictions.replaced(changed, learned.as_given)
         as_given = joined(view.predict(samples.rows, given, seed), of_given)
-    names = (FEATURES, SCRATCH)
+    names = (FEATURES, name)
     with open_embeddings(len(labels), in_run_dir(config.runtime, EMBEDDINGS)) as embeddings:
         view.embeddings(samples.rows, embeddings)
     aurocs = dict(zip(names, shares.auroc, strict=True)) if shares.auroc else {}
     return replace(
-        scratch,
+        learned,
         predictions=predictions,
         as_given=as_given,
         embeddings=embeddings,
         shares=dict(zip(names, shares.shares, strict=True)),
+        features=features,
         doubts=_doubts(aurocs),
     )
 
@@ -276,7 +295,7 @@ def _doubts(aurocs: dict[str, float]) -> tuple[str, ...]:
         f"the {name} tell a planted wrong label from a given one hardly better than chance (AUROC "
         f"{auroc:.2f}): do not rely on this report; another --backbone may see more in such images"
         if name == FEATURES
-        else f"the network from scratch tells a planted wrong label from a given one hardly better "
+        else f"the {NETWORKS[name]} tells a planted wrong label from a given one hardly better "
         f"than chance (AUROC {auroc:.2f}): it was left out; give it more --epochs or images"
         for name, auroc in aurocs.items()
         if auroc <= fusion.CHANCE

@@ -80,6 +80,8 @@ def model_card(config: ModelConfig, folder: str, *, has_onnx: bool) -> str:
 def _start(training: Mapping[str, Any]) -> str:
     if not training["backbone"]:
         return ", from scratch"
+    if training.get("is_finetuned"):  # absent in models of older versions
+        return f"; the pretrained network {text(training['backbone'])}, trained on"
     return f"; a linear head on the pretrained network {text(training['backbone'])}"
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from labelclean import __version__, disk
 from labelclean.config import (
     TrainConfig,
+    finetune_config,
     train_epochs,
 )
 from labelclean.config.names import CE_NOISY, TWO_STAGE
@@ -35,14 +36,13 @@ from labelclean.workflows.beliefs import label_likelihood
 from labelclean.workflows.fitting import (
     FIRST,
     STAGES,
-    Environment,
     Fitted,
     TrainingSet,
     epoch_seconds,
     fit_scheme,
 )
-from labelclean.workflows.head_fitting import fit_head
-from labelclean.workflows.learning import epochs_within
+from labelclean.workflows.head_fitting import SCHEMES, checkpoint_of, fit_head
+from labelclean.workflows.learner import Environment, epochs_within
 from labelclean.workflows.model_card import model_card
 from labelclean.workflows.seeing import see
 from labelclean.workflows.training_source import TrainingSource, read_training
@@ -72,7 +72,9 @@ class Trained:
         training = self.config.training
         how = f"{training['scheme']}, "
         if training["backbone"]:
-            how += f"a head on the features of {training['backbone']}, "
+            is_whole = training["is_finetuned"]
+            how += "fine-tuned from " if is_whole else "a head on the features of "
+            how += f"{training['backbone']}, "
         lines = [
             f"{how}{training['epochs']} epochs on {training['images']:,} images: "
             f"{training['kept']:,} keep their label, {training['judged_wrong']:,} were judged wrong"
@@ -189,13 +191,15 @@ def _fit(
     """The classifier, and with is_compared the one of the given labels."""
     data, seed = source.data, config.train.seed
     if not source.is_from_scratch:
-        where = Environment(
-            runtime=config.runtime, device=device, dtype=torch.float32, reporter=reporter
-        )
         seen = see(data.samples, config.view, config.runtime, device, reporter)
         meta = source.report.meta
-        fitted = fit_head(data, config.scheme, seen, seed, meta, where)
-        other = fit_head(data, CE_NOISY, seen, seed, meta, where) if config.is_compared else None
+        finetune, where = _finetuning(config, device, reporter)
+        fitted = fit_head(data, config.scheme, seen, seed, meta, where, finetune)
+        other = None
+        if config.is_compared:
+            if finetune is not None:  # the same cost, also where it followed from the minutes
+                finetune = replace(finetune, epochs=fitted.epochs)
+            other = fit_head(data, CE_NOISY, seen, seed, meta, where, finetune)
         return fitted, other, where
     stage = FIRST if config.scheme == TWO_STAGE else config.scheme
     before = resuming.begun(config.runtime, f"{stage}.pt")
@@ -205,6 +209,29 @@ def _fit(
     fitted = fit_scheme(data, config.scheme, train, where)
     other = fit_scheme(data, CE_NOISY, train, where) if config.is_compared else None
     return fitted, other, where
+
+
+def _finetuning(
+    config: TrainingConfig, device: torch.device, reporter: Reporter
+) -> tuple[TrainConfig | None, Environment]:
+    """How the pretrained network learns on, if it does, and where; each training has its time."""
+    minutes, dtype = config.runtime.minutes, torch.float32
+    where = Environment(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
+    if config.is_finetuned is False:
+        return None, where
+    if config.is_finetuned is None and minutes is None and device.type != "cuda":
+        return None, where
+    train = finetune_config(config.train)
+    if minutes is not None:
+        train = replace(train, epochs=None)
+    before = resuming.begun(config.runtime, f"{checkpoint_of(config.scheme)}.pt")
+    shared = minutes and minutes / (2 if config.is_compared else 1)
+    where = replace(
+        where,
+        runtime=replace(config.runtime, minutes=shared),
+        dtype=resuming.precision(config.runtime, device, before),
+    )
+    return train, where
 
 
 def check_input(
@@ -306,6 +333,7 @@ def _summary(
         "noise_rate": meta.noise_rate,
         "scheme": config.scheme,
         "backbone": None if source.is_from_scratch else config.backbone,
+        "is_finetuned": not source.is_from_scratch and fitted.features is None,
         "epochs": fitted.epochs,
         "seed": config.train.seed,
     }
@@ -332,7 +360,7 @@ def _remove_checkpoints(run_dir: Path | None) -> None:
     """Nothing is left to resume."""
     if run_dir is None:
         return
-    for stage in STAGES:
+    for stage in (*STAGES, *map(checkpoint_of, SCHEMES)):
         (run_dir / f"{stage}.pt").unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ from labelclean.config.training_config import TrainingConfig
 from labelclean.data.images import SMALL, largest_side
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.decisions.book import DecisionBook
-from labelclean.errors import printable
+from labelclean.errors import ConfigError, printable
 from labelclean.learning import distributed
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
@@ -89,8 +89,12 @@ def read_training(
 
 def _is_from_scratch(config: TrainingConfig, table: SampleTable) -> bool:
     """Whether a network of one's own is trained: it beats a head where small images are many."""
+    if config.is_finetuned and distributed.size() > 1:
+        raise ConfigError("--finetune trains in one process: leave torchrun or --finetune out")
     if config.is_from_scratch or config.scheme not in HEAD_SCHEMES or distributed.size() > 1:
         return True
+    if config.is_finetuned:
+        return False
     return len(table) > MANY_SMALL and largest_side(table) <= SMALL
 
 

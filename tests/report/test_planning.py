@@ -26,6 +26,7 @@ def report_of(probabilities, interval=(0.0, 1.0), names=()):
         "issue_probability": values,
         "suggested_probability": values,
         "margin": values,
+        "no_class_score": values,
         "status": ["ok"] * count,
     }
     nothing = ["cat"] * count

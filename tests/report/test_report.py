@@ -26,7 +26,7 @@ from labelclean.report.report import (
     check_can_write,
 )
 
-EMPTY = {"near_duplicate_of": "", "reason": ""}
+EMPTY = {"near_duplicate_of": "", "reason": "", "no_class_score": math.nan}
 FILLED = [name for name in COLUMNS if name not in EMPTY]
 ENDINGS = [".csv", ".tsv", ".jsonl", ".parquet"]
 ROWS = [
@@ -111,8 +111,9 @@ def test_the_csv_file_as_another_program_sees_it(tmp_path):
     text = (tmp_path / "r.csv").read_bytes().decode()
     assert text == (
         "image,given_label,suggested_label,is_label_issue,label_score,issue_probability,"
-        "suggested_probability,second_label,margin,status,flags,near_duplicate_of,reason\n"
-        '\'=1+1,"a,b","say ""x""",True,0.123457,1,1e-09,\'\'q,-0.5,ok,,,\n'
+        "suggested_probability,second_label,margin,status,flags,near_duplicate_of,reason,"
+        "no_class_score\n"
+        '\'=1+1,"a,b","say ""x""",True,0.123457,1,1e-09,\'\'q,-0.5,ok,,,,\n'
     )
     assert pd.read_csv(tmp_path / "r.csv")["is_label_issue"].dtype == bool
 
@@ -121,16 +122,18 @@ def test_the_csv_file_as_another_program_sees_it(tmp_path):
 def test_a_report_without_the_newer_columns_reads_as_one_where_they_are_empty(ending, tmp_path):
     path = tmp_path / f"r{ending}"
     report_of().write(path)
-    older = report_of().frame.drop(columns=["flags", "near_duplicate_of", "reason"])
+    older = report_of().frame.drop(columns=["flags", *EMPTY])
     path.write_bytes(files.encode(older, path))
-    assert Report.read(path).frame["flags"].tolist() == [""] * len(ROWS)
+    read = Report.read(path).frame
+    assert read["flags"].tolist() == [""] * len(ROWS)
+    assert read["no_class_score"].dtype == float and read["no_class_score"].isna().all()
 
 
 def test_figures_have_six_digits_and_zero_no_sign():
     frame = report_of(
         [("a", "b", "b", False, 0.1234567, 1.0, 1 / 3, "", -1e-320 * 0, "ok", "")]
     ).frame
-    figures = frame.select_dtypes(float).iloc[0].tolist()
+    figures = frame.select_dtypes(float).drop(columns="no_class_score").iloc[0].tolist()
     assert list(map(str, figures)) == ["0.123457", "1.0", "0.333333", "0.0"]
 
 
@@ -367,7 +370,7 @@ def spoiled(folder: Path, ending: str, change) -> str:
         (
             ".csv",
             lambda b: b.replace(b"cat,dog", b"cat"),
-            "r.csv:2: number of fields is 12, in the header 13: write all of them",
+            "r.csv:2: number of fields is 13, in the header 14: write all of them",
         ),
         (
             ".csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 import labelclean
 from labelclean.cli import app
 from labelclean.errors import ConfigError
-from labelclean.learning import backbones, models
+from labelclean.learning import backbones, models, trainer
 from labelclean.workflows import training_source
 from labelclean.workflows.head_fitting import SCHEMES
 
@@ -37,6 +38,50 @@ def test_every_scheme_of_a_head_learns_the_three_colours(world: Path, scheme: st
     assert trained.config.architecture == "efficientnet-lite0"
     assert trained.config.training["backbone"] == "efficientnet-lite0"
     assert "a head on the features of efficientnet-lite0" in trained.describe()
+
+
+@pytest.mark.parametrize("scheme", ["default", "ce-noisy"])
+def test_the_whole_network_learns_on_after_its_head(world: Path, scheme: str):
+    settings = {"scheme": scheme, "epochs": 4, "is_finetuned": True}
+    trained = _head(world, test=holdout(world), config=settings)
+    assert trained.figures is not None and trained.figures.accuracy.value >= 0.7
+    assert "fine-tuned from efficientnet-lite0" in trained.describe()
+    assert "trained on" in (world / "model" / "README.md").read_text()
+    training = trained.config.training
+    assert training["epochs"] == 4 and training["is_finetuned"]
+    pretrained = backbones.load_backbone("efficientnet-lite0").network.state_dict()
+    model = labelclean.load_model(world / "model")
+    learned = model.network.backbone[1].state_dict()  # after the enlargement
+    assert not any(
+        torch.equal(value, learned[name]) for name, value in pretrained.items() if "conv" in name
+    )
+
+
+def test_minutes_are_those_of_a_fine_tuning_and_of_what_it_is_compared_with(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(trainer, "epoch_seconds", lambda *_, **__: 5.0)
+    config = config_of(world, is_from_scratch=False, is_compared=True)
+    config = replace(config, runtime=replace(config.runtime, minutes=0.5))
+    trained = train(world, config=config, test=holdout(world))
+    assert trained.config.training["is_finetuned"]
+    assert trained.config.training["epochs"] == 3
+    assert trained.figures is not None and trained.figures.gain is not None
+    assert not (world / "model.run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--finetune", "--from-scratch"), "--finetune trains no network from scratch"),
+        (("--finetune", "--scheme", "two-stage"), "two-stage trains from scratch"),
+        (("--finetune", "--lr", "0.1"), "settings of its own: leave --lr out"),
+    ],
+)
+def test_options_that_a_fine_tuning_cannot_take_are_refused(world: Path, words, line):
+    report = str(world / "report.csv")
+    done = CliRunner().invoke(app, ["train", "--report", report, *words])
+    assert done.exit_code == 2 and line in " ".join(done.stderr.split())
 
 
 def test_the_folder_holds_network_and_head_and_needs_no_pretrained_weights(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from typer.testing import CliRunner
 
 from labelclean import filter_dataset
-from labelclean.config import FilterConfig, RuntimeConfig, TrainConfig, ViewConfig
+from labelclean.cli import app
+from labelclean.config import FINETUNE, FilterConfig, RuntimeConfig, TrainConfig, ViewConfig
 from labelclean.errors import ConfigError, SourceError
-from labelclean.learning import backbones, embedding
+from labelclean.learning import backbones, embedding, trainer
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
+from labelclean.workflows import looking
+from labelclean.workflows.learner import Learner
 
 WRONG = {"07.png", "20.png", "42.png"}
 
@@ -39,6 +46,94 @@ def test_the_wrong_labels_of_three_colours_lead_the_list(colour_folder: Path, vi
     assert set(suspicious["image"]) == WRONG
     low, high = report.meta.noise_rate_interval
     assert low <= 3 / 60 <= high
+
+
+def test_a_fine_tuning_begins_from_the_backbone_and_its_heads(
+    colour_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    begun = []
+    fit = Learner.fit
+
+    def looked_at(learner: Learner, *given: Any) -> Any:
+        begun.append(learner)
+        before = [value.clone() for value in learner.model.state_dict().values()]
+        run = fit(learner, *given)
+        after = run.trained.state_dict().values()
+        begun.append([torch.equal(a, b) for a, b in zip(before, after, strict=True)])
+        return run
+
+    monkeypatch.setattr(Learner, "fit", looked_at)
+    report = _filter(colour_folder, _config(colour_folder, views=("features", "finetuned")))
+    assert len(WRONG & set(report.frame.sort_values("label_score").head(3)["image"])) >= 2
+    learner, is_same = begun
+    pretrained = backbones.load_backbone("efficientnet-lite0")
+    assert learner.start.backbone.digest == pretrained.digest  # a copy learned, not this one
+    assert learner.train == replace(FINETUNE, epochs=3)
+    assert np.allclose(learner.batches.colours, 127.5)
+    assert not any(is_same[:10]) and report.meta.config["train"]["arch"] == FINETUNE.arch
+
+
+def test_a_fine_tuning_goes_on_after_an_interruption_with_the_same_report(
+    colour_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(trainer, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 0.0)
+    config = _config(colour_folder, views=("features", "finetuned"))
+    whole = _filter(colour_folder, config).frame
+
+    class Dying(Reporter):
+        @contextmanager
+        def stage(self, name: str) -> Iterator[Any]:
+            def advance(share: float, *_: Any) -> None:
+                if name == "fine-tuning" and share > 0.5:
+                    raise KeyboardInterrupt
+
+            yield advance
+
+    runtime = replace(config.runtime, run_dir=colour_folder / "run")
+    with pytest.raises(KeyboardInterrupt):
+        _filter(colour_folder, replace(config, runtime=runtime), reporter=Dying())
+    runtime = replace(runtime, resume=True)
+    again = _filter(colour_folder, replace(config, runtime=runtime)).frame
+    assert again.equals(whole)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ("--views", "finetuned"),
+            "begins from heads on features: give --views features,finetuned",
+        ),
+        (("--views", "scratch,finetuned"), "begins from heads on features"),
+        (("--views", "features,finetuned", "--lr", "0.1"), "settings of its own: leave --lr out"),
+        (("--views", "features,finetuned", "--features", "own.npy"), "--views finetuned does"),
+    ],
+)
+def test_options_that_a_fine_tuning_cannot_take_are_refused(colour_folder: Path, words, line):
+    done = CliRunner().invoke(app, ["filter", str(colour_folder / "images"), *words])
+    assert done.exit_code == 2 and line in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("side", "given", "views"),
+    [
+        (300, {}, ("features",)),
+        (300, {"minutes": 1.0}, ("features", "finetuned")),
+        (300, {"minutes": 1.0, "arch": "resnet10"}, ("features", "scratch")),
+        (300, {"epochs": 3}, ("features", "scratch")),
+        (100, {"minutes": 1.0}, ("features", "scratch")),
+    ],
+)
+def test_the_views_follow_from_the_size_of_the_images_and_the_options(
+    monkeypatch: pytest.MonkeyPatch, side, given, views
+):
+    monkeypatch.setattr(looking, "largest_side", lambda table: side)
+    minutes = given.pop("minutes", None)
+    config = FilterConfig(
+        train=TrainConfig(**given), runtime=RuntimeConfig(device="cpu", minutes=minutes)
+    )
+    assert looking.views_of(config, None) == views
 
 
 def test_the_same_seed_gives_the_same_report_from_the_store_and_without_it(

@@ -211,7 +211,7 @@ def test_a_resumed_run_measures_neither_speed_nor_precision_again(
     config = replace(config, runtime=where)
     machine = {"seconds": 12.0, "dtype": torch.float32}
     monkeypatch.setattr(trainer, "epoch_seconds", lambda *_, **__: machine["seconds"])
-    monkeypatch.setattr(runtime, "_faster_on_cpu", lambda: machine["dtype"])
+    monkeypatch.setattr(runtime, "_for_cpu", lambda: machine["dtype"])
     whole = train(world, "whole", config=config)
     assert whole.config.training["epochs"] == (4 if scheme == "two-stage" else 5)
     with pytest.raises(_Killed):
