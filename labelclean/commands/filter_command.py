@@ -74,6 +74,7 @@ def filter_command(
     if options["from_model"] is not None:
         others = {"preset": preset, "compile": options["compile"] or None, "gpus": gpus}
         others |= {"views": view.views, "features": view.features, "mirror": view.mirror or None}
+        others |= {"view_scores": view.view_scores or None}
         _check_trains_nothing({**others, **train})
     limit = None if fail_over is None else share("--fail-over", fail_over)
     settings = FilterConfig(

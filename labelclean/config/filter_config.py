@@ -42,6 +42,7 @@ class ViewConfig:
     mirror: bool = option(
         False, "Average the features of each image and its mirror image (slower)."
     )
+    view_scores: bool = option(False, "A column for each view: its probability of the given label.")
     head: HeadConfig = field(default_factory=HeadConfig)
 
     def __post_init__(self) -> None:

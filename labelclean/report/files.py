@@ -81,9 +81,8 @@ def decode(
     except SourceError as error:
         raise _unreadable(error) from None
     if not table.columns:  # JSON Lines without a line
-        return Columns(
-            names=tuple(names), cells=lambda _: [], arrow=lambda _: None, where=table.where
-        )
+        needed = tuple(name for name in names if name not in optional)
+        return Columns(names=needed, cells=lambda _: [], arrow=lambda _: None, where=table.where)
     _check_names(path, table.columns, [name for name in names if name not in optional])
 
     def cells(name: str) -> list[Any]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_numeric_dtype
 
 from labelclean import disk
+from labelclean.config.names import VIEWS
 from labelclean.data.samples import DUPLICATE_OF, REPEATED
 from labelclean.errors import ReportError, printable
 from labelclean.opening import read_regular
@@ -49,6 +50,10 @@ OPTIONAL = {
     "no_class_score",
 }  # may be absent: older reports and those of other tools lack them
 
+# Only with --view-scores: the probability that each view gives to the given label.
+VIEW_COLUMNS = {f"{view}_score": NUMBER for view in VIEWS}
+_KINDS = COLUMNS | VIEW_COLUMNS
+
 _ABSENT = {TEXT: "", NUMBER: math.nan}  # of OPTIONAL columns
 
 DISTINCT = 10_000  # rows that are looked at for whether texts repeat
@@ -62,8 +67,9 @@ NO_CLASS = "no_class"  # seems to belong to none of the classes
 class Report:
     """One row for each input row, in input order, also for those without a readable image.
 
-    frame  (n, 14) the columns COLUMNS. Names are str, "" where there is none; figures float64 with
-           six significant digits, NaN where there is none; a low label_score is suspicious
+    frame  (n, 14 or more) the columns COLUMNS, after them those of VIEW_COLUMNS that are there.
+           Names are str, "" where there is none; figures float64 with six significant digits, NaN
+           where there is none; a low label_score is suspicious
     meta   all that later commands need beside the rows
     repeated  rows for the image of an earlier row, by their place among all rows: in the file, and
            not in the frame, so that there each image is one row
@@ -76,9 +82,10 @@ class Report:
     repeated: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        if list(self.frame.columns) != list(COLUMNS):
-            raise ValueError(f"columns {list(self.frame.columns)}, not {list(COLUMNS)}")
-        frame = pd.DataFrame({name: _column(name, self.frame[name]) for name in COLUMNS})
+        names = [*COLUMNS, *(name for name in VIEW_COLUMNS if name in self.frame)]
+        if list(self.frame.columns) != names:
+            raise ValueError(f"columns {list(self.frame.columns)}, not {names}")
+        frame = pd.DataFrame({name: _column(name, self.frame[name]) for name in names})
         counts = count_statuses(frame["status"].tolist())
         is_repeated = frame["status"] == REPEATED
         if is_repeated.any():
@@ -93,12 +100,14 @@ class Report:
     def from_columns(cls, columns: Mapping[str, Sequence[Any]], meta: ReportMeta) -> Report:
         """The way for names that may be no UTF-8: a DataFrame of pandas' own strings breaks there.
 
-        columns  each of COLUMNS, (n,); OPTIONAL ones may be absent
+        columns  each of COLUMNS, (n,); OPTIONAL ones and those of VIEW_COLUMNS may be absent
         """
         absent = {kind: [value] * len(columns["image"]) for kind, value in _ABSENT.items()}
         cells = {name: columns.get(name, absent[COLUMNS[name]]) for name in OPTIONAL}
         cells |= {name: columns[name] for name in COLUMNS if name not in OPTIONAL}
-        parts = {name: pd.Series(list(cells[name]), dtype=object) for name in COLUMNS}
+        cells |= {name: columns[name] for name in VIEW_COLUMNS if name in columns}
+        names = [*COLUMNS, *(name for name in VIEW_COLUMNS if name in cells)]
+        parts = {name: pd.Series(list(cells[name]), dtype=object) for name in names}
         return cls(frame=pd.DataFrame(parts), meta=meta)
 
     def __len__(self) -> int:
@@ -152,7 +161,7 @@ class Report:
         files.ending_of(path)
         disk.finish(path)
         data = _read_bytes(path, "no such report; give the file that filter wrote")
-        columns = files.decode(data, path, list(COLUMNS), OPTIONAL)
+        columns = files.decode(data, path, list(_KINDS), OPTIONAL | set(VIEW_COLUMNS))
         beside = meta_path(path)
         meta = ReportMeta.from_json(
             _read_bytes(
@@ -162,8 +171,10 @@ class Report:
         )
         parts = {name: _series(name, columns) for name in columns.names}
         for name in (each for each in COLUMNS if each not in parts):
-            parts[name] = pd.Series([_ABSENT[COLUMNS[name]]] * len(parts["image"]))
-        report = cls(frame=pd.DataFrame({name: parts[name] for name in COLUMNS}), meta=meta)
+            cells = [_ABSENT[COLUMNS[name]]] * len(parts["image"])
+            parts[name] = pd.Series(cells, dtype=object)
+        names = [name for name in _KINDS if name in parts]
+        report = cls(frame=pd.DataFrame({name: parts[name] for name in names}), meta=meta)
         if meta.rows is None:  # of an older labelclean
             return report
         if problem := problem_of(meta.rows, report.frame):
@@ -205,7 +216,7 @@ def count_statuses(statuses: Sequence[str]) -> dict[str, int]:
 
 
 def _column(name: str, given: pd.Series[Any]) -> pd.Series[Any]:
-    kind = COLUMNS[name]
+    kind = _KINDS[name]
     if kind == NUMBER:
         if not is_numeric_dtype(given):
             given = given.astype(object).mask(given.astype(object) == "", math.nan)
@@ -244,11 +255,11 @@ def _six_digits(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 def _series(name: str, columns: files.Columns) -> pd.Series[Any]:
     """The cells of a file's column; a wrong one is named by its place."""
     arrow = columns.arrow(name)
-    fast = None if arrow is None else _of_arrow(COLUMNS[name], arrow)
+    fast = None if arrow is None else _of_arrow(_KINDS[name], arrow)
     if fast is not None:
         return fast
     cells = _parsed(name, columns)
-    return pd.Series(cells, dtype={TEXT: object, FLAG: bool, NUMBER: np.float64}[COLUMNS[name]])
+    return pd.Series(cells, dtype={TEXT: object, FLAG: bool, NUMBER: np.float64}[_KINDS[name]])
 
 
 def _of_arrow(kind: str, cells: pa.ChunkedArray) -> pd.Series[Any] | None:
@@ -288,7 +299,7 @@ def _texts(cells: pa.ChunkedArray) -> pd.Series[Any]:
 
 def _parsed(name: str, columns: files.Columns) -> list[Any]:
     """The cells of a file's column as Python values; a wrong one is named by its place."""
-    kind, out = COLUMNS[name], []
+    kind, out = _KINDS[name], []
     for row, cell in enumerate(columns.cells(name)):
         value: Any = cell
         if kind == NUMBER and not isinstance(cell, bool):

@@ -314,6 +314,8 @@ def _report(
         "reason": reasons,
         "no_class_score": flags.no_class.score,
     }
+    if learned.config.view.view_scores:
+        columns |= {f"{name}_score": values for name, values in learned.by_view.items()}
     if decided is not None:
         columns = decided.complete(columns)
     pairs = tuple(

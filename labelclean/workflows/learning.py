@@ -15,6 +15,7 @@ from torch import Tensor
 
 from labelclean import disk
 from labelclean.config import FilterConfig, TrainConfig, filter_epochs
+from labelclean.config.names import SCRATCH
 from labelclean.data.batches import Batches
 from labelclean.learning import distributed, methods, models, runtime, trainer
 from labelclean.learning.prediction_columns import EMBEDDED, ScoreSums, predict
@@ -41,6 +42,7 @@ class Learned:
     history      of each epoch: epoch, lr, loss, disagreement, taken
     config       with the number of epochs that was decided
     shares       how much each view counted, by name
+    by_view      (n,) probability of the given label, by the name of the view
     features     (n, f) of a pretrained network, where one has looked
     doubts       what makes the figures hard to believe, a line each
     """
@@ -54,6 +56,7 @@ class Learned:
     dtype: str
     weights: Path | None
     shares: Mapping[str, float] = field(default_factory=dict)
+    by_view: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     features: NDArray[np.float16] | None = None
     doubts: tuple[str, ...] = ()
 
@@ -109,9 +112,11 @@ def learn(
                 run.sums,
                 embeddings=embeddings if distributed.is_first() else None,
             )
+        as_given = _predict(run, flipped, given, lambda _: None)
         return Learned(
             predictions=predictions,
-            as_given=_predict(run, flipped, given, lambda _: None),
+            as_given=as_given,
+            by_view={SCRATCH: predictions.replaced(flipped, as_given).p_given},
             embeddings=embeddings,
             history=tuple(run.history),
             config=config,

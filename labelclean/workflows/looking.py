@@ -169,6 +169,7 @@ def _of_features(
         config=config,
         device=runtime.device_name(device),
         dtype="float32",
+        by_view={FEATURES: as_given.p_given},
         weights=_save(view, seen, samples, config),
         shares={FEATURES: 1.0},
         features=seen.features,
@@ -206,15 +207,18 @@ def _of_both(
         planted_rows=flipped,
     )
 
-    def joined(first: Predictions, second: Predictions) -> Predictions:
-        return fusion.join(first, fusion.without_gain(second, gain), shares, num_classes)
+    def of_network(changed: NDArray[np.int64]) -> Predictions:
+        said = learned.predictions.replaced(changed, learned.as_given)
+        return fusion.without_gain(said, gain)
 
-    predictions = joined(by_features, learned.predictions.replaced(flipped, learned.as_given))
-    as_given = predictions
+    asked = (by_features, of_network(flipped))
+    given_asked = asked
     if not np.array_equal(labels, given):  # the self-test flipped some
         changed = np.flatnonzero(weighed != given)
-        of_given = learned.predictions.replaced(changed, learned.as_given)
-        as_given = joined(view.predict(samples.rows, given, seed), of_given)
+        given_asked = (view.predict(samples.rows, given, seed), of_network(changed))
+    predictions = as_given = fusion.join(*asked, shares, num_classes)
+    if given_asked is not asked:
+        as_given = fusion.join(*given_asked, shares, num_classes)
     names = (FEATURES, name)
     with open_embeddings(len(labels), in_run_dir(config.runtime, EMBEDDINGS)) as embeddings:
         view.embeddings(samples.rows, embeddings)
@@ -225,6 +229,7 @@ def _of_both(
         as_given=as_given,
         embeddings=embeddings,
         shares=dict(zip(names, shares.shares, strict=True)),
+        by_view={name: said.p_given for name, said in zip(names, given_asked, strict=True)},
         features=features,
         doubts=_doubts(aurocs),
     )

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelclean.data.samples import MISSING, NO_LABEL, REPEATED, UNREADABLE, SampleTable
-from labelclean.report.report import COLUMNS, FLAG, NUMBER, TEXT
+from labelclean.report.report import COLUMNS, FLAG, NUMBER, TEXT, VIEW_COLUMNS
 from labelclean.sources.wording import counted, listed, shown
 from labelclean.workflows.preparing import Samples
 
 _NOTHING = {TEXT: "", NUMBER: float("nan"), FLAG: False}
+_KINDS = COLUMNS | VIEW_COLUMNS
 _MOST = 8  # reasons in a note
 
 
@@ -95,7 +96,7 @@ def with_repeated(columns: Mapping[str, Sequence[Any]], table: SampleTable) -> d
     completed = {name: list(cells) for name, cells in columns.items()}
     for row, path, label in sorted(table.merged):
         for name, cells in completed.items():
-            cells.insert(row, _NOTHING[COLUMNS[name]])
+            cells.insert(row, _NOTHING[_KINDS[name]])
         completed["image"][row] = path
         completed["given_label"][row] = completed["suggested_label"][row] = label
         completed["status"][row] = REPEATED

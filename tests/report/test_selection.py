@@ -156,4 +156,9 @@ def test_the_rows_as_json_have_every_column_and_null_for_no_figure():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert list(found[0]) == list(COLUMNS)
     assert found[0]["issue_probability"] is None
-    assert tuple(found[1].values()) == (*ROWS[0], "", "", None)  # near_duplicate_of, reason, no_class_score
+    assert tuple(found[1].values()) == (
+        *ROWS[0],
+        "",
+        "",
+        None,
+    )  # near_duplicate_of, reason, no_class_score

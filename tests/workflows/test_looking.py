@@ -48,6 +48,24 @@ def test_the_wrong_labels_of_three_colours_lead_the_list(colour_folder: Path, vi
     assert low <= 3 / 60 <= high
 
 
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_each_view_has_a_column_on_request(colour_folder: Path, ending: str):
+    config = _config(colour_folder, views=("features", "scratch"), view_scores=True)
+    config = replace(config, self_test=0.1)
+    out = colour_folder / f"report{ending}"
+    frame = _filter(colour_folder, config, out=out).frame
+    assert list(frame)[-2:] == ["features_score", "scratch_score"]
+    again = Report.read(out)
+    assert again.frame.equals(frame) and again.to_frame().equals(frame)
+    alone = _config(colour_folder, views=("features",), view_scores=True)
+    of_one = _filter(colour_folder, replace(alone, self_test=0.1)).frame
+    np.testing.assert_allclose(of_one["features_score"], frame["features_score"], atol=1e-6)
+    for name in ("features_score", "scratch_score"):
+        assert frame[name].between(0, 1).all()
+        assert len(WRONG & set(frame.sort_values(name).head(6)["image"])) >= 2
+    assert not set(_filter(colour_folder, _config(colour_folder)).frame) & {"features_score"}
+
+
 def test_a_fine_tuning_begins_from_the_backbone_and_its_heads(
     colour_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
