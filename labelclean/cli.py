@@ -20,6 +20,7 @@ from labelclean.commands import (
     demo_command,
     evaluate_command,
     export_command,
+    features_command,
     filter_command,
     inject_noise_command,
     inspect_command,
@@ -168,6 +169,7 @@ def root_command(
 COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect_command.inspect_command,
     "filter": filter_command.filter_command,
+    "features": features_command.features_command,
     "evaluate": evaluate_command.evaluate_command,
     "plan": plan_command.plan_command,
     "review": review_command.review_command,

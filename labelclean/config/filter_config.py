@@ -36,7 +36,8 @@ class ViewConfig:
     )
     features: Path | None = option(
         None,
-        "Features of your own, .npy or .parquet, a row for each image; no image is opened.",
+        "Features of your own, .npy or .parquet, a row for each image, or the folder that "
+        "labelclean features wrote; no image is opened.",
     )
     download: bool = option(False, "Fetch CIFAR, or weights, if absent.")
     mirror: bool = option(

@@ -53,6 +53,20 @@ class ArrayImages:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SomeImages:
+    """Some of the images of a source: row k is its row rows[k]."""
+
+    images: ImageSource
+    rows: NDArray[np.int64]
+
+    def read(self, row: int) -> bytes | NDArray[np.uint8]:
+        return self.images.read(int(self.rows[row]))
+
+    def fingerprint(self, row: int) -> str:
+        return self.images.fingerprint(int(self.rows[row]))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Understood:
     """The format and columns that a source was taken for.
 
@@ -121,6 +135,19 @@ class SampleTable:
 
     def with_status(self, status: NDArray[np.object_]) -> SampleTable:
         return replace(self, status=status)
+
+    def take(self, rows: NDArray[np.int64]) -> SampleTable:
+        """The table of these rows alone; it says nothing of how the source was read."""
+        return SampleTable(
+            images=SomeImages(images=self.images, rows=rows),
+            paths=tuple(self.paths[row] for row in rows.tolist()),
+            labels=self.labels[rows],
+            class_names=self.class_names,
+            status=self.status[rows],
+            held_out=self.held_out[rows],
+            root=self.root,
+            truth=None if self.truth is None else self.truth[rows],
+        )
 
     def with_labels(self, labels: NDArray[np.int64]) -> SampleTable:
         return replace(self, labels=labels)

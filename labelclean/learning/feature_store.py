@@ -16,6 +16,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from labelclean.data.large_arrays import blocks_of, half_array
+
 FORMAT = 1  # part of every name; raise it when features of older versions would differ
 DIGEST_BYTES = 16
 BLOCK = 256  # images between two reports of progress, and two writes
@@ -30,6 +32,7 @@ class FeatureStore:
     def __init__(self, folder: Path, identity: str, width: int) -> None:
         """identity: all that decides a feature but the image: network, size, preprocessing."""
         name = hashlib.blake2b(f"{FORMAT} {identity} {width}".encode(), digest_size=12).hexdigest()
+        self.folder = folder
         self._features = folder / f"{name}.features"
         self._index = folder / f"{name}.index"
         self._lock = FileLock(folder / f"{name}.lock")
@@ -60,7 +63,7 @@ class FeatureStore:
     def append(self, digests: NDArray[np.uint64], features: NDArray[np.float16]) -> None:
         """Adds rows, whole or not at all."""
         with self._lock:
-            count = len(self._digests())
+            count = self._count()
             for path, row_bytes, rows in (
                 (self._features, 2 * self._width, features),
                 (self._index, DIGEST_BYTES, digests),
@@ -75,13 +78,18 @@ class FeatureStore:
 
     def _digests(self) -> NDArray[np.uint64]:
         """Digests (m, 2) of the rows that are whole in both files."""
-        try:
-            stored = self._index.read_bytes()
-            features = self._features.stat().st_size
-        except FileNotFoundError:
+        count = self._count()
+        if not count:
             return np.empty((0, 2), np.uint64)
-        count = min(len(stored) // DIGEST_BYTES, features // (2 * self._width))
-        return np.frombuffer(stored[: count * DIGEST_BYTES], np.uint64).reshape(-1, 2)
+        return np.fromfile(self._index, np.uint64, count * DIGEST_BYTES // 8).reshape(-1, 2)
+
+    def _count(self) -> int:
+        """Rows that are whole in both files."""
+        try:
+            index, features = self._index.stat().st_size, self._features.stat().st_size
+        except FileNotFoundError:
+            return 0
+        return min(index // DIGEST_BYTES, features // (2 * self._width))
 
 
 def _keys(digests: NDArray[np.uint64]) -> NDArray[np.bytes_]:
@@ -107,11 +115,14 @@ def features_of(
 
     Raises OSError where the store cannot be read or written.
     """
-    features = np.full((len(digests), width), np.nan, dtype=np.float16)
+    features = half_array((len(digests), width), None if store is None else store.folder)
+    for span in blocks_of(len(digests)):
+        features[span] = np.nan
     places = np.full(len(rows), -1, np.int64) if store is None else store.find(digests[rows])
     known = places >= 0
     if store is not None and known.any():
-        features[rows[known]] = store.read(places[known])
+        for span in blocks_of(int(known.sum())):
+            features[rows[known][span]] = store.read(places[known][span])
         on_rows(int(known.sum()))
     missing = rows[~known]
     _, first, which = np.unique(digests[missing], axis=0, return_index=True, return_inverse=True)

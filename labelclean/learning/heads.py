@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelclean.data.batches import Batch, dealt_rows, step_generator
+from labelclean.data.large_arrays import ROWS_AT_ONCE, blocks_of
 from labelclean.learning.methods import Method, Outputs, StepContext, StepResult
 from labelclean.learning.soft_labels import SoftLabels
 
@@ -73,9 +74,27 @@ class Heads(nn.Module):
 
 def moments_of(features: NDArray[np.float16], rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     """Mean and deviation (f,) of the features of the rows; 1 for a feature that never changes."""
-    seen = torch.from_numpy(features[rows].astype(np.float32))
-    mean, std = seen.mean(dim=0), seen.std(dim=0, correction=0)
+    if len(rows) > ROWS_AT_ONCE:
+        mean, std = _moments_in_blocks(features, rows)
+    else:
+        seen = torch.from_numpy(features[rows].astype(np.float32))
+        mean, std = seen.mean(dim=0), seen.std(dim=0, correction=0)
     return mean, torch.where(std > 1e-6, std, 1.0)
+
+
+def _moments_in_blocks(
+    features: NDArray[np.float16], rows: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (f,) by blocks, shifted by the first row, so that squares lose nothing."""
+    shift = features[rows[0]].astype(np.float64)
+    total, squares = np.zeros((2, len(shift)))
+    for part in blocks_of(len(rows)):
+        seen = features[rows[part]].astype(np.float64) - shift
+        total += seen.sum(axis=0)
+        squares += np.square(seen).sum(axis=0)
+    mean = total / len(rows)
+    variance = np.maximum(squares / len(rows) - np.square(mean), 0.0)
+    return torch.from_numpy(mean + shift).float(), torch.from_numpy(np.sqrt(variance)).float()
 
 
 def draw_folds(

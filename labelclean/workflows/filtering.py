@@ -19,6 +19,7 @@ from labelclean.config.names import SCRATCH
 from labelclean.data.duplicates import conflicting
 from labelclean.judging import self_test, verdicts
 from labelclean.learning import distributed, runtime
+from labelclean.learning.feature_files import unseen
 from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter
@@ -195,7 +196,8 @@ def read_samples(
         others = tuple(name for name in model.class_names if name not in table.class_names)
         table = replace(table, class_names=(*table.class_names, *others))
     if config.view.features is not None:
-        return without_untrained(prepare_features(table))
+        unread = unseen(config.view.features)
+        return without_untrained(prepare_features(table, unread))
     samples = prepare(
         table,
         config.runtime,

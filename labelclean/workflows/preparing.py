@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,14 +71,9 @@ def prepare(
     """
     is_trained = spec is not None
     if spec is None:
-        spec = images.choose_spec(
-            table,
-            image_size=where.image_size,
-            device_is_cpu=device_is_cpu,
-            is_pretrained=is_pretrained,
+        spec, note = choose_size_and_values(
+            table, where, device_is_cpu=device_is_cpu, is_pretrained=is_pretrained
         )
-        values, note = choose_values(table, where.bit_depth)
-        spec = replace(spec, values=values)
         if note:
             reporter.note(note)
             table = replace(table, notes=(*table.notes, note))
@@ -103,23 +99,47 @@ def prepare(
     )
 
 
-def prepare_features(table: SampleTable) -> Samples:
+def choose_size_and_values(
+    table: SampleTable, where: RuntimeConfig, *, device_is_cpu: bool, is_pretrained: bool
+) -> tuple[images.ImageSpec, str | None]:
+    """How the table's images become squares of 8 bits, and a note on it if one is due."""
+    spec = images.choose_spec(
+        table,
+        image_size=where.image_size,
+        device_is_cpu=device_is_cpu,
+        is_pretrained=is_pretrained,
+    )
+    values, note = choose_values(table, where.bit_depth)
+    return replace(spec, values=values), note
+
+
+def prepare_features(
+    table: SampleTable, unseen: Mapping[str, tuple[str, str]] = MappingProxyType({})
+) -> Samples:
     """Samples whose features the user gives: no image is opened, none need be there.
+
+    unseen  path -> status and reason of an image that has no features
 
     Raises SourceError if fewer than two classes have rows to train on.
     """
     count = len(table)
     status = table.status.copy()
     status[(status == MISSING) | (status == UNREADABLE)] = OK
-    train_rows = np.flatnonzero((table.labels >= 0) & ~table.held_out)
-    _check_trainable(table, np.ones(count, dtype=np.bool_), train_rows)
+    reason = np.full(count, "", dtype=object)
+    has_features = np.ones(count, dtype=np.bool_)
+    for row, name in enumerate(table.paths) if unseen else ():
+        if name in unseen:
+            status[row], reason[row] = unseen[name]
+            has_features[row] = False
+    train_rows = np.flatnonzero(has_features & (table.labels >= 0) & ~table.held_out)
+    _check_trainable(table, has_features, train_rows)
     digest = np.stack([np.arange(count), np.zeros(count)], axis=1).astype(np.uint64)
     return Samples(
         table=table.with_status(status),
-        pixels=Unseen(status=status, reason=np.full(count, "", dtype=object), digest=digest),
+        pixels=Unseen(status=status, reason=reason, digest=digest),
         spec=images.ImageSpec(size=1, resize=1, is_squeezed=True),
         first=np.arange(count),
-        rows=np.arange(count),
+        rows=np.flatnonzero(has_features),
         train_rows=train_rows,
     )
 

@@ -1,0 +1,211 @@
+"""labelclean features: shards of features, and filter on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from labelclean.cli import app
+from labelclean.config import RuntimeConfig
+from labelclean.config.source_options import SourceOptions
+from labelclean.data import large_arrays
+from labelclean.errors import ConfigError, LabelcleanError
+from labelclean.learning import embedding, feature_files, feature_store
+from labelclean.learning.feature_files import Shard
+from labelclean.progress import Reporter
+from labelclean.report.report import Report
+from labelclean.workflows.featurising import write_source_features
+
+
+@pytest.fixture
+def world(colour_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Sixty images; one is broken, and one more that the table names is not there."""
+    monkeypatch.setenv("LABELCLEAN_CACHE", str(colour_folder / "cache"))
+    (colour_folder / "images" / "11.png").write_bytes(b"no image")
+    with open(colour_folder / "labels.csv", "a") as table:
+        table.write("gone.png,red\n")
+    return colour_folder
+
+
+def _run(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def _write(world: Path, *words: object) -> Any:
+    source = ("features", world / "images", world / "labels.csv", "--out", world / "features")
+    return _run(*source, "--device", "cpu", "--quiet", *words)
+
+
+def _filter(world: Path, out: str, *words: object) -> pd.DataFrame:
+    done = _run(
+        *("filter", world / "images", world / "labels.csv", "--out", world / out),
+        *("--device", "cpu", "--quiet", "--force", *words),
+    )
+    assert done.exit_code == 0, done.output
+    return Report.read(world / out).frame
+
+
+def test_filter_on_the_shards_judges_as_filter_on_the_images(world: Path):
+    for number in (3, 1, 2):
+        done = _write(world, "--shard", f"{number}/3")
+        assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (world / "features").glob("*.parquet")) == [
+        f"features-{number}-of-3.parquet" for number in (1, 2, 3)
+    ]
+    assert not list((world / "cache" / "shards").iterdir())
+    whole = _filter(world, "whole.csv", "--views", "features")
+    for path in (world / "images").iterdir():
+        path.unlink()  # no image is opened
+    of_shards = _filter(world, "shards.csv", "--features", world / "features")
+    same = ["image", "given_label", "suggested_label", "is_label_issue", "label_score", "status"]
+    pd.testing.assert_frame_equal(of_shards[same], whole[same])
+    broken = of_shards[of_shards["image"].isin(["11.png", "gone.png"])]
+    assert broken["status"].tolist() == ["unreadable", "missing"]
+    assert (broken["reason"] != "").all()
+
+
+def test_a_file_holds_a_row_for_each_image_and_what_it_was_made_of(world: Path):
+    done = _write(world, "--json")
+    facts = json.loads(done.stdout)
+    assert (facts["images"], facts["unreadable"], facts["width"]) == (61, 2, 1280)
+    table = pq.read_table(facts["features"])
+    assert table.column_names == ["image", "status", "reason", "features"]
+    is_null = table["features"].is_null().to_pylist()
+    assert [name for name, no in zip(table["image"].to_pylist(), is_null, strict=True) if no] == [
+        "11.png",
+        "gone.png",
+    ]
+    origin = feature_files.origin_of(Path(facts["features"]))
+    assert origin is not None and (origin.rows, origin.shards) == (61, 1)
+    again = _write(world)
+    assert again.exit_code == 2 and "--force" in again.stderr
+
+
+def test_a_shard_that_was_stopped_goes_on_where_it_was(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(feature_store, "BLOCK", 8)
+    by_torch, seen = embedding._by_torch, []
+
+    def counted(*given: Any) -> Any:
+        embed = by_torch(*given)
+
+        def once(pixels: np.ndarray) -> np.ndarray:
+            if len(seen) == 2 and not is_resumed:
+                raise KeyboardInterrupt
+            seen.append(len(pixels))
+            return embed(pixels)
+
+        return once
+
+    is_resumed = False
+    monkeypatch.setattr(embedding, "_by_torch", counted)
+
+    def write() -> None:
+        write_source_features(
+            world / "images",
+            out=world / "features",
+            shard=Shard(number=1, count=2),
+            options=SourceOptions(labels=world / "labels.csv"),
+            where=RuntimeConfig(device="cpu"),
+            reporter=Reporter(),
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert not list((world / "features").glob("*.parquet"))
+    is_resumed = True
+    write()
+    assert sum(seen) == 30  # of 31 rows one is broken, and none was looked at twice
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (lambda place: (place / "features-2-of-2.parquet").unlink(), "shard 2 of 2 is missing"),
+        (
+            lambda place: (place / "features-2-of-2.parquet").rename(
+                place / "features-2-of-3.parquet"
+            ),
+            "holds shards of 2 and 3",
+        ),
+        (
+            lambda place: (place / "features-2-of-2.parquet").write_bytes(b"x"),
+            "cannot be read",
+        ),
+        (lambda place: [path.unlink() for path in place.iterdir()], "holds no features-1-of-N"),
+    ],
+)
+def test_shards_that_do_not_belong_together_are_refused(world: Path, spoil, line: str):
+    for number in (1, 2):
+        _write(world, "--shard", f"{number}/2")
+    spoil(world / "features")
+    done = _run("filter", world / "images", world / "labels.csv", "--features", world / "features")
+    assert done.exit_code == 2 and line in " ".join(done.stderr.split())
+
+
+def test_shards_of_another_network_are_refused(world: Path):
+    _write(world, "--shard", "1/2")
+    _write(world, "--shard", "2/2", "--mirror")
+    done = _run("filter", world / "images", world / "labels.csv", "--features", world / "features")
+    assert done.exit_code == 2
+    assert "is of another network or source" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/2", "1/2/3"])
+def test_a_shard_is_one_of_so_many(text: str):
+    with pytest.raises(ConfigError, match="--shard is"):
+        Shard.parse(text)
+
+
+def test_all_shards_together_are_all_rows():
+    for count in (1, 3, 7, 64):
+        parts = [Shard(number=k + 1, count=count).rows(50) for k in range(count)]
+        assert np.concatenate(parts).tolist() == list(range(50))
+    assert Shard(number=3, count=64).name == "features-03-of-64.parquet"
+
+
+def test_features_beyond_memory_give_the_same_report(world: Path, monkeypatch: pytest.MonkeyPatch):
+    _write(world)
+    first = _filter(world, "one.csv", "--features", world / "features")
+    made = []
+
+    def mapped(*given: Any) -> Any:
+        made.append(large_arrays.half_array(*given))
+        return made[-1]
+
+    monkeypatch.setattr(large_arrays, "IN_MEMORY", 0)
+    monkeypatch.setattr(feature_files, "half_array", mapped)
+    second = _filter(world, "two.csv", "--features", world / "features")
+    assert isinstance(made[0], np.memmap)
+    assert not list((world / "cache" / "features").glob("*.features"))  # the file has no name
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_moments_by_blocks_are_those_of_all_rows(monkeypatch: pytest.MonkeyPatch):
+    from labelclean.learning import heads
+
+    values = np.random.default_rng(0).normal(50, 3, (1000, 5)).astype(np.float16)
+    values[:, 2] = 7
+    rows = np.arange(0, 1000, 2)
+    whole = heads.moments_of(values, rows)
+    monkeypatch.setattr(heads, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(large_arrays, "ROWS_AT_ONCE", 100)
+    for one, other in zip(whole, heads.moments_of(values, rows), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
+
+
+def test_names_that_are_no_unicode_are_refused_in_one_line(tmp_path: Path):
+    origin = feature_files.Origin(backbone="b", digest="d", image="i", rows=1, shards=1)
+    features = np.zeros((1, 4), np.float16)
+    with pytest.raises(LabelcleanError, match="no broken UTF-8"):
+        feature_files.write_features(
+            tmp_path / "x.parquet", origin, ["\udcff.png"], ["ok"], [""], features
+        )
