@@ -43,7 +43,7 @@ def test_every_option_that_is_written_of_exists(text: str):
     of_others = {"--help", "--help-all", "--install-completion", "--nproc-per-node", "--nnodes"}
     of_others |= {"--rdzv-backend", "--rdzv-endpoint", "--nodes", "--ntasks-per-node", "--rm"}
     of_others |= {"--gpus-per-node", "--cpus-per-task", "--network", "--constraint", "--no-deps"}
-    of_others |= {"--require-hashes", "--requirement"}
+    of_others |= {"--require-hashes", "--requirement", "--array"}
     # What a line says is gone need not be there.
     told = "\n".join(line for line in text.splitlines() if " is gone" not in line)
     if text is CHANGELOG:

@@ -114,6 +114,7 @@ BEFORE = {  # what the page has done by then: part of a command -> part of the o
     "predicted.csv --truth": "--out predicted.csv",
     "--undo clean.csv": "--above 0.9 --out clean.csv",
     "predict model": "labelclean train",
+    "--features features": "--shard $part/2",
 }
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ IDENTITY = ("image", "given_label")  # decisions and features are on these rows 
 JUDGED = ("label_score", "issue_probability")  # two runs differ in nearly all of them
 _BLOCKS = 64  # at most: of each a short digest is kept
 _LOOKED_AT = 8  # of them when a report is read
+_AT_ONCE = 65_536  # cells
 _DIGITS = 8  # of a digest, hexadecimal
 
 
@@ -73,7 +75,7 @@ def edited(recorded: Fingerprint, frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _identity(frame: pd.DataFrame) -> str:
-    return "".join(_digest(frame[name].tolist()) for name in IDENTITY)
+    return "".join(_digest(frame[name]) for name in IDENTITY)
 
 
 def _blocks(frame: pd.DataFrame) -> list[slice]:
@@ -88,13 +90,18 @@ def _block_digests(
     """Digests of a column's blocks of rows, of all or of those at the places."""
     blocks = _blocks(frame)
     chosen = blocks if places is None else [blocks[k] for k in places]
-    return [_digest(frame[name].iloc[block].tolist()) for block in chosen]
+    return [_digest(frame[name].iloc[block]) for block in chosen]
 
 
 def _parts(digests: str) -> list[str]:
     return [digests[k : k + _DIGITS] for k in range(0, len(digests), _DIGITS)]
 
 
-def _digest(cells: list[object]) -> str:
-    data = json.dumps(cells).encode()
-    return hashlib.blake2b(data, digest_size=_DIGITS // 2).hexdigest()
+def _digest(cells: pd.Series[Any]) -> str:
+    """Of the cells as a JSON list, which is made in parts: all at once it takes much memory."""
+    hasher = hashlib.blake2b(b"[", digest_size=_DIGITS // 2)
+    for begin in range(0, len(cells), _AT_ONCE):
+        part = json.dumps(cells.iloc[begin : begin + _AT_ONCE].tolist())
+        hasher.update((", " if begin else "").encode() + part[1:-1].encode())
+    hasher.update(b"]")
+    return hasher.hexdigest()

@@ -85,7 +85,8 @@ class Report:
         names = [*COLUMNS, *(name for name in VIEW_COLUMNS if name in self.frame)]
         if list(self.frame.columns) != names:
             raise ValueError(f"columns {list(self.frame.columns)}, not {names}")
-        frame = pd.DataFrame({name: _column(name, self.frame[name]) for name in names})
+        parts = {name: _column(name, self.frame[name]) for name in names}
+        frame = pd.DataFrame(parts, copy=False)  # of ten million rows a copy takes a gigabyte
         counts = count_statuses(frame["status"].tolist())
         is_repeated = frame["status"] == REPEATED
         if is_repeated.any():
@@ -174,7 +175,9 @@ class Report:
             cells = [_ABSENT[COLUMNS[name]]] * len(parts["image"])
             parts[name] = pd.Series(cells, dtype=object)
         names = [name for name in _KINDS if name in parts]
-        report = cls(frame=pd.DataFrame({name: parts[name] for name in names}), meta=meta)
+        report = cls(
+            frame=pd.DataFrame({name: parts[name] for name in names}, copy=False), meta=meta
+        )
         if meta.rows is None:  # of an older labelclean
             return report
         if problem := problem_of(meta.rows, report.frame):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +212,19 @@ def test_names_that_are_no_unicode_are_refused_in_one_line(tmp_path: Path):
         feature_files.write_features(
             tmp_path / "x.parquet", origin, ["\udcff.png"], ["ok"], [""], features
         )
+
+
+@pytest.mark.slow
+def test_ray_computes_the_shards(world: Path):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+    script = Path(__file__).parents[2] / "examples" / "features_with_ray.py"
+    words = [world / "images", world / "labels.csv", "--out", world / "features", "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, script, "2", *map(str, words), "--quiet"],
+        env={**os.environ, "LABELCLEAN_CACHE": str(world / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line[:12] for line in done.stdout.splitlines()] == ["shard 1 of 2", "shard 2 of 2"]
+    assert len(list((world / "features").glob("*.parquet"))) == 2
