@@ -23,6 +23,7 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 COMMANDS = (
     *("demo", "filter", "evaluate", "review", "plan", "show", "plot", "apply"),
     *("export", "import-decisions", "train", "predict", "inject-noise", "benchmark"),
+    "features",
 )
 
 

@@ -54,7 +54,9 @@ PANELS = {
     "Noise": (
         *("symm", "asymm", "mapping", "human", "human_col", "instance", "bernoulli", "noise"),
     ),
-    "Views": ("views", "backbone", "from_scratch", "features", "mirror"),
+    "Views": (
+        *("views", "backbone", "from_scratch", "finetune", "features", "mirror", "view_scores"),
+    ),
     "Verdict": (
         *("from_model", "budget", "target_precision", "threshold", "gamma", "self_test"),
         *("fail_over", "above", "undecided", "truth", "target_noise"),
@@ -66,7 +68,17 @@ PANELS = {
     ),
     "Machine": (
         *("preset", "minutes", "device", "gpus", "precision", "compile", "workers", "image_size"),
-        *("cache_dir", "cache_limit", "resume", "seed", "seeds", "jobs", "port", "no_open"),
+        *(
+            "shard",
+            "cache_dir",
+            "cache_limit",
+            "resume",
+            "seed",
+            "seeds",
+            "jobs",
+            "port",
+            "no_open",
+        ),
     ),
 }
 TRAINING, METHODS, HELP = "Training", "Methods", "Help"
@@ -81,9 +93,14 @@ OFTEN = {
         *("image_col", "label_col", "split", "backbone", "budget", "target_precision", "dry_run"),
         *("fail_over", "out", "force", "as_json", "preset", "minutes", "device", "resume"),
     ),
+    "features": (
+        *("image_col", "label_col", "split", "backbone", "out", "shard", "force", "as_json"),
+        *("device", "workers"),
+    ),
     "train": (
         *("report", "decisions", "test", "test_labels", "out", "export", "force", "as_json"),
         *("preset", "minutes", "device", "resume", "scheme", "backbone", "from_scratch"),
+        "finetune",
     ),
     "inject-noise": (
         *("symm", "asymm", "mapping", "human", "instance", "image_col", "label_col", "images"),
