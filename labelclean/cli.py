@@ -169,7 +169,6 @@ def root_command(
 COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect_command.inspect_command,
     "filter": filter_command.filter_command,
-    "features": features_command.features_command,
     "evaluate": evaluate_command.evaluate_command,
     "plan": plan_command.plan_command,
     "review": review_command.review_command,
@@ -180,6 +179,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import-decisions": export_command.import_decisions_command,
     "train": train_command.train_command,
     "predict": predict_command.predict_command,
+    "features": features_command.features_command,
     "demo": demo_command.demo_command,
     "inject-noise": inject_noise_command.inject_noise_command,
     "benchmark": benchmark_command.benchmark_command,

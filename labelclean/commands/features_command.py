@@ -44,14 +44,13 @@ def features_command(
     **options: Any,
 ) -> None:
     """Write what the pretrained network sees of each image, in shards, for filter --features."""
-    from labelclean.learning.feature_files import Shard
     from labelclean.progress import TerminalReporter
     from labelclean.workflows.featurising import write_source_features
 
     done = write_source_features(
         images,
         out=out,
-        shard=Shard.parse(shard),
+        shard=shard,
         force=force,
         options=SourceOptions(labels=labels, **fields_in(SourceOptions, options)),
         view=ViewConfig(**fields_in(ViewConfig, options)),

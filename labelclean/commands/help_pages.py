@@ -25,6 +25,7 @@ STEPS = {
     "Look and decide": ("review", "show", "plot"),
     "Use what was decided": ("apply", "export", "import-decisions"),
     "Train on the labels": ("train", "predict"),
+    "Many images, many machines": ("features",),
     "Try it with known wrong labels": ("demo", "inject-noise", "benchmark"),
     "Help": ("help",),
 }

@@ -57,7 +57,7 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a file of features was made of; equal in all shards of one source.
+    """Facts on what a file of features was made of; equal in all shards of one source.
 
     backbone  name and digest of the network; rows: of the whole source
     """

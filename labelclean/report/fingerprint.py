@@ -98,7 +98,7 @@ def _parts(digests: str) -> list[str]:
 
 
 def _digest(cells: pd.Series[Any]) -> str:
-    """Of the cells as a JSON list, which is made in parts: all at once it takes much memory."""
+    """Digest of the cells as a JSON list, made in parts: all at once it takes much memory."""
     hasher = hashlib.blake2b(b"[", digest_size=_DIGITS // 2)
     for begin in range(0, len(cells), _AT_ONCE):
         part = json.dumps(cells.iloc[begin : begin + _AT_ONCE].tolist())

@@ -45,7 +45,7 @@ def write_source_features(
     source: str | Path,
     *,
     out: str | Path,
-    shard: Shard | None = None,
+    shard: str = "1/1",
     force: bool = False,
     options: sources.SourceOptions | None = None,
     view: ViewConfig | None = None,
@@ -56,16 +56,17 @@ def write_source_features(
 
     source  as filter_dataset takes it
     out     folder of the files, one a shard; the folders of several shards may be the same
-    shard   None: the whole source
+    shard   "3/64": the third of 64 parts; Kth of N
 
     A run that was stopped goes on where it was: decoded images and features are in the cache until
     the file is whole.
 
     Raises SourceError, ConfigError or OutputError for what the user can mend.
     """
-    shard, view, where = shard or Shard(), view or ViewConfig(), where or RuntimeConfig()
+    part_of = Shard.parse(shard)
+    view, where = view or ViewConfig(), where or RuntimeConfig()
     reporter = reporter or Reporter()
-    path = Path(out) / shard.name
+    path = Path(out) / part_of.name
     device = runtime.choose_device(where.device)
     check_backbone(view)
     with disk.errors_of(path):
@@ -82,9 +83,10 @@ def write_source_features(
         )
         if note:
             reporter.note(note)
-        part = table.take(shard.rows(len(table)))
+        part = table.take(part_of.rows(len(table)))
         # each shard its own: they run side by side, and another's decoded images are of no use
-        kept = (where.cache_dir or cache.default_cache_dir()) / "shards" / _name(table.paths, shard)
+        shards = (where.cache_dir or cache.default_cache_dir()) / "shards"
+        kept = shards / _name(table.paths, part_of)
         where = replace(where, cache_dir=kept)
         pixels = decode(part, spec, where, reporter, stage="decoding")
         status = pixels.status.astype(str)
@@ -106,7 +108,7 @@ def write_source_features(
             digest=seen.backbone.digest,
             image=image,
             rows=len(table),
-            shards=shard.count,
+            shards=part_of.count,
         )
         with reporter.stage("writing"), disk.errors_of(path), disk.staged(path) as place:
             reasons = pixels.reason.astype(str).tolist()
@@ -116,12 +118,12 @@ def write_source_features(
         path=path,
         images=len(part),
         unreadable=len(part) - len(rows),
-        shard=shard,
+        shard=part_of,
         width=seen.features.shape[1],
     )
 
 
 def _name(paths: tuple[str, ...], shard: Shard) -> str:
-    """Of the folder for what a shard of these images needs until it is written."""
+    """A name of the folder for what a shard of these images needs until it is written."""
     digest = hashlib.blake2b("\0".join(paths).encode("utf-8", "surrogateescape"), digest_size=8)
     return f"{digest.hexdigest()}-{shard.number}-of-{shard.count}"

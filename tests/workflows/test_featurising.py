@@ -115,7 +115,7 @@ def test_a_shard_that_was_stopped_goes_on_where_it_was(
         write_source_features(
             world / "images",
             out=world / "features",
-            shard=Shard(number=1, count=2),
+            shard="1/2",
             options=SourceOptions(labels=world / "labels.csv"),
             where=RuntimeConfig(device="cpu"),
             reporter=Reporter(),
