@@ -4,8 +4,8 @@
     python examples/benchmark/scale.py --out DIR --rows 10000000 --commands show,plan
 
 Reports are made up: rows x classes, one in ten labels wrong, Parquet; `evaluate` has a table of the
-true labels. Each command runs in a process of its own, one thread; its seconds hold the start of
-Python. `verdict` is the noise model alone.
+true labels, `apply` one of the given ones. Each command runs in a process of its own, one thread;
+its seconds hold the start of Python. `verdict` is the noise model alone.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ import numpy as np
 import pandas as pd
 
 from labelclean import __version__
+from labelclean.config.source_options import SourceOptions
 from labelclean.report.meta import ReportMeta
 from labelclean.report.report import Report
 
 COMMANDS = {
     "show": ("show", "REPORT", "--limit", "3"),
     "plan": ("plan", "REPORT"),
+    "export": ("export", "REPORT", "--to", "cleanlab", "--out", "OUT", "--force", "--quiet"),
+    "plot": ("plot", "REPORT", "--out", "OUT", "--force", "--quiet"),
+    "apply": ("apply", "REPORT", "--above", "0.9", "--out", "OUT.csv", "--force", "--quiet"),
     "evaluate": ("evaluate", "REPORT", "--truth", "TRUTH", "--quiet"),
     "verdict": (),
 }
@@ -61,6 +65,8 @@ def make(folder: Path, rows: int, classes: int) -> None:
         "margin": rng.normal(size=rows),
         "status": ["ok"] * rows,
     }
+    table = report.with_suffix(".given.csv")
+    pd.DataFrame({"image": images, "label": names[given]}).to_csv(table, index=False)
     rate = float(chance.mean())
     meta = ReportMeta(
         class_names=tuple(names.tolist()),
@@ -73,6 +79,7 @@ def make(folder: Path, rows: int, classes: int) -> None:
         seconds={},
         noise_rate=rate,
         noise_rate_interval=(rate - 0.01, rate + 0.01),
+        source={**SourceOptions().record(str(table)), "format": "table of paths and labels"},
     )
     Report.from_columns(columns, meta).write(report)
     pd.DataFrame({"image": images, "label": names[true]}).to_csv(truth, index=False)
@@ -102,6 +109,18 @@ def verdict(rows: int, classes: int) -> None:
         other_probs=np.zeros((rows, 0), np.float32),
     )
     decide(given, said, num_classes=classes, verdict=VerdictConfig())
+
+
+def growth(points: list[tuple[int, float]]) -> str:
+    """Seconds for a million rows more, of all points; and of the last two their exponent."""
+    rows, seconds = np.array(points, dtype=float).T
+    slope, start = np.polyfit(rows, seconds, 1)
+    text = f"seconds = {start:.1f} + {1e6 * slope:.1f} a million rows"
+    if len(points) > 2:
+        before, last = seconds[-2:] - start
+        exponent = np.log(last / max(before, 1e-9)) / np.log(rows[-1] / rows[-2])
+        text += f"; the last step grows as rows to the power of {exponent:.2f}"
+    return text
 
 
 def measure(words: list[str]) -> tuple[float, float]:
@@ -149,16 +168,16 @@ def main() -> None:
                 else:
                     measure([*me, "--make", *size])
                     report, truth = paths(options.out, rows, classes)
+                    out = str(options.out / f"{command}.out")
                     files = {"REPORT": str(report), "TRUTH": str(truth)}
+                    files |= {"OUT": out, "OUT.csv": f"{out}.csv"}
                     words = [files.get(word, word) for word in COMMANDS[command]]
                     seconds, memory = measure([sys.executable, "-m", "labelclean", *words])
                 points.append((rows, seconds))
                 line = f"{command:10} {classes:8,} {rows:11,} {seconds:8.1f} {memory:7,.0f}"
                 print(line, flush=True)
             if len(points) > 1:
-                (few, quick), (many, slow) = points[0], points[-1]
-                a_million = 1e6 * (slow - quick) / (many - few)
-                print(f"{'':10} {'':8} {'a million':>11} {a_million:8.1f} seconds more")
+                print(f"{'':10} {'':8} {growth(points)}")
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def origin_of(path: Path) -> Origin | None:
-    """What wrote the file, if `labelclean features` did."""
+    """The facts in the file, if `labelclean features` wrote it."""
     try:
         found = (pq.read_schema(path).metadata or {}).get(_META)
         return None if found is None else Origin(**json.loads(found))
