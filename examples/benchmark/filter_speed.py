@@ -5,9 +5,8 @@
 Training: images a second of whole epochs of the loop (reading, augmentation, loss, optimiser,
 averaged weights, scores) over those of the same network's forward and backward pass on one batch
 that is in memory already; in turn, five times, the median ratio. Memory: the peak of a process
-that filters so many generated images of 8 px for one epoch, from a cold cache. Side by side: what
-one training reaches, and each of two at once, as threads that wait for each other spin (OpenMP's
-default) or sleep (`labelclean`'s).
+that filters so many generated images of 8 px for one epoch, from a cold cache. --side-by-side alone:
+what one training reaches, and each of two at once, with a thread a core and with one thread.
 """
 
 from __future__ import annotations
@@ -134,28 +133,27 @@ def peak_mebibytes(count: int) -> float:
         return float(done.stdout.split()[-1])
 
 
-def side_by_side(policy: str | None, together: int) -> float:
-    """Images a second of each of so many trainings at once, whose threads wait by the policy."""
-    command = [sys.executable, __file__, "--training-only"]
+def side_by_side(threads: str | None, together: int, images: int) -> float:
+    """Images a second of each of so many trainings at once; None: with a thread a core."""
+    command = [sys.executable, __file__, "--training-only", "--images", str(images)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
-    environment |= {"OMP_WAIT_POLICY": policy} if policy else {}
+    environment |= {"OMP_NUM_THREADS": threads} if threads else {}
     runs = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(together)
     ]
-    rates = [float(run.communicate()[0].split()[-1]) for run in runs]
-    return statistics.mean(rates)
+    return statistics.mean(float(run.communicate()[0].split()[-1]) for run in runs)
 
 
-def print_side_by_side() -> None:
-    policies = (None, "PASSIVE")
+def print_side_by_side(images: int) -> None:
     for together in (1, 2):
-        rounds = [[side_by_side(policy, together) for policy in policies] for _ in range(3)]
-        by_policy = [statistics.median(part) for part in zip(*rounds, strict=True)]
-        spinning, sleeping = by_policy
+        rounds = [
+            [side_by_side(threads, together, images) for threads in (None, "1")] for _ in "123"
+        ]
+        all_cores, one = (statistics.median(part) for part in zip(*rounds, strict=True))
         print(
-            f"images/s of each of {together} at once: threads spin {spinning:,.0f}, sleep "
-            f"{sleeping:,.0f} (medians of 3)",
+            f"{together} at once: {all_cores:,.0f} images/s each with a thread a core, {one:,.0f} with "
+            "OMP_NUM_THREADS=1 (medians of 3)",
             flush=True,
         )
 
@@ -179,10 +177,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32, help="px")
     parser.add_argument("--memory", default="10000,100000", help="numbers of images")
     parser.add_argument("--filter", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--side-by-side", action="store_true", help="measure only that")
     parser.add_argument("--training-only", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.filter:
         filter_once(options.filter)
+        return
+    if options.side_by_side:
+        print_side_by_side(options.images)
         return
     if options.training_only:
         print(training_ratio(options.images, options.size)[0])
@@ -192,7 +194,6 @@ def main() -> None:
     print(f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores")
     loop, bare, ratio = training_ratio(options.images, options.size)
     print(f"training {loop:,.0f} images/s, bare network {bare:,.0f}, ratio {ratio:.2f}")
-    print_side_by_side()
     print(f"labelclean --help {help_seconds():.2f} s")
     for count in map(int, options.memory.split(",")):
         print(f"peak memory of {count:,} images: {peak_mebibytes(count):,.0f} MiB", flush=True)
