@@ -5,7 +5,7 @@
 Training: images a second of whole epochs of the loop (reading, augmentation, loss, optimiser,
 averaged weights, scores) over those of the same network's forward and backward pass on one batch
 that is in memory already; in turn, five times, the median ratio. Memory: the peak of a process
-that filters so many generated images of 8 px for one epoch, from a cold cache. --side-by-side alone:
+that filters so many generated images of 8 px for one epoch, from a cold cache. --side-by-side: only
 what one training reaches, and each of two at once, with a thread a core and with one thread.
 """
 
@@ -152,8 +152,8 @@ def print_side_by_side(images: int) -> None:
         ]
         all_cores, one = (statistics.median(part) for part in zip(*rounds, strict=True))
         print(
-            f"{together} at once: {all_cores:,.0f} images/s each with a thread a core, {one:,.0f} with "
-            "OMP_NUM_THREADS=1 (medians of 3)",
+            f"{together} at once, images/s of each: a thread a core {all_cores:,.0f}, "
+            f"OMP_NUM_THREADS=1 {one:,.0f} (medians of 3)",
             flush=True,
         )
 
