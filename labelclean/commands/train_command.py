@@ -85,8 +85,8 @@ def train_command(
         bool | None,
         typer.Option(
             "--finetune/--no-finetune",
-            help="Train the pretrained network on, after its head: more accurate, in hours "
-            "instead of minutes on a CPU. Default: on a GPU, and for --minutes.",
+            help="Train the pretrained network on, after its head: more accurate, and much "
+            "slower on a CPU. Default: on a GPU, and for --minutes.",
             show_default=False,
         ),
     ] = None,

@@ -145,11 +145,16 @@ FINETUNE = TrainConfig(
 
 
 def finetune_config(train: TrainConfig) -> TrainConfig:
-    """The settings of a fine-tuning, with what `train` asks for that is not of its network."""
+    """The settings of a fine-tuning, with what `train` asks for that is not of its network.
+
+    Its number of epochs only where that is not the one of a preset: a network from scratch needs
+    more.
+    """
+    of_presets = {each.epochs for each in PRESETS.values()}
     return replace(
         FINETUNE,
         method=train.method,
-        epochs=train.epochs or FINETUNE.epochs,
+        epochs=FINETUNE.epochs if train.epochs in of_presets else train.epochs,
         flip=train.flip,
         class_weights=train.class_weights,
         seed=train.seed,

@@ -16,7 +16,15 @@ from typer.testing import CliRunner
 
 from labelclean import filter_dataset
 from labelclean.cli import app
-from labelclean.config import FINETUNE, FilterConfig, RuntimeConfig, TrainConfig, ViewConfig
+from labelclean.config import (
+    FINETUNE,
+    FilterConfig,
+    RuntimeConfig,
+    TrainConfig,
+    ViewConfig,
+    finetune_config,
+    preset,
+)
 from labelclean.errors import ConfigError, SourceError
 from labelclean.learning import backbones, embedding, trainer
 from labelclean.progress import Reporter
@@ -305,3 +313,10 @@ def test_views_are_chosen_by_size_and_options(colour_folder: Path):
 def test_views_that_are_none_are_refused(views: tuple[str, ...]):
     with pytest.raises(ConfigError, match="--views"):
         ViewConfig(views=views)
+
+
+def test_the_epochs_of_a_preset_are_none_of_a_fine_tuning():
+    for name in ("quick", "standard"):
+        assert finetune_config(preset(name)) == FINETUNE
+    given = finetune_config(preset("standard", epochs=3, seed=5))
+    assert given == replace(FINETUNE, epochs=3, seed=5)
