@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,10 +71,8 @@ def write_source_features(
     path = Path(out) / part_of.name
     device = runtime.choose_device(where.device)
     check_backbone(view)
-    with disk.errors_of(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    disk.check(path, force=force)
-    with claimed([path], None):
+    with _folder(path), claimed([path], None):
+        disk.check(path, force=force)
         with reporter.stage("reading"):
             options = replace(options or sources.SourceOptions(), is_to_train=False)
             table = sources.read(source, options)
@@ -121,6 +121,19 @@ def write_source_features(
         shard=part_of,
         width=seen.features.shape[1],
     )
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """The folder of the file, made if need be; gone again if nothing came into it."""
+    with disk.errors_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # something is in it
+            path.parent.rmdir()
+        raise
 
 
 def _name(paths: tuple[str, ...], shard: Shard) -> str:

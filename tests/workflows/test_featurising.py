@@ -162,6 +162,12 @@ def test_shards_of_another_network_are_refused(world: Path):
     assert "is of another network or source" in " ".join(done.stderr.split())
 
 
+def test_bad_input_leaves_no_folder(world: Path):
+    done = _run("features", world / "nowhere", "--out", world / "new")
+    assert done.exit_code == 2 and "no such file or folder" in done.stderr
+    assert not (world / "new").exists()
+
+
 @pytest.mark.parametrize("text", ["3", "0/2", "3/2", "a/b", "1/0", "-1/2", "1/2/3"])
 def test_a_shard_is_one_of_so_many(text: str):
     with pytest.raises(ConfigError, match="--shard is"):
