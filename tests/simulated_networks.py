@@ -1,4 +1,4 @@
-"""What simulated networks say of labels, and the verdicts on them."""
+"""Simulated networks: their predictions for labels, and the verdicts on these."""
 
 from __future__ import annotations
 

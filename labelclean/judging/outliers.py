@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from labelclean.data.large_arrays import blocks_of
+
 KNOWN = 20_000  # rows judged right that stand for what the network knows
 LEAST_KNOWN = 500  # of fewer rows the spread is not known well enough
 DIRECTIONS = 8  # a class: principal directions of the features that are taken as known
@@ -17,7 +19,6 @@ DIRECTIONS = 8  # a class: principal directions of the features that are taken a
 FARTHER_IF_WRONG, FARTHER = 1.5, 2.0
 DOUBT = 2.0  # weight of the logarithm of the probability that the given label is wrong
 LEAST_DOUBT = 1e-3
-CHUNK = 10_000
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +68,9 @@ def no_class(
     if len(known) < LEAST_KNOWN:
         return nothing
     outside = _outside(features, known, top_probs, num_classes)
-    foreign = _scaled(np.concatenate([outside(part) for part in _chunks(seen)]), seen, known)
+    foreign = _scaled(
+        np.concatenate([outside(seen[part]) for part in blocks_of(len(seen))]), seen, known
+    )
     odds = top_probs[seen].astype(np.float64)
     unsure = np.log(np.maximum(1 - odds, 1e-6)) - np.log(np.maximum(odds, 1e-6))
     total = foreign + _scaled(unsure, seen, known)
@@ -110,7 +113,3 @@ def _scaled(values: Floats, seen: NDArray[np.int64], known: NDArray[np.int64]) -
     low, middle, high = np.quantile(values[np.searchsorted(seen, known)], [0.16, 0.5, 0.84])
     scaled: Floats = (values - middle) / max(float(high - low) / 2, 1e-9)
     return scaled
-
-
-def _chunks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return [rows[begin : begin + CHUNK] for begin in range(0, len(rows), CHUNK)]

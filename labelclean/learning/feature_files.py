@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from labelclean.data.large_arrays import ROWS_AT_ONCE, blocks_of, half_array
+from labelclean.data.large_arrays import ROWS_AT_ONCE, blocks_of, nan_array
 from labelclean.data.samples import MISSING, UNREADABLE
 from labelclean.errors import ConfigError, SourceError, printable
 
@@ -205,9 +205,7 @@ def read_features(
     if not given.is_half:
         largest = max(float(np.nanmax(np.abs(values), initial=0.0)) for _, values in given.blocks())
     scale = largest / LARGEST if LARGEST < largest < np.inf else 1.0
-    features = half_array((len(paths), given.width), folder)
-    for part in blocks_of(len(paths)):
-        features[part] = np.nan
+    features = nan_array((len(paths), given.width), folder)
     is_there = np.zeros(len(paths), dtype=np.bool_)
     for start, values in given.blocks():
         end = start + len(values)

@@ -16,7 +16,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from labelclean.data.large_arrays import blocks_of, half_array
+from labelclean.data.large_arrays import blocks_of, nan_array
 
 FORMAT = 1  # part of every name; raise it when features of older versions would differ
 DIGEST_BYTES = 16
@@ -115,15 +115,14 @@ def features_of(
 
     Raises OSError where the store cannot be read or written.
     """
-    features = half_array((len(digests), width), None if store is None else store.folder)
-    for span in blocks_of(len(digests)):
-        features[span] = np.nan
+    features = nan_array((len(digests), width), None if store is None else store.folder)
     places = np.full(len(rows), -1, np.int64) if store is None else store.find(digests[rows])
     known = places >= 0
     if store is not None and known.any():
-        for span in blocks_of(int(known.sum())):
-            features[rows[known][span]] = store.read(places[known][span])
-        on_rows(int(known.sum()))
+        stored, at = rows[known], places[known]
+        for span in blocks_of(len(stored)):
+            features[stored[span]] = store.read(at[span])
+        on_rows(len(stored))
     missing = rows[~known]
     _, first, which = np.unique(digests[missing], axis=0, return_index=True, return_inverse=True)
     which = which.reshape(-1)

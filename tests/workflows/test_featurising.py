@@ -187,11 +187,11 @@ def test_features_beyond_memory_give_the_same_report(world: Path, monkeypatch: p
     made = []
 
     def mapped(*given: Any) -> Any:
-        made.append(large_arrays.half_array(*given))
+        made.append(large_arrays.nan_array(*given))
         return made[-1]
 
     monkeypatch.setattr(large_arrays, "IN_MEMORY", 0)
-    monkeypatch.setattr(feature_files, "half_array", mapped)
+    monkeypatch.setattr(feature_files, "nan_array", mapped)
     second = _filter(world, "two.csv", "--features", world / "features")
     assert isinstance(made[0], np.memmap)
     assert not list((world / "cache" / "features").glob("*.features"))  # the file has no name
