@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from labelclean.judging import noise_model, verdicts
-from labelclean.judging.noise_model import Floats, Ints
+from labelclean.judging import verdicts
+from labelclean.judging.candidates import Floats, Ints, log_probs
 from labelclean.predictions import Predictions
 
 SHARES = np.linspace(0.0, 1.0, 11)  # of the second view
@@ -162,13 +162,13 @@ def _log_probs(view: Predictions, classes: Ints, num_classes: int) -> tuple[Floa
     """Log-probabilities of the classes (n, q), and of each class that the view does not list."""
     count = (view.top_classes >= 0).sum(axis=1)
     left = np.maximum(1 - np.nansum(view.top_probs, axis=1, dtype=np.float64), 0.0)
-    rest = noise_model.log_probs(left / np.maximum(num_classes - count, 1), num_classes)
-    log_probs = np.repeat(rest[:, None], classes.shape[1], axis=1)
+    rest = log_probs(left / np.maximum(num_classes - count, 1), num_classes)
+    values = np.repeat(rest[:, None], classes.shape[1], axis=1)
     for place in range(view.top_classes.shape[1]):
-        listed = noise_model.log_probs(view.top_probs[:, place].astype(np.float64), num_classes)
+        listed = log_probs(view.top_probs[:, place].astype(np.float64), num_classes)
         is_it = (classes == view.top_classes[:, place : place + 1]) & (classes >= 0)
-        log_probs = np.where(is_it, listed[:, None], log_probs)
-    return log_probs, rest
+        values = np.where(is_it, listed[:, None], values)
+    return values, rest
 
 
 def _given(
@@ -178,5 +178,5 @@ def _given(
 ) -> Floats:
     total = np.zeros(len(views[0].p_given))
     for view, weight in zip(views, weights, strict=True):
-        total += weight * noise_model.log_probs(view.p_given.astype(np.float64), num_classes)
+        total += weight * log_probs(view.p_given.astype(np.float64), num_classes)
     return total

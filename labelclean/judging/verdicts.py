@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 from labelclean.config import VerdictConfig
-from labelclean.judging import noise_model
-from labelclean.judging.conflicts import resolve
-from labelclean.judging.noise_model import (
-    TUNED,
+from labelclean.judging import noise_model, transitions
+from labelclean.judging.candidates import (
     Candidates,
-    Fit,
     Floats,
     Ints,
-    NoiseModelConfig,
+    gather_candidates,
+    log_probs,
+    training_gain,
 )
+from labelclean.judging.conflicts import resolve
+from labelclean.judging.noise_model import Fit
+from labelclean.judging.tuned import TUNED, NoiseModelConfig
 from labelclean.predictions import Predictions
 
 FIT_ROWS = 10_000  # the model has few parameters; more for many classes
@@ -122,7 +124,7 @@ def decide(
         state,
         noise_rate=noise_rate,
         noise_rate_interval=noise_model.interval(model, len(judged), seed),
-        transition_matrix=noise_model.shrunk_rows(posteriors.counts, config),
+        transition_matrix=transitions.shrunk_rows(posteriors.counts, config),
         confusable_pairs=_pairs(given[is_issue], best[is_issue], np.bincount(given)),
     )
 
@@ -167,7 +169,7 @@ def _draw(rows: Ints, count: int, generator: np.random.Generator) -> Ints:
 def _candidates(
     labels: Ints, outputs: Predictions, rows: Ints, num_classes: int, with_others: bool = True
 ) -> tuple[Candidates, tuple[Ints, Floats] | None]:
-    candidates = noise_model.gather_candidates(
+    candidates = gather_candidates(
         labels[rows],
         outputs.p_given[rows],
         outputs.top_classes[rows],
@@ -178,7 +180,7 @@ def _candidates(
     if not with_others or not outputs.other_classes.shape[1]:
         return candidates, None
     probs = outputs.other_probs[rows].astype(np.float64)
-    scores = noise_model.log_probs(probs, num_classes) - candidates.mean[:, None]
+    scores = log_probs(probs, num_classes) - candidates.mean[:, None]
     return candidates, (outputs.other_classes[rows].astype(np.int64), scores)
 
 
@@ -202,7 +204,7 @@ def _gain(
     config: NoiseModelConfig,
 ) -> tuple[float, Fit | None]:
     """The training gain that is believed, and the fit with the whole gain if that is none."""
-    whole = noise_model.training_gain(candidates, num_classes, others)
+    whole = training_gain(candidates, num_classes, others)
     full = noise_model.fit(candidates, num_classes, whole, config)
     if whole == 0:
         return 0.0, full
@@ -229,7 +231,7 @@ def planted_gain(
     sample = np.union1d(sample, planted_rows)
     candidates, others = _candidates(labels, outputs, sample, num_classes)
     is_planted = np.isin(sample, planted_rows)
-    return noise_model.training_gain(candidates, num_classes, others, is_planted)
+    return training_gain(candidates, num_classes, others, is_planted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +257,7 @@ def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: Fit) ->
     best_model = model.best
     num_classes = len(best_model.transition)
     ranks = best_model.sharpness * _evidence(outputs, judged, best_model.gain)
-    weight = noise_model.concentration(best_model.transition)
+    weight = transitions.concentration(best_model.transition)
     wrong, best_share = np.empty((2, len(judged)))
     best, second = np.empty((2, len(judged)), dtype=np.int64)
     counts = np.zeros((num_classes, num_classes))
@@ -267,7 +269,7 @@ def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: Fit) ->
         # Weighted by how concentrated the noise is: under uniform noise the estimated matrix adds
         # more error than information.
         ranks[part] -= weight * noise_model.against(of_some)
-        counts += noise_model.count_transitions(
+        counts += transitions.count_transitions(
             some, of_some.candidates, of_some.rest, best_model.transition
         )
         best[part], best_share[part], second[part] = _alternatives(some, of_some.candidates)

@@ -16,7 +16,8 @@ import pytest
 from simulated_networks import decide, said, symmetric
 
 from labelclean.data import noise
-from labelclean.judging.noise_model import TUNED, shrunk_rows
+from labelclean.judging.transitions import shrunk_rows
+from labelclean.judging.tuned import TUNED
 from labelclean.predictions import Predictions
 from labelclean.report import metrics
 
