@@ -297,7 +297,9 @@ def _encoded(
         **row.to_json(),
         "history": list(learned.history),
         "noise_rate": decision.noise_rate,
-        "transition_matrix": decision.transition_matrix.tolist(),
+        "transition_matrix": None
+        if decision.transition_matrix is None
+        else decision.transition_matrix.tolist(),
     }
     out = io.BytesIO()
     np.savez_compressed(

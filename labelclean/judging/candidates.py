@@ -94,15 +94,16 @@ def training_gain(
     )
     beaten = (classes >= 0) & (classes != given[:, None]) & (classes != lead[:, None])
     row, column = np.nonzero(beaten)
-    pairs = lead[row] * num_classes + classes[row, column]
-    elsewhere = scores[row, column]
-    count = np.bincount(pairs, minlength=num_classes**2)
-    base = np.bincount(pairs, weights=elsewhere, minlength=num_classes**2) / np.maximum(count, 1)
+    pairs, place = np.unique(lead[row] * num_classes + classes[row, column], return_inverse=True)
+    if not len(pairs):
+        return 0.0
+    base = np.bincount(place, weights=scores[row, column]) / np.bincount(place)
 
     given_pairs = lead * num_classes + given
+    place = np.minimum(np.searchsorted(pairs, given_pairs), len(pairs) - 1)
     is_wrong = (lead != given) if planted is None else planted
-    wrong = np.flatnonzero(is_wrong & (count[given_pairs] > 0) & candidates.is_trained)
+    wrong = np.flatnonzero(is_wrong & (pairs[place] == given_pairs) & candidates.is_trained)
     if not len(wrong):
         return 0.0
-    there = candidates.scores[wrong, 0] - base[given_pairs[wrong]]
+    there = candidates.scores[wrong, 0] - base[place[wrong]]
     return max(0.0, float(there.mean()))  # the others' mean distance from their base is 0

@@ -14,23 +14,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labelclean.judging.candidates import Candidates, Floats
-from labelclean.judging.transitions import count_transitions, shrunk_rows
+from labelclean.judging.sparse_transition import SparseTransition
+from labelclean.judging.transitions import FullTransition, Transition
 from labelclean.judging.tuned import TUNED, NoiseModelConfig
 
 SHARPNESS = np.geomspace(16.0, 0.2, 24)  # where the true sharpness may lie
 STEPS = 30  # of expectation-maximisation, fewer where the likelihood of a row stays the same
 CONVERGED = 2e-5  # nats
+RIGHT_AT_FIRST = 0.85  # share of right labels of each class that it begins with
+FULL_CLASSES = 200  # with more, only some cells of the transition matrix are kept
 LEAST_WEIGHT = 0.02  # of a sharpness that is kept, as a share of the most likely one's
 _NODES = ((-np.sqrt(3.0), 1 / 6), (0.0, 2 / 3), (np.sqrt(3.0), 1 / 6))  # Gauss-Hermite, 3 points
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseModel:
-    """gain: what being trained on adds to a label's score; transition (c, c): true → given."""
+    """gain: what being trained on adds to a label's score; transition: true → given."""
 
     gain: float
     sharpness: float
-    transition: Floats
+    transition: Transition
     config: NoiseModelConfig = TUNED
 
 
@@ -103,11 +106,8 @@ def posterior(
             _mean(model.weights, [part.rest for part in each]),
             np.log(_mean(model.weights, list(np.exp(likelihoods)))),
         )
-    classes = candidates.classes
-    given = classes[:, :1]
     prior, rest = by_image or _prior(model, candidates)
-    flips = np.where(classes >= 0, model.transition[classes, given], 0.0)
-    rest_flips = np.maximum(model.transition.sum(axis=0)[given[:, 0]] - flips.sum(axis=1), 0.0)
+    flips, rest_flips = model.transition.flips(candidates)
     joint, joint_rest = prior * flips, rest * rest_flips
     likelihood = np.maximum(joint.sum(axis=1) + joint_rest, 1e-300)
     return Posterior(
@@ -168,8 +168,10 @@ def _maximise(
     beliefs = posterior(model, candidates, by_image)
     before = np.inf
     for _ in range(steps):
-        counts = count_transitions(candidates, beliefs.candidates, beliefs.rest, model.transition)
-        model = replace(model, transition=shrunk_rows(counts, model.config))
+        transition = model.transition.learned(
+            candidates, beliefs.candidates, beliefs.rest, model.config
+        )
+        model = replace(model, transition=transition)
         beliefs = posterior(model, candidates, by_image)
         likelihood = float(beliefs.likelihood.mean())
         if abs(likelihood - before) < CONVERGED:
@@ -182,24 +184,27 @@ def fit(
     candidates: Candidates, num_classes: int, gain: float, config: NoiseModelConfig = TUNED
 ) -> Fit:
     """The models under which the given labels are likely, at this training gain."""
-    transition = np.full((num_classes, num_classes), 0.15 / (num_classes - 1))
-    np.fill_diagonal(transition, 0.85)
+    transition: Transition
+    if num_classes <= FULL_CLASSES:
+        transition = FullTransition.even(num_classes, RIGHT_AT_FIRST)
+    else:
+        transition = SparseTransition.even(candidates, num_classes, RIGHT_AT_FIRST)
     begin = NoiseModel(gain=gain, sharpness=1.0, transition=transition, config=config)
-    models, logs, rates = [], [], []
+    each: list[tuple[float, float, NoiseModel]] = []
     # each from the beginning: the matrix of a sharpness that is far off leads astray
     for sharpness in SHARPNESS.tolist():
         model, posteriors = _maximise(replace(begin, sharpness=sharpness), candidates, STEPS)
         rate = float(1 - posteriors.candidates[:, 0].mean())
-        models.append(model)
-        rates.append(rate)
-        logs.append(posteriors.likelihood.sum() + _log_prior(model, posteriors, rate))
-    weights = np.exp(np.array(logs) - max(logs))
-    kept = np.flatnonzero(weights >= LEAST_WEIGHT)
-    kept = kept[np.argsort(-weights[kept], kind="stable")]
+        log = float(posteriors.likelihood.sum()) + _log_prior(model, posteriors, rate)
+        each.append((log, rate, model))
+        highest = max(log for log, *_ in each)
+        each = [one for one in each if np.exp(one[0] - highest) >= LEAST_WEIGHT]
+    each.sort(key=lambda one: -one[0])
+    weights = np.exp(np.array([log for log, *_ in each]) - each[0][0])
     return Fit(
-        tuple(models[k] for k in kept),
-        weights[kept] / weights[kept].sum(),
-        np.array(rates)[kept],
+        tuple(model for *_, model in each),
+        weights / weights.sum(),
+        np.array([rate for _, rate, _ in each]),
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 from labelclean.config import VerdictConfig
-from labelclean.judging import noise_model, transitions
+from labelclean.judging import noise_model
 from labelclean.judging.candidates import (
     Candidates,
     Floats,
@@ -20,10 +20,17 @@ from labelclean.judging.candidates import (
 )
 from labelclean.judging.conflicts import resolve
 from labelclean.judging.noise_model import Fit
+from labelclean.judging.transitions import (
+    FullTransition,
+    Transition,
+    count_transitions,
+    shrunk_rows,
+)
 from labelclean.judging.tuned import TUNED, NoiseModelConfig
 from labelclean.predictions import Predictions
 
 FIT_ROWS = 10_000  # the model has few parameters; more for many classes
+MATRIX_CLASSES = 1_000  # with more, the transition matrix is not given out: 100 million cells
 ABSURD = 0.9  # noise rate that is believed only if nothing else explains the labels
 CHUNK = 200_000  # rows at once: bounds the memory
 RANK_SHARE = 1e-3  # of label_score: keeps rows of equal probability in order
@@ -55,7 +62,7 @@ class Verdicts:
     suggested_probability  (n,)
     second                 (n,)    the class that comes next; -1: unknown
     noise_rate             share of wrong labels among the judged rows, with its interval
-    transition_matrix      (c, c)  rows: true class, columns: given label
+    transition_matrix      (c, c)  rows: true class, columns: given label; None: many classes
     confusable_pairs       those with the most rows first
     """
 
@@ -67,7 +74,7 @@ class Verdicts:
     second: Ints
     noise_rate: float
     noise_rate_interval: tuple[float, float]
-    transition_matrix: Floats
+    transition_matrix: Floats | None
     confusable_pairs: tuple[Pair, ...]
 
 
@@ -86,17 +93,14 @@ def decide(
     labels  (n,)  given, -1: none
     first   (n,)  first row of the same content (find_duplicates); None: all differ
     """
-    p_given, margin, epoch_p_given = outputs.p_given, outputs.margin, outputs.epoch_p_given
+    p_given, epoch_p_given = outputs.p_given, outputs.epoch_p_given
     labels = np.asarray(labels, dtype=np.int64)
-    seen = outputs.top_classes[:, 0] >= 0
-    judged = np.flatnonzero(seen & (labels >= 0) & np.isfinite(p_given) & np.isfinite(margin))
+    judged = _judged(labels, outputs)
     state = _unjudged(labels, outputs, num_classes)
     if not len(judged):
         return state
-    generator = np.random.Generator(np.random.PCG64(seed))
-    sample = _draw(judged, max(FIT_ROWS, 100 * num_classes), generator)
-    model = _fitted(*_candidates(labels, outputs, sample, num_classes), num_classes, config)
-    posteriors = _posteriors(labels, outputs, judged, model)
+    model = _fit(labels, outputs, judged, num_classes, seed, config)
+    posteriors = _posteriors(labels, outputs, judged, model, num_classes)
     probability = _along(posteriors.ranks, posteriors.wrong)
     if first is not None:
         everywhere = np.full(len(labels), np.nan)
@@ -124,15 +128,39 @@ def decide(
         state,
         noise_rate=noise_rate,
         noise_rate_interval=noise_model.interval(model, len(judged), seed),
-        transition_matrix=transitions.shrunk_rows(posteriors.counts, config),
+        transition_matrix=None
+        if posteriors.counts is None
+        else shrunk_rows(posteriors.counts, config),
         confusable_pairs=_pairs(given[is_issue], best[is_issue], np.bincount(given)),
     )
 
 
-def transition(labels: Ints, outputs: Predictions, num_classes: int, seed: int) -> Floats:
-    """The transition matrix (c, c) that these predictions of the labels (n,) show."""
+def transition(labels: Ints, outputs: Predictions, num_classes: int, seed: int) -> Transition:
+    """The transition matrix that these predictions of the labels (n,) show."""
     decided = decide(labels, outputs, num_classes=num_classes, verdict=VerdictConfig(), seed=seed)
-    return decided.transition_matrix
+    if decided.transition_matrix is not None:
+        return FullTransition(decided.transition_matrix)
+    judged = _judged(labels, outputs)
+    return _fit(labels, outputs, judged, num_classes, seed, TUNED).best.transition
+
+
+def _judged(labels: Ints, outputs: Predictions) -> Ints:
+    """Rows that have a label and that the network saw."""
+    is_seen = (outputs.top_classes[:, 0] >= 0) & np.isfinite(outputs.p_given)
+    return np.flatnonzero(is_seen & np.isfinite(outputs.margin) & (labels >= 0))
+
+
+def _fit(
+    labels: Ints,
+    outputs: Predictions,
+    judged: Ints,
+    num_classes: int,
+    seed: int,
+    config: NoiseModelConfig,
+) -> Fit:
+    """The noise models that a sample of the judged rows leaves open."""
+    sample = _sample(judged, num_classes, seed)
+    return _fitted(*_candidates(labels, outputs, sample, num_classes), num_classes, config)
 
 
 def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Verdicts:
@@ -155,14 +183,16 @@ def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Verdicts:
         second=second,
         noise_rate=0.0,
         noise_rate_interval=(0.0, 1.0),
-        transition_matrix=np.eye(num_classes),
+        transition_matrix=np.eye(num_classes) if num_classes <= MATRIX_CLASSES else None,
         confusable_pairs=(),
     )
 
 
-def _draw(rows: Ints, count: int, generator: np.random.Generator) -> Ints:
+def _sample(rows: Ints, num_classes: int, seed: int) -> Ints:
+    count = max(FIT_ROWS, 100 * num_classes)
     if len(rows) <= count:
         return rows
+    generator = np.random.Generator(np.random.PCG64(seed))
     return np.sort(generator.choice(rows, count, replace=False, shuffle=False))
 
 
@@ -224,8 +254,7 @@ def planted_gain(
     planted_rows  (p,) rows whose label was planted; too few: all rows are looked at
     """
     judged = np.flatnonzero((labels >= 0) & np.isfinite(outputs.p_given))
-    generator = np.random.Generator(np.random.PCG64(seed))
-    sample = _draw(judged, max(FIT_ROWS, 100 * num_classes), generator)
+    sample = _sample(judged, num_classes, seed)
     if len(planted_rows) < FEWEST_PLANTED:
         return _gain(*_candidates(labels, outputs, sample, num_classes), num_classes, TUNED)[0]
     sample = np.union1d(sample, planted_rows)
@@ -242,7 +271,7 @@ class _Posteriors:
     wrong       (m,)    probability that the given label is wrong, by the row alone
     best        (m,)    the likeliest other class; best_share: its share of `wrong`
     second      (m,)    the class after that
-    counts      (c, c)  expected rows by true class and given label
+    counts      (c, c)  expected rows by true class and given label; None: many classes
     """
 
     ranks: Floats
@@ -250,17 +279,20 @@ class _Posteriors:
     best: Ints
     best_share: Floats
     second: Ints
-    counts: Floats
+    counts: Floats | None
 
 
-def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: Fit) -> _Posteriors:
+def _posteriors(
+    labels: Ints, outputs: Predictions, judged: Ints, model: Fit, num_classes: int
+) -> _Posteriors:
     best_model = model.best
-    num_classes = len(best_model.transition)
     ranks = best_model.sharpness * _evidence(outputs, judged, best_model.gain)
-    weight = transitions.concentration(best_model.transition)
+    weight = best_model.transition.concentration()
     wrong, best_share = np.empty((2, len(judged)))
     best, second = np.empty((2, len(judged)), dtype=np.int64)
-    counts = np.zeros((num_classes, num_classes))
+    counts = matrix = None
+    if num_classes <= MATRIX_CLASSES:
+        matrix, counts = best_model.transition.matrix(), np.zeros((num_classes, num_classes))
     for begin in range(0, len(judged), CHUNK):
         part = slice(begin, begin + CHUNK)
         some, _ = _candidates(labels, outputs, judged[part], num_classes, with_others=False)
@@ -269,9 +301,8 @@ def _posteriors(labels: Ints, outputs: Predictions, judged: Ints, model: Fit) ->
         # Weighted by how concentrated the noise is: under uniform noise the estimated matrix adds
         # more error than information.
         ranks[part] -= weight * noise_model.against(of_some)
-        counts += transitions.count_transitions(
-            some, of_some.candidates, of_some.rest, best_model.transition
-        )
+        if matrix is not None and counts is not None:
+            counts += count_transitions(some, of_some.candidates, of_some.rest, matrix)
         best[part], best_share[part], second[part] = _alternatives(some, of_some.candidates)
     return _Posteriors(
         ranks=ranks, wrong=wrong, best=best, best_share=best_share, second=second, counts=counts

@@ -340,7 +340,9 @@ def _report(
         seconds=reporter.seconds,
         noise_rate=decision.noise_rate,
         noise_rate_interval=decision.noise_rate_interval,
-        transition_matrix=tuple(map(tuple, decision.transition_matrix.tolist())),
+        transition_matrix=None
+        if decision.transition_matrix is None
+        else tuple(map(tuple, decision.transition_matrix.tolist())),
         confusable_pairs=pairs,
         checkpoint=None if learned.weights is None else str(learned.weights),
         source={**options.record(source), **table.recorded},

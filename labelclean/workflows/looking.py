@@ -37,6 +37,7 @@ from labelclean.workflows.two_rounds import fit_view
 
 NETWORKS = {SCRATCH: "network from scratch", FINETUNED: "fine-tuned network"}
 DETAILED = 128  # px: in larger images a pretrained network sees more than one learns here
+AT_ONCE = 1_000  # rows, of which each has a number for each class
 PLANTED = 0.05  # share of the labels that is flipped in memory to weigh the views
 
 
@@ -247,12 +248,14 @@ def _plant(
     flipped = labels.copy()
     flipped[even] = noise.symmetric(labels[even], num_classes, 1.0, generator)
     confusions = verdicts.transition(labels, by_features, num_classes, seed)
-    confusions = confusions * (1 - np.eye(num_classes)) + 1e-9
-    np.fill_diagonal(confusions, 0.0)
-    confusions /= confusions.sum(axis=1, keepdims=True)
     drawn = generator.random(len(along))
-    steps = np.cumsum(confusions, axis=1)[labels[along]]
-    flipped[along] = (drawn[:, None] > steps).sum(axis=1).clip(max=num_classes - 1)
+    for part in np.array_split(np.arange(len(along)), max(1, len(along) // AT_ONCE)):
+        given = labels[along[part]]
+        chances = confusions.rows(given) + 1e-9
+        chances[np.arange(len(part)), given] = 0.0
+        chances /= chances.sum(axis=1, keepdims=True)
+        steps = np.cumsum(chances, axis=1)
+        flipped[along[part]] = (drawn[part, None] > steps).sum(axis=1).clip(max=num_classes - 1)
     return flipped
 
 

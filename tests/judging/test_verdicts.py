@@ -14,6 +14,7 @@ from labelclean.config import VerdictConfig
 from labelclean.data import noise
 from labelclean.judging import noise_model
 from labelclean.judging.candidates import gather_candidates
+from labelclean.judging.transitions import FullTransition
 from labelclean.judging.tuned import NoiseModelConfig
 from labelclean.predictions import Predictions
 from labelclean.report import metrics
@@ -198,7 +199,9 @@ def test_the_posterior_is_bayes_rule_in_plain_loops():
     transition = noise.mapping_matrix([("a", "b", 0.3), ("c", "d", 0.2)], "abcde")
     transition = 0.9 * transition + 0.1 * symmetric(5, 0.5)
     config = NoiseModelConfig(spread=0.0)  # one sharpness for all rows
-    model = noise_model.NoiseModel(gain=0.7, sharpness=1.3, transition=transition, config=config)
+    model = noise_model.NoiseModel(
+        gain=0.7, sharpness=1.3, transition=FullTransition(transition), config=config
+    )
     candidates = gather_candidates(
         given, outputs.p_given, outputs.top_classes, outputs.top_probs, 5, np.ones(40, bool)
     )
