@@ -19,23 +19,26 @@ from typing import Any
 
 import numpy as np
 import view_quality
+from numpy.typing import NDArray
 
 NOISES = ("symm 0.0", "symm 0.05", "symm 0.15", "symm 0.4", "symm 0.6", "pair 0.3")
 SURE = 0.9  # issue probability from which on a label is called surely wrong
 
 
-def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
+Job = tuple[str, str, int, str, int]  # data set, its file, images, noise, draw
+
+
+def heads_say(job: Job) -> tuple[NDArray[np.int64], NDArray[np.int64], Any]:
+    """Given labels and true ones (n,) of a draw, and what the heads say of it: Predictions."""
     import torch
 
     torch.set_num_threads(1)
-    from labelclean.config import HeadConfig, VerdictConfig
-    from labelclean.judging import verdicts
+    from labelclean.config import HeadConfig
     from labelclean.learning.feature_view import HeadTask
     from labelclean.progress import Reporter
-    from labelclean.report import metrics
     from labelclean.workflows.two_rounds import fit_view
 
-    name, path, count, noise, draw = job
+    _, path, count, noise, draw = job
     file = np.load(path)
     generator = np.random.default_rng((draw, count))
     rows = np.sort(generator.choice(len(file["labels"]), count, replace=False))
@@ -52,13 +55,18 @@ def run(job: tuple[str, str, int, str, int]) -> dict[str, Any]:
         device=torch.device("cpu"),
     )
     view = fit_view(task, np.arange(count), "jnpl", Reporter())
-    found = verdicts.decide(
-        given,
-        view.predict(np.arange(count), given, draw),
-        num_classes=classes,
-        verdict=VerdictConfig(),
-        seed=draw,
-    )
+    return given, truth, view.predict(np.arange(count), given, draw)
+
+
+def run(job: Job) -> dict[str, Any]:
+    from labelclean.config import VerdictConfig
+    from labelclean.judging import verdicts
+    from labelclean.report import metrics
+
+    name, _, count, noise, draw = job
+    given, truth, said = heads_say(job)
+    classes = int(truth.max()) + 1
+    found = verdicts.decide(given, said, num_classes=classes, verdict=VerdictConfig(), seed=draw)
     is_noisy = given != truth
     low, high = found.noise_rate_interval
     sure = found.issue_probability > SURE
