@@ -2,7 +2,7 @@
 
 Each process passes its share of the images through the network; then all of them know all logits,
 so that loss, method, scores and counts are computed on the whole batch everywhere, and nothing but
-logits, features, gradients and statistics is exchanged. A process alone is a team of one.
+logits, features, gradients and sums of batch norms is exchanged. A process alone is a team of one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import loky
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from labelclean.errors import ConfigError, LabelcleanError, RunError
 from labelclean.signals import LAUNCHED
@@ -142,21 +141,22 @@ def copy_first(model: nn.Module) -> None:
 
 
 @torch.no_grad()
+def summed(values: Tensor) -> Tensor:
+    """The sum over all processes, in place."""
+    with _together():
+        dist.all_reduce(values)
+    return values
+
+
+@torch.no_grad()
 def add_up(model: nn.Module) -> None:
-    """After the backward pass: gradients summed, running statistics of batch norms averaged."""
+    """After the backward pass: gradients summed."""
     if size() == 1:
         return
     values = [p.grad for p in model.parameters() if p.grad is not None]
-    for part in model.modules():
-        if isinstance(part, _BatchNorm) and part.training:
-            for statistic in (part.running_mean, part.running_var):
-                if statistic is not None:
-                    values.append(statistic.div_(size()))
-    flat = torch.cat([value.reshape(-1) for value in values])
-    with _together():
-        dist.all_reduce(flat)
-    for value, summed in zip(values, flat.split([v.numel() for v in values]), strict=True):
-        value.copy_(summed.view(value.shape))
+    flat = summed(torch.cat([value.reshape(-1) for value in values]))
+    for value, total in zip(values, flat.split([v.numel() for v in values]), strict=True):
+        value.copy_(total.view(value.shape))
 
 
 def agreed(make: Callable[[], Found]) -> Found:

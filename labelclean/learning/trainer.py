@@ -21,6 +21,7 @@ from labelclean.learning import distributed, runtime
 from labelclean.learning.methods import Method, Outputs
 from labelclean.learning.models import joined
 from labelclean.learning.run import BatchSource, Run, learning_rate
+from labelclean.learning.shared_norms import shared_norms
 
 REPORT_EVERY = 1.0  # s between two looks at the device: each one waits for it
 SAVE_EVERY = 30.0  # s between two checkpoints
@@ -189,7 +190,8 @@ def _optimise(run: Run, batch: Batch) -> Tensor:
         *(view.tensor_split(run.parts) for view in views),
         strict=True,
     ):
-        with torch.autocast(run.device.type, run.dtype, enabled=run.dtype != torch.float32):
+        is_low = run.dtype != torch.float32
+        with torch.autocast(run.device.type, run.dtype, enabled=is_low), shared_norms():
             logits = run.model(torch.cat(images) if len(images) > 1 else images[0])
         logits = logits.float()
         each = logits.unbind() if run.method.networks > 1 else logits.chunk(len(images))

@@ -18,6 +18,7 @@ from labelclean.learning import distributed, models, runtime, trainer
 from labelclean.learning.backbones import Backbone
 from labelclean.learning.methods import Method
 from labelclean.learning.run import Run
+from labelclean.learning.shared_norms import shared_norms
 from labelclean.progress import Reporter
 from labelclean.workflows import resuming
 from labelclean.workflows.preparing import Samples
@@ -159,7 +160,8 @@ class Learner:
         """
         images = (batch.images for batch in run.batches.in_order(self.lesson.rows))
         dtype = self.where.dtype
-        with torch.autocast(run.device.type, dtype, enabled=dtype != torch.float32):
+        is_low = dtype != torch.float32
+        with torch.autocast(run.device.type, dtype, enabled=is_low), shared_norms():
             swa_utils.update_bn(images, run.trained)
 
     def identity(self) -> dict[str, str]:

@@ -36,7 +36,9 @@ def _assert_close(found: Any, expected: Any, **tolerances: float) -> None:
     torch.testing.assert_close(found, expected, equal_nan=True, **tolerances)
 
 
-@pytest.mark.parametrize("what", [*distributed_member.METHODS_TRIED, "consistent", "streamed"])
+@pytest.mark.parametrize(
+    "what", [*distributed_member.METHODS_TRIED, "consistent", "streamed", "normed"]
+)
 def test_two_processes_learn_and_predict_what_one_does(found: list[dict[str, Any]], what: str):
     one, two, _ = found
     _assert_close(two[what], one[what], rtol=2e-3, atol=2e-4)
