@@ -1,10 +1,12 @@
-"""How much faster `filter` trains in two processes than in one.
+"""How much faster `filter` trains in two processes than in one, and whether they say the same.
 
     python examples/benchmark/distributed_speed.py [--device cuda] [--batch-size 512]
 
-The images of `labelclean demo`, by one process and by two of torchrun in turn, a CPU thread each;
-the seconds of the training, which the reports hold, without start, reading and judging. The table
-is printed last: seconds of every round, and the median of one process's over two's.
+The images of `labelclean demo`, by one process, by two of torchrun, and by two that know nothing of
+each other at the same time, a CPU thread each; the seconds of the training, which the reports hold,
+without start, reading and judging. The table is printed last: seconds of every round; the median of
+one process's over two's; the efficiency, which is the images a second of the two of torchrun beside
+those of the two that share nothing; and how many verdicts of one and of two processes agree.
 """
 
 from __future__ import annotations
@@ -19,15 +21,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
 
 
-def seconds_of(processes: int, folder: Path, options: argparse.Namespace) -> float:
-    """Of the training, by a run of filter."""
+def begin(report: Path, processes: int, options: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """A run of filter that writes this report."""
     command = [sys.executable]
     if processes > 1:
         command += [*TORCHRUN, str(processes)]
-    report = folder / "report.csv"
     command += [
         "-m",
         "labelclean",
@@ -39,10 +42,26 @@ def seconds_of(processes: int, folder: Path, options: argparse.Namespace) -> flo
     ]
     command += ["--device", options.device, "--epochs", str(options.epochs), "--quiet", "--force"]
     command += ["--preset", options.preset, "--batch-size", str(options.batch_size)]
+    command += ["--views", "scratch"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-    meta = json.loads(report.with_suffix(".meta.json").read_text())
-    return float(meta["seconds"]["training"])
+    return subprocess.Popen(command, cwd=report.parent, env=environment, stdout=subprocess.DEVNULL)
+
+
+def seconds_of(processes: int, runs: int, folder: Path, options: argparse.Namespace) -> float:
+    """Of the training, by so many runs of filter at once: their mean."""
+    reports = [folder / f"{processes}-{number}.csv" for number in range(runs)]
+    for report, run in [(path, begin(path, processes, options)) for path in reports]:
+        if run.wait():
+            raise SystemExit(f"{report.name}: filter failed")
+    metas = [json.loads(path.with_suffix(".meta.json").read_text()) for path in reports]
+    return statistics.mean(float(meta["seconds"]["training"]) for meta in metas)
+
+
+def agreement(folder: Path) -> float:
+    """Share of the judged rows on whose verdict one process and two agree."""
+    one, two = (pd.read_csv(folder / f"{processes}-0.csv") for processes in (1, 2))
+    is_judged = one.issue_probability.notna()
+    return float((one.is_label_issue == two.is_label_issue)[is_judged].mean())
 
 
 def main() -> None:
@@ -58,18 +77,23 @@ def main() -> None:
         demo = [sys.executable, "-m", "labelclean", "demo", "demo"]
         subprocess.run(demo, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         seconds = [
-            [seconds_of(processes, folder, options) for processes in (1, 2)]
+            [seconds_of(*runs, folder, options) for runs in ((1, 1), (2, 1), (1, 2))]
             for _ in range(options.rounds)
         ]
+        agreeing = agreement(folder)
     import torch
 
     print(
         f"demo, n 4,000, {options.epochs} epochs, preset {options.preset}, {options.batch_size} "
         f"images a step, {platform.machine()}, {options.device}, torch {torch.__version__}"
     )
-    for one, two in seconds:
-        print(f"one process {one:6.1f} s   two {two:6.1f} s   {one / two:.2f}")
-    print(f"median {statistics.median(one / two for one, two in seconds):.2f}")
+    print("   one    two  two apart   faster  efficiency")
+    for one, two, apart in seconds:
+        print(f"{one:6.1f} {two:6.1f} {apart:10.1f} {one / two:8.2f} {apart / two / 2:11.2f}")
+    faster = statistics.median(one / two for one, two, _ in seconds)
+    efficiency = statistics.median(apart / two / 2 for _, two, apart in seconds)
+    print(f"median {'':17} {faster:8.2f} {efficiency:11.2f}")
+    print(f"verdicts that agree: {agreeing:.1%}")
 
 
 if __name__ == "__main__":

@@ -72,36 +72,39 @@ class _Normalised(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        var, mean = torch.var_mean(x.float(), _others(x), correction=0)
-        var, mean = var.double(), mean.double()
+        mean, var = _moments(x)
         count = mean.new_full((1,), x.numel() / x.shape[1])
         sums = distributed.summed(torch.cat([count, count * mean, count * (var + mean.square())]))
         count, mean, squares = sums.split([1, len(mean), len(mean)])
         mean, squares = mean / count, squares / count
         var = (squares - mean.square()).clamp(min=0)
-        scale = (var + eps).rsqrt()
-        ctx.save_for_backward(x, weight, mean, scale, count)
+        ctx.save_for_backward(x, weight, mean, var, count)
+        ctx.eps = eps
         output = F.batch_norm(x, mean.float(), var.float(), weight, bias, False, 0.0, eps)
         ctx.mark_non_differentiable(mean, var, count)
         return output, mean, var, count
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor, None]:
-        x, weight, mean, scale, count = ctx.saved_tensors
-        full = grad.float()
-        total = full.sum(_others(x)).double()
-        dot = (full * x.float()).sum(_others(x)).double() - mean * total  # with x - mean
-        of_weight, of_bias = (dot * scale).to(weight.dtype), total.to(weight.dtype)
-        total, dot = distributed.summed(torch.cat([total, dot])).chunk(2)
-        slope = weight.double() * scale
-        of_x = -slope * scale.square() * dot / count
-        shift = -slope * total / count - of_x * mean
-        shape = (1, -1, *[1] * (x.dim() - 2))
-        slope, of_x, shift = (part.float().view(shape) for part in (slope, of_x, shift))
-        grad_x = torch.addcmul(torch.addcmul(shift, x.float(), of_x), full, slope)
-        return grad_x.to(x.dtype), of_weight, of_bias, None
+        x, weight, mean, var, count = ctx.saved_tensors
+        moments = mean.float(), var.float()
+        _, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            grad, x, weight, *moments, None, None, False, ctx.eps, [False, True, True]
+        )
+        slope = weight.double() * (var + ctx.eps).rsqrt()
+        sums = distributed.summed(torch.cat([of_weight.double(), of_bias.double()])).view(2, -1)
+        through_var, through_mean = (-slope / count * sums).float()
+        # what comes through variance and mean is again a scaled and shifted (x - mean) / deviation
+        of_x = F.batch_norm(x, *moments, through_var, through_mean, False, 0.0, ctx.eps)
+        slope = slope.float().view(1, -1, *[1] * (x.dim() - 2))
+        return torch.addcmul(of_x, grad, slope).to(x.dtype), of_weight, of_bias, None
 
 
-def _others(x: Tensor) -> list[int]:
-    """Dimensions besides that of the channels."""
-    return [0, *range(2, x.dim())]
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel of this process's images, float64."""
+    if x.device.type == "cpu":  # one pass, also of channels that come last
+        mean, var = torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0)
+    else:
+        others = [0, *range(2, x.dim())]
+        var, mean = torch.var_mean(x.float(), others, correction=0)
+    return mean.double(), var.double()
