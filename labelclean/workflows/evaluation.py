@@ -16,6 +16,8 @@ from labelclean.report.foreign import AnyReport, read_any, truth_rows, with_righ
 from labelclean.report.judged import JudgedRows, judged_rows
 from labelclean.report.prediction_files import PredictedLabels
 from labelclean.report.quality import Quality, evaluate
+from labelclean.sources.rows import Rows
+from labelclean.tables.table import Texts
 from labelclean.workflows.truth import read_truth
 
 BOOTSTRAP = 200  # resamplings for the intervals
@@ -53,15 +55,17 @@ def evaluate_report(
 
         check_can_write_figures(Path(plots), NAMES, force)
     truth = Path(truth)
-    known = read_truth(truth, image_col, label_col)
+    names, true_labels = _named(read_truth(truth, image_col, label_col))
     read = read_any(Path(report))
-    places, how = truth_rows(read, known.names)
-    labels = [None if k is None else known.labels[k] for k in places]
-    absent = sorted(set(range(len(known.names))) - set(places))
+    places, how = truth_rows(read, names)
+    labels = [None if k is None else true_labels[k] for k in places]
+    is_absent = np.ones(len(names), dtype=np.bool_)
+    is_absent[[k for k in places if k is not None]] = False
+    absent = np.flatnonzero(is_absent).tolist()
     note = f"{len(absent):,} images of the truth are not in the report" if absent else ""
     if given is not None:
-        read, more = _with_absent(read, [known.names[k] for k in absent], Path(given))
-        labels += [known.labels[absent[k]] for k in more]
+        read, more = _with_absent(read, [names[k] for k in absent], Path(given))
+        labels += [true_labels[absent[k]] for k in more]
         note = f"judged right, as they are not in the report: {len(more):,} images"
     elif absent and read.frame.get("is_label_issue", pd.Series([False])).all():
         note += ", which lists issues alone: --given LABELS counts them as judged right"
@@ -88,6 +92,11 @@ def evaluate_report(
     if plots is not None:
         _draw(Path(plots), rows, quality, reporter)
     return quality
+
+
+def _named(truth: Rows) -> tuple[list[str], Texts]:
+    """Names and labels alone: with more of the table, ten million rows would take a GB more."""
+    return truth.names, truth.labels
 
 
 def _with_absent(report: AnyReport, names: list[str], given: Path) -> tuple[AnyReport, list[int]]:
