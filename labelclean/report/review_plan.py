@@ -179,9 +179,10 @@ def shifted(probability: Floats, interval: tuple[float, float]) -> tuple[Floats,
 
 def _with_mean(odds: Floats, share: float) -> Floats:
     below, above = -ODDS_RANGE, ODDS_RANGE
+    distinct, counts = np.unique(odds, return_counts=True)  # few, where they were calibrated
     for _ in range(60):  # halvings: to the last digit of a float
         middle = (below + above) / 2
-        if _probability(odds + middle).mean() < share:
+        if _probability(distinct + middle) @ counts < share * len(odds):
             below = middle
         else:
             above = middle
