@@ -19,6 +19,8 @@ class Predictions:
                            epoch_margin (n,); NaN for rows that were not trained on
     other_classes  (n, s)  drawn at random among those not given, with other_probs (n, s): where
                            k < c, they show what was memorised; s = 0 where k = c
+    ranking                by what learned from these: it ranks the rows better and names classes
+                           better, but believes its own mistakes; None: there is nothing such
     """
 
     p_given: NDArray[np.float32]
@@ -29,12 +31,15 @@ class Predictions:
     epoch_margin: NDArray[np.float32]
     other_classes: NDArray[np.int32]
     other_probs: NDArray[np.float32]
+    ranking: Predictions | None = None
 
     def replaced(self, rows: NDArray[np.int64], others: Predictions) -> Predictions:
         """A copy with those of other predictions in the given rows."""
         columns = {}
         for each in fields(self):
-            column = getattr(self, each.name).copy()
-            column[rows] = getattr(others, each.name)[rows]
-            columns[each.name] = column
-        return Predictions(**columns)
+            if each.name != "ranking":
+                column = getattr(self, each.name).copy()
+                column[rows] = getattr(others, each.name)[rows]
+                columns[each.name] = column
+        ranking = self.ranking and self.ranking.replaced(rows, others.ranking or others)
+        return Predictions(**columns, ranking=ranking)

@@ -66,7 +66,12 @@ def join(first: Predictions, second: Predictions, shares: Shares, num_classes: i
         shares.shares[0],
         shares.shares[1] * unit / shares.deviations[1],
     )
-    return _joined((first, second), weights, num_classes)
+    joined = _joined((first, second), weights, num_classes)
+    if first.ranking is None:
+        return joined
+    seen = evidence(first.ranking)
+    weights = (weights[0] * unit / _deviation(seen[np.isfinite(seen)]), weights[1])
+    return replace(joined, ranking=_joined((first.ranking, second), weights, num_classes))
 
 
 def evidence(view: Predictions) -> Floats:

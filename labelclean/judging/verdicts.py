@@ -101,6 +101,10 @@ def decide(
         return state
     model = _fit(labels, outputs, judged, num_classes, seed, config)
     posteriors = _posteriors(labels, outputs, judged, model, num_classes)
+    if outputs.ranking is not None:
+        again = _fit(labels, outputs.ranking, judged, num_classes, seed, config)
+        ranked = _posteriors(labels, outputs.ranking, judged, again, num_classes)
+        posteriors = replace(ranked, wrong=posteriors.wrong, counts=posteriors.counts)
     probability = _along(posteriors.ranks, posteriors.wrong)
     if first is not None:
         everywhere = np.full(len(labels), np.nan)

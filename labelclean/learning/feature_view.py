@@ -87,23 +87,29 @@ class FeatureView:
         """Predictions of the rows for these labels (n,), by heads that did not see the rows."""
         device = self.batches.labels.device
         asked = torch.from_numpy(labels).to(device)
-        columns = Columns(len(labels), self.heads.num_classes)
-        generator = torch.Generator(device).manual_seed(seed)
-        for index, logits in self._logits(rows, on_rows):
-            columns.fill(index, logits, asked[index], generator)
+        columns = [Columns(len(labels), self.heads.num_classes) for _ in range(2)]
+        generators = [torch.Generator(device).manual_seed(seed) for _ in range(2)]
+        columns = columns if self.earlier else columns[:1]
+        for index, *each in self._logits(rows, on_rows):
+            for part, logits, generator in zip(columns, each, generators, strict=False):
+                part.fill(index, logits, asked[index], generator)
         nothing = np.full(len(labels), np.nan, dtype=np.float32)
-        return Predictions(**vars(columns), epoch_p_given=nothing, epoch_margin=nothing)
+        said, *ranking = (
+            Predictions(**vars(part), epoch_p_given=nothing, epoch_margin=nothing)
+            for part in columns
+        )
+        return replace(said, ranking=ranking[0]) if ranking else said
 
     def _logits(
         self, rows: NDArray[np.int64], on_rows: Callable[[int], None]
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Rows (b,), logits (b, c) of all rounds and of the last one alone."""
         before = self.earlier._logits(rows, lambda _: None) if self.earlier else None
-        for index, logits in out_of_fold(self.heads, self.batches, rows, self.left_out, on_rows):
+        for index, own in out_of_fold(self.heads, self.batches, rows, self.left_out, on_rows):
             if self.scale:
-                logits = (logits + self.scale * self.prototypes.cosines(index)) / 2
-            if before is not None:
-                logits = next(before)[1].lerp(logits, self.share)
-            yield index, logits
+                own = (own + self.scale * self.prototypes.cosines(index)) / 2
+            together = own if before is None else next(before)[1].lerp(own, self.share)
+            yield index, together, own
 
     def embeddings(self, rows: NDArray[np.int64], out: NDArray[np.float16]) -> None:
         """Fills out (n, EMBEDDED) with the standardised features, projected at random."""

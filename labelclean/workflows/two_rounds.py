@@ -1,8 +1,10 @@
-"""fit_view: heads on features; of few images they learn twice, and then from what they said.
+"""fit_view: heads on features learn twice, the second time from what the first ones said.
 
 The first round learns the given labels. What the noise model makes of its out-of-fold predictions
 is a probability of each class for every row, and from these the second round learns: wrong labels
-weigh little in it. Both rounds are asked about every row, each by heads that did not see it.
+weigh little in it. Both rounds are asked about every row, each by heads that did not see it. The
+second one ranks the rows; how many of them are wrong, the first one says, which does not believe
+its own mistakes.
 """
 
 from __future__ import annotations
@@ -27,9 +29,6 @@ def fit_view(
     with reporter.stage("heads") as advance:
         progress = training_progress(advance, reporter)
         first = fit_heads(task, groups, method, on_progress=progress)
-    share = task.config.second_share(task.images_a_class)
-    if not share:
-        return first
     judged = decide(
         task.labels,
         first.predict(task.train_rows, task.labels, task.seed),
@@ -49,4 +48,5 @@ def fit_view(
     with reporter.stage("heads once more") as advance:
         progress = training_progress(advance, reporter)
         second = fit_heads(task, groups, method, targets=targets, on_progress=progress)
+    share = task.config.second_share(task.images_a_class)
     return replace(second, earlier=first, share=share)
