@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from labelclean.config.train_config import TrainConfig
 
-LEAST_SECOND = 0.1  # share of a second round of heads from which on it is worth its time
+LEAST_SECOND = 0.1  # share of the second round of heads from which on it counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +20,8 @@ class HeadConfig:
     dropout       share of the features that a step leaves out
     gain          factor of the logits, over the root of the number of features
     few           images a class: for so few the cosine to the classes' mean directions counts half
-                  as much as the heads, and a second round of heads, which learn from what the
-                  noise model makes of the first, as much as the first
+                  as much as the heads, and the second round of heads, which learn from what the
+                  noise model makes of the first, as much as the first in the probabilities
     """
 
     epochs: int = 20
@@ -42,10 +42,11 @@ class HeadConfig:
         return self.few / (images_a_class + 2 * self.few)
 
     def second_share(self, images_a_class: float) -> float:
-        """How much the second round counts: all for very few images, nothing for many.
+        """How much the second round counts in the probabilities: all for very few images.
 
-        With few images it halves the calibration error of even noise; with many it takes
-        confusions that people share for the truth (examples/benchmark, few_photos.py).
+        With few images it halves the calibration error of even noise; with many, for which it
+        counts nothing, it takes confusions that people share for the truth and believes in too
+        few wrong labels (examples/benchmark, few_photos.py). It ranks the rows of all of them.
         """
         share = self.few / (images_a_class + self.few)
         return share if share >= LEAST_SECOND else 0.0

@@ -212,3 +212,37 @@ def test_the_posterior_is_bayes_rule_in_plain_loops():
         prior = {k: np.exp(1.3 * score[k]) for k in range(5)}
         joint = {k: prior[k] * transition[k, label] for k in range(5)}
         assert found[row] == pytest.approx(joint[label] / sum(joint.values()), rel=1e-4)
+
+
+def test_what_ranks_the_rows_leaves_their_number_and_calibration_to_the_predictions():
+    truth, given, outputs = simulated(3000, symmetric(6, 0.2), sureness=2.0)
+    logits = np.zeros((3000, 6))
+    np.put_along_axis(logits, outputs.top_classes, np.log(outputs.top_probs), axis=1)
+    logits[np.arange(3000), truth] += 1.5  # it learned from cleaner labels
+    better = said(logits, given)
+    alone = decide(given, outputs, 6)
+    ranked = decide(given, replace(outputs, ranking=better), 6)
+    is_noisy = given != truth
+    assert ranked.noise_rate == pytest.approx(alone.noise_rate, abs=1e-6)
+    assert ranked.noise_rate_interval == alone.noise_rate_interval
+    np.testing.assert_allclose(ranked.transition_matrix, alone.transition_matrix)
+    before, after = (
+        metrics.average_precision(each.label_score, is_noisy) for each in (alone, ranked)
+    )
+    assert after > before + 0.05
+    wrong = ranked.is_label_issue & is_noisy
+    assert (ranked.suggested[wrong] == truth[wrong]).mean() > 0.8
+    ece = metrics.expected_calibration_error(ranked.issue_probability, is_noisy)
+    assert ece <= 0.12
+
+
+def test_replaced_rows_are_replaced_in_what_ranks_them_too():
+    _, given, outputs = simulated(30, symmetric(4, 0.2))
+    other = simulated(30, symmetric(4, 0.2), seed=1)[2]
+    ranking = simulated(30, symmetric(4, 0.2), seed=2)[2]
+    some = np.arange(10)
+    for others, expected in ((other, other), (replace(other, ranking=outputs), outputs)):
+        mixed = replace(outputs, ranking=ranking).replaced(some, others)
+        np.testing.assert_array_equal(mixed.p_given[some], other.p_given[some])
+        np.testing.assert_array_equal(mixed.ranking.p_given[some], expected.p_given[some])
+        np.testing.assert_array_equal(mixed.ranking.p_given[10:], ranking.p_given[10:])

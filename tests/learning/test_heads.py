@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_prototypes_leave_copies_out_together():
     )
 
 
-def test_few_images_learn_twice_and_many_once():
+def test_of_few_images_the_second_round_counts_in_the_probabilities():
     config = HeadConfig()
     assert config.prototype_share(0) == 0.5 and config.prototype_share(1e5) < 0.001
     assert config.second_share(1) > 0.9 and config.second_share(1_000) == 0
@@ -136,6 +137,22 @@ def test_few_images_learn_twice_and_many_once():
     wrong = given != labels
     first, both = (each.predict(rows, given, 0).p_given for each in (view.first, view))
     assert both[~wrong].mean() > first[~wrong].mean()  # cleaner targets: surer of right labels
+
+
+def test_of_many_images_the_second_round_only_ranks(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(HeadConfig, "second_share", lambda self, images: 0.0)
+    values, labels = _data(count=80)
+    given = labels.copy()
+    given[:8] = (labels[:8] + 1) % 4
+    rows = np.arange(80)
+    view = fit_view(_task(values, given, rows), rows, "jnpl", Reporter())
+    said, first = view.predict(rows, given, 0), view.first.predict(rows, given, 0)
+    assert first.ranking is None and said.ranking is not None
+    np.testing.assert_array_equal(said.p_given, first.p_given)
+    np.testing.assert_array_equal(said.top_probs, first.top_probs)
+    second = replace(view, share=1.0).predict(rows, given, 0)
+    np.testing.assert_array_equal(said.ranking.p_given, second.p_given)
+    assert not np.array_equal(said.ranking.p_given, first.p_given)
 
 
 def test_a_store_gives_back_what_it_was_given_and_computes_the_rest_once(tmp_path: Path):
