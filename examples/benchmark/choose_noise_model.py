@@ -18,8 +18,9 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,6 +37,7 @@ DRAWN = ("spread", "pull", "dominance", "anchors", "doubt_of_many", "doubt_of_fe
 MOST = {"dominance": 1.0, "anchors": 0.5}
 FACTOR = 3.0
 ERRORS = tuple(product((0.0, 0.005, 0.01, 0.015, 0.02, 0.03), (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3)))
+RANKING = "ranking"  # field of Predictions that holds predictions
 LEAST = 1e-3  # no label is taken to be surer than this by the log-loss
 
 Row = dict[str, Any]
@@ -56,6 +58,21 @@ def drawn_configs(count: int) -> list[NoiseModelConfig]:
     return configs
 
 
+def columns(said: Predictions, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """The arrays of predictions by name, those of what ranks the rows too."""
+    own = {f"{prefix}{name}": value for name, value in vars(said).items() if name != RANKING}
+    return own if said.ranking is None else own | columns(said.ranking, f"{RANKING} ")
+
+
+def restored(stored: Mapping[str, NDArray[Any]], prefix: str = "") -> Predictions:
+    names = [field.name for field in fields(Predictions) if field.name != RANKING]
+    has_ranking = f"{prefix}{RANKING} {names[0]}" in stored
+    return Predictions(
+        **{name: stored[f"{prefix}{name}"] for name in names},
+        ranking=restored(stored, f"{RANKING} ") if has_ranking else None,
+    )
+
+
 def judged_by_all(task: tuple[few_photos.Job, str, int]) -> list[Row]:
     """A row for each of the settings: what they say of one draw."""
     from labelclean.config import VerdictConfig
@@ -67,15 +84,15 @@ def judged_by_all(task: tuple[few_photos.Job, str, int]) -> list[Row]:
     path = Path(folder) / f"{name}-{count}-{noise.replace(' ', '')}-{draw}.npz"
     if not path.exists():
         given, truth, said = few_photos.heads_say(job)
-        np.savez(path, given=given, truth=truth, **vars(said))
-    stored = dict(np.load(path))
-    given, truth = stored.pop("given"), stored.pop("truth")
+        np.savez(path, given=given, truth=truth, **columns(said))
+    stored = np.load(path)
+    given, truth, said = stored["given"], stored["truth"], restored(stored)
     is_noisy = given != truth
     rows = []
     for k, config in enumerate(drawn_configs(configs)):
         found = verdicts.decide(
             given,
-            Predictions(**stored),
+            said,
             num_classes=int(truth.max()) + 1,
             verdict=VerdictConfig(),
             seed=draw,
