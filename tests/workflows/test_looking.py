@@ -14,7 +14,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from labelclean import filter_dataset
+from labelclean import evaluate_report, filter_dataset
 from labelclean.cli import app
 from labelclean.config import (
     FINETUNE,
@@ -26,6 +26,7 @@ from labelclean.config import (
     preset,
 )
 from labelclean.errors import ConfigError, SourceError
+from labelclean.judging import verdicts
 from labelclean.learning import backbones, embedding, trainer
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
@@ -320,3 +321,17 @@ def test_the_epochs_of_a_preset_are_none_of_a_fine_tuning():
         assert finetune_config(preset(name)) == FINETUNE
     given = finetune_config(preset("standard", epochs=3, seed=5))
     assert given == replace(FINETUNE, epochs=3, seed=5)
+
+
+def test_a_report_of_many_classes_has_no_transition_matrix(
+    colour_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(verdicts, "MATRIX_CLASSES", 2)
+    report = _filter(colour_folder, _config(colour_folder, views=("features", "scratch")))
+    assert report.meta.transition_matrix is None
+    assert set(report.frame.sort_values("label_score").head(3)["image"]) == WRONG
+    report.write(colour_folder / "report.csv")
+    table = pd.read_csv(colour_folder / "labels.csv")
+    table.to_csv(colour_folder / "truth.csv", index=False)
+    quality = evaluate_report(colour_folder / "report.csv", colour_folder / "truth.csv")
+    assert np.isnan(quality.transition_error.value)
