@@ -30,7 +30,7 @@ from labelclean.judging.tuned import TUNED, NoiseModelConfig
 from labelclean.predictions import Predictions
 
 FIT_ROWS = 10_000  # the model has few parameters; more for many classes
-MATRIX_CLASSES = 1_000  # with more, the transition matrix is not given out: 100 million cells
+MATRIX_CLASSES = 1_000  # with more, the matrix, a million cells, is not given out
 ABSURD = 0.9  # noise rate that is believed only if nothing else explains the labels
 CHUNK = 200_000  # rows at once: bounds the memory
 RANK_SHARE = 1e-3  # of label_score: keeps rows of equal probability in order
@@ -141,7 +141,8 @@ def decide(
 
 def transition(labels: Ints, outputs: Predictions, num_classes: int, seed: int) -> Transition:
     """The transition matrix that these predictions of the labels (n,) show."""
-    decided = decide(labels, outputs, num_classes=num_classes, verdict=VerdictConfig(), seed=seed)
+    alone = replace(outputs, ranking=None)  # the matrix is not of what ranks
+    decided = decide(labels, alone, num_classes=num_classes, verdict=VerdictConfig(), seed=seed)
     if decided.transition_matrix is not None:
         return FullTransition(decided.transition_matrix)
     judged = _judged(labels, outputs)
