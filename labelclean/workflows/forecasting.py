@@ -24,7 +24,7 @@ from labelclean.workflows.looking import choose_views, views_of
 
 TRIED_IMAGES = 32  # that are decoded and looked at to time it
 TRIED_STEPS = 3  # of the network from scratch, after one that is not timed
-HEADS_SECONDS = 2e-3  # an image, of ten heads: an order of magnitude, on one core
+HEADS_SECONDS = 3e-3  # an image, of two rounds of ten heads: an order of magnitude, on one core
 
 
 @dataclass(frozen=True, kw_only=True)
