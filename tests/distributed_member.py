@@ -93,7 +93,7 @@ def outcome(run: Run) -> dict[str, Any]:
         "average": run.average.state_dict(),
         "memory": dict(run.memory),
         "history": [torch.tensor([at["loss"], at["disagreement"]]) for at in run.history],
-        "predictions": {k: torch.from_numpy(v) for k, v in vars(found).items()},
+        "predictions": {k: torch.from_numpy(v) for k, v in vars(found).items() if v is not None},
         "embeddings": torch.from_numpy(embeddings),
     }
 
