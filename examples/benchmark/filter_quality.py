@@ -128,7 +128,7 @@ def one(job: Job, options: argparse.Namespace) -> None:
         said = {"probs": cross_validated(samples, given, config)}
     else:
         learned = learning.learn(samples, given, config, torch.device("cpu"), Reporter())
-        said = dict(vars(learned.predictions))
+        said = {k: v for k, v in vars(learned.predictions).items() if v is not None}
     facts = {
         "data": job.data,
         "n": len(table),
