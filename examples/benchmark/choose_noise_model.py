@@ -200,17 +200,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     folder = options.out / "said"
     folder.mkdir(parents=True, exist_ok=True)
-    tasks = []
-    for spec in options.data:
-        name, _, place = spec.partition("=")
-        path = few_photos.features(name, place, options)
-        images = len(np.load(path)["labels"])
-        for n, noise, draw in product(
-            map(int, options.sizes.split(",")), few_photos.NOISES, range(options.draws)
-        ):
-            if n <= images:
-                job = (name, str(path), n, noise, draw)
-                tasks.append((job, str(folder), options.configs))
+    tasks = [(job, str(folder), options.configs) for job in few_photos.jobs_of(options)]
     rows: list[Row] = []
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         for done, future in enumerate(

@@ -48,7 +48,7 @@ def begin(report: Path, processes: int, options: argparse.Namespace) -> subproce
 
 
 def seconds_of(processes: int, runs: int, folder: Path, options: argparse.Namespace) -> float:
-    """Of the training, by so many runs of filter at once: their mean."""
+    """How long the training takes in so many runs of filter at once, in the mean."""
     reports = [folder / f"{processes}-{number}.csv" for number in range(runs)]
     for report, run in [(path, begin(path, processes, options)) for path in reports]:
         if run.wait():

@@ -127,7 +127,21 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     options.out.mkdir(parents=True, exist_ok=True)
-    jobs = []
+    rows = []
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run, job) for job in jobs_of(options)]):
+            rows.append(future.result())
+    rows.sort(key=lambda r: (r["data"], r["n"], r["noise"], r["draw"]))
+    with open(options.out / "few_photos.csv", "w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    print(table(rows))
+
+
+def jobs_of(options: argparse.Namespace) -> list[Job]:
+    """All draws of all data sets that have so many images."""
+    jobs: list[Job] = []
     for spec in options.data:
         name, _, place = spec.partition("=")
         path = features(name, place, options)
@@ -139,16 +153,7 @@ def main() -> None:
             for noise in NOISES
             for draw in range(options.draws)
         ]
-    rows = []
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run, job) for job in jobs]):
-            rows.append(future.result())
-    rows.sort(key=lambda r: (r["data"], r["n"], r["noise"], r["draw"]))
-    with open(options.out / "few_photos.csv", "w", newline="") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    print(table(rows))
+    return jobs
 
 
 def features(name: str, place: str, options: argparse.Namespace) -> Path:

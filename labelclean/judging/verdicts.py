@@ -142,11 +142,13 @@ def decide(
 def transition(labels: Ints, outputs: Predictions, num_classes: int, seed: int) -> Transition:
     """The transition matrix that these predictions of the labels (n,) show."""
     alone = replace(outputs, ranking=None)  # the matrix is not of what ranks
+    if num_classes > MATRIX_CLASSES:
+        judged = _judged(labels, alone)
+        return _fit(labels, alone, judged, num_classes, seed, TUNED).best.transition
     decided = decide(labels, alone, num_classes=num_classes, verdict=VerdictConfig(), seed=seed)
-    if decided.transition_matrix is not None:
-        return FullTransition(decided.transition_matrix)
-    judged = _judged(labels, outputs)
-    return _fit(labels, outputs, judged, num_classes, seed, TUNED).best.transition
+    if decided.transition_matrix is None:
+        raise ValueError(f"no matrix of {num_classes} classes")
+    return FullTransition(decided.transition_matrix)
 
 
 def _judged(labels: Ints, outputs: Predictions) -> Ints:

@@ -87,9 +87,9 @@ class FeatureView:
         """Predictions of the rows for these labels (n,), by heads that did not see the rows."""
         device = self.batches.labels.device
         asked = torch.from_numpy(labels).to(device)
-        columns = [Columns(len(labels), self.heads.num_classes) for _ in range(2)]
-        generators = [torch.Generator(device).manual_seed(seed) for _ in range(2)]
-        columns = columns if self.earlier else columns[:1]
+        rounds = 2 if self.earlier else 1
+        columns = [Columns(len(labels), self.heads.num_classes) for _ in range(rounds)]
+        generators = [torch.Generator(device).manual_seed(seed) for _ in range(rounds)]
         for index, *each in self._logits(rows, on_rows):
             for part, logits, generator in zip(columns, each, generators, strict=False):
                 part.fill(index, logits, asked[index], generator)

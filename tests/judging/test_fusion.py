@@ -15,7 +15,7 @@ CLASSES = 4
 
 
 def view(truth: np.ndarray, given: np.ndarray, *, noise: float, seed: int) -> Predictions:
-    """Of a network whose logits are those of the truth and noise."""
+    """Predictions of a network whose logits are those of the truth and noise."""
     logits = np.random.default_rng(seed).normal(0, noise, (len(truth), CLASSES))
     logits[np.arange(len(truth)), truth] += 3.0
     nothing = np.full(len(truth), np.nan, np.float32)
