@@ -14,10 +14,10 @@ import numpy as np
 from labelclean import disk, sources
 from labelclean.config import RuntimeConfig, ViewConfig
 from labelclean.data import cache
+from labelclean.data.feature_shards import Origin, Shard, write_features
 from labelclean.data.samples import MISSING, UNREADABLE
 from labelclean.learning import runtime
 from labelclean.learning.embedding import network_size
-from labelclean.learning.feature_files import Origin, Shard, write_features
 from labelclean.progress import Reporter
 from labelclean.sources.inspection import understood
 from labelclean.workflows.preparing import Samples, choose_size_and_values, decode

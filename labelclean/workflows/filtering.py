@@ -17,9 +17,9 @@ from labelclean import __version__, sources
 from labelclean.config import PRESETS, FilterConfig
 from labelclean.config.names import SCRATCH
 from labelclean.data.duplicates import conflicting
+from labelclean.data.feature_shards import unseen
 from labelclean.judging import self_test, verdicts
 from labelclean.learning import distributed, runtime
-from labelclean.learning.feature_files import unseen
 from labelclean.learning.model_folder import TrainedModel, load_model
 from labelclean.predictions import Predictions
 from labelclean.progress import Reporter

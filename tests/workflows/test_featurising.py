@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 from labelclean.cli import app
 from labelclean.config import RuntimeConfig
 from labelclean.config.source_options import SourceOptions
-from labelclean.data import large_arrays
+from labelclean.data import feature_shards, large_arrays
+from labelclean.data.feature_shards import Shard
 from labelclean.errors import ConfigError, LabelcleanError
 from labelclean.learning import embedding, feature_files, feature_store
-from labelclean.learning.feature_files import Shard
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
 from labelclean.workflows.featurising import write_source_features
@@ -85,7 +85,7 @@ def test_a_file_holds_a_row_for_each_image_and_what_it_was_made_of(world: Path):
         "11.png",
         "gone.png",
     ]
-    origin = feature_files.origin_of(Path(facts["features"]))
+    origin = feature_shards.origin_of(Path(facts["features"]))
     assert origin is not None and (origin.rows, origin.shards) == (61, 1)
     again = _write(world)
     assert again.exit_code == 2 and "--force" in again.stderr
@@ -212,10 +212,10 @@ def test_moments_by_blocks_are_those_of_all_rows(monkeypatch: pytest.MonkeyPatch
 
 
 def test_names_that_are_no_unicode_are_refused_in_one_line(tmp_path: Path):
-    origin = feature_files.Origin(backbone="b", digest="d", image="i", rows=1, shards=1)
+    origin = feature_shards.Origin(backbone="b", digest="d", image="i", rows=1, shards=1)
     features = np.zeros((1, 4), np.float16)
     with pytest.raises(LabelcleanError, match="no broken UTF-8"):
-        feature_files.write_features(
+        feature_shards.write_features(
             tmp_path / "x.parquet", origin, ["\udcff.png"], ["ok"], [""], features
         )
 

@@ -1,0 +1,166 @@
+"""The files that `labelclean features` writes, a shard of a source each: names, facts, rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from labelclean.data.large_arrays import blocks_of
+from labelclean.data.samples import MISSING, UNREADABLE
+from labelclean.errors import ConfigError, SourceError, printable
+
+_META = b"labelclean"
+_NAME = re.compile(r"features-(\d+)-of-(\d+)\.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One of `count` parts of a source's rows, numbered from 1."""
+
+    number: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise ConfigError(f"--shard is {self.number}/{self.count}, must be 1/N to N/N")
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """ "3/64". Raises ConfigError."""
+        match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+        if match is None:
+            raise ConfigError(f"--shard is {printable(text)}, must be such as 3/64")
+        return cls(number=int(match[1]), count=int(match[2]))
+
+    @property
+    def name(self) -> str:
+        width = len(str(self.count))
+        return f"features-{self.number:0{width}}-of-{self.count:0{width}}.parquet"
+
+    def rows(self, total: int) -> NDArray[np.int64]:
+        """Its rows of so many: neighbours, so that an archive is read by few."""
+        return np.array_split(np.arange(total), self.count)[self.number - 1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Facts on what a file of features was made of; equal in all shards of one source.
+
+    backbone  name and digest of the network; rows: of the whole source
+    """
+
+    backbone: str
+    digest: str
+    image: str
+    rows: int
+    shards: int
+
+
+def write_features(
+    path: Path,
+    origin: Origin,
+    paths: list[str],
+    status: list[str],
+    reasons: list[str],
+    features: NDArray[np.float16],
+) -> None:
+    """A Parquet file of the rows; features (m, f) are null where they are NaN.
+
+    Raises SourceError for names that are no Unicode, OSError from the disk.
+    """
+    width = features.shape[1]
+    kind = pa.list_(pa.float16(), width)
+    schema = pa.schema(
+        [
+            ("image", pa.string()),
+            ("status", pa.string()),
+            ("reason", pa.string()),
+            ("features", kind),
+        ],
+        metadata={_META: json.dumps(asdict(origin)).encode()},
+    )
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for part in blocks_of(len(paths)):
+            seen = np.ascontiguousarray(features[part])
+            gone = pa.array(np.isnan(seen[:, 0]))
+            flat = pa.array(seen.reshape(-1))
+            try:
+                names = pa.array(paths[part], pa.string())
+            except UnicodeEncodeError as error:
+                raise SourceError(
+                    f"Parquet holds no broken UTF-8 such as the name '{printable(error.object)}': "
+                    "rename the file, or leave it out by --ignore"
+                ) from None
+            columns = [names, pa.array(status[part]), pa.array(reasons[part])]
+            lists = pa.FixedSizeListArray.from_arrays(flat, width, mask=gone)
+            writer.write_table(pa.table([*columns, lists], schema=schema))
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The files that --features names: one, or all shards of a folder.
+
+    Raises SourceError if there is none, or a shard is missing.
+    """
+    place = printable(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise SourceError(f"--features {place}: no such file or folder")
+    shards: dict[int, dict[int, Path]] = {}
+    for each in path.iterdir():
+        if match := _NAME.fullmatch(each.name):
+            shards.setdefault(int(match[2]), {})[int(match[1])] = each
+    if not shards:
+        raise SourceError(f"--features {place}: holds no features-1-of-N.parquet")
+    if len(shards) > 1:
+        counts = " and ".join(map(str, sorted(shards)))
+        raise SourceError(f"--features {place}: holds shards of {counts}; keep one of them")
+    ((count, parts),) = shards.items()
+    missing = sorted(set(range(1, count + 1)) - set(parts))
+    if missing:
+        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        raise SourceError(
+            f"--features {place}: shard {missing[0]} of {count}{more} is missing; run labelclean "
+            f"features --shard {missing[0]}/{count}"
+        )
+    files = [parts[number] for number in sorted(parts)]
+    first = origin_of(files[0])
+    for each in files[1:]:
+        if origin_of(each) != first:
+            raise SourceError(
+                f"--features {place}: {printable(each.name)} is of another network or source than "
+                f"{printable(files[0].name)}"
+            )
+    return files
+
+
+def origin_of(path: Path) -> Origin | None:
+    """The facts in the file, if `labelclean features` wrote it."""
+    try:
+        found = (pq.read_schema(path).metadata or {}).get(_META)
+        return None if found is None else Origin(**json.loads(found))
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        raise SourceError(f"--features {printable(path)}: cannot be read ({error})") from None
+
+
+def unseen(path: Path) -> dict[str, tuple[str, str]]:
+    """Image -> status and reason of those that `labelclean features` could not read."""
+    if path.suffix == ".npy":
+        return {}
+    unread: dict[str, tuple[str, str]] = {}
+    for part in parts_of(path):
+        if origin_of(part) is None:
+            continue
+        table = pq.read_table(part, columns=["image", "status", "reason"])
+        gone = pc.is_in(table["status"], pa.array([MISSING, UNREADABLE]))
+        for cells in table.filter(gone).to_pylist():
+            unread[cells["image"]] = (cells["status"], cells["reason"])
+    return unread
