@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from source_data import coco
+from source_data import coco, pack
 
 from labelclean.data import demo
 from labelclean.decisions.decision import Decision
@@ -100,6 +100,12 @@ def _write_inputs(folder: Path) -> None:
     (folder / "imagefolder" / "metadata.csv").write_text("file_name,label\n" + "".join(lines))
     encoded = [(images / f"{row}.png").read_bytes() for row in rows.tolist()]
     pq.write_table(pa.table({"image": encoded, "label": names}), folder / "images.parquet")
+    for number in range(4):
+        contents: dict[str, bytes] = {}
+        for name, label in pairs[number::4]:
+            contents[name] = (images / name).read_bytes()
+            contents[name.replace(".png", ".cls")] = label.encode()
+        pack(folder / "shards" / f"train-{number:06}.tar", contents)
     (folder / "data" / "cifar-10-batches-bin").mkdir(parents=True)
     cifar = np.random.default_rng(0).integers(0, 256, (20, 3073), dtype=np.uint8)
     cifar[:, 0] = np.arange(20) % 10
@@ -114,7 +120,7 @@ BEFORE = {  # what the page has done by then: part of a command -> part of the o
     "predicted.csv --truth": "--out predicted.csv",
     "--undo clean.csv": "--above 0.9 --out clean.csv",
     "predict model": "labelclean train",
-    "--features features": "--shard $part/2",
+    "filter features": "--shard $part/2",
 }
 
 
@@ -153,7 +159,7 @@ def test_every_other_command_runs_on_files_of_its_names(
     if "filter" in command and "report." not in command.split("--out")[0]:
         (tmp_path / "report.csv").unlink()
         (tmp_path / "report.meta.json").unlink()
-    if "--save-config" in command:
+    if "--save-config" in command or "filter features" in command:
         (tmp_path / "labelclean.toml").unlink()
     if command.startswith("labelclean filter labels.csv"):  # paths relative to the table
         for path in (tmp_path / "images").iterdir():

@@ -85,10 +85,10 @@ def read_dataset(origin: Origin, reporter: Reporter) -> Dataset:
     Raises SourceError or ConfigError for what the user can mend.
     """
     options, source = origin.options, origin.name
-    with reporter.stage("reading"):
+    with reporter.stage("reading") as advance:
         if origin.is_by_name:
             options = replace(options, split="train,test")  # the latter to measure accuracy
-        table, notes = injecting.true_labels(source, sources.read(source, options))
+        table, notes = injecting.true_labels(source, sources.read(source, options, advance))
     for note in () if origin.is_by_name else notes:  # of CIFAR all is known
         reporter.note(note)
     runtime = origin.runtime

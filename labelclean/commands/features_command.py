@@ -36,8 +36,9 @@ def features_command(
         "features"
     ),
     shard: Annotated[
-        str, typer.Option(help="Which part of the images, for job arrays: 3/64, from 1 on.")
-    ] = "1/1",
+        str | None,
+        typer.Option(help="Which part of the images, or of the files: 3/64, from 1 on."),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -63,5 +64,7 @@ def features_command(
         "unreadable": done.unreadable,
         "shard": [done.shard.number, done.shard.count],
         "width": done.width,
+        "files": done.files,
+        "kept": done.kept,
     }
     typer.echo(json.dumps(facts) if as_json else done.describe())

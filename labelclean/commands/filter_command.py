@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -112,10 +113,17 @@ def _foretell(images: str, options: Any, settings: Any, as_json: bool) -> int:
     """Prints what inspect prints, and what would be trained. The exit code is that of inspect."""
     from labelclean import sources
     from labelclean.sources.inspection import inspect_table, render
+    from labelclean.workflows import filtering
     from labelclean.workflows.forecasting import forecast
+    from labelclean.workflows.seeing import with_features_of
 
-    table = sources.read(images, options)
-    inspection = inspect_table(images, table)
+    settings = with_features_of(images, settings)
+    needs_images = settings.view.features is None
+    reading = replace(options, needs_images=needs_images, is_to_train=needs_images)
+    table = sources.read(images, reading)
+    if not needs_images:
+        table = filtering.featured(table, settings).table
+    inspection = inspect_table(images, table, opens=needs_images)
     planned = None if settings.from_model else forecast(table, settings)
     if as_json:
         training = None if planned is None else planned.to_json()

@@ -18,7 +18,7 @@ SourceArg = Annotated[
     typer.Argument(
         metavar="IMAGES",
         help="Folder or archive (zip, tar) of images, table of paths and labels, Parquet file, "
-        "cifar10 or cifar100.",
+        "cifar10 or cifar100; many files by a pattern, a URL or an index.",
     ),
 ]
 LabelsArg = Annotated[

@@ -73,8 +73,10 @@ class SourceOptions:
 
     def record(self, source: str) -> dict[str, str | None]:
         """The options that a report keeps: later commands find the source from any folder."""
+        is_pattern = "://" not in source and any(each in source for each in "{*")
+        is_local = is_pattern or Path(source).exists()
         record: dict[str, str | None] = {
-            "source": str(Path(source).absolute()) if Path(source).exists() else source
+            "source": str(Path(source).absolute()) if is_local else source
         }
         for each in fields(self):
             value = getattr(self, each.name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -54,23 +56,35 @@ class Shard:
 class Origin:
     """Facts on what a file of features was made of; equal in all shards of one source.
 
-    backbone  name and digest of the network; rows: of the whole source
+    backbone  name and digest of the network
+    rows      of the whole source; None: each shard is a file of its own, and nobody has counted
+    source    how the images are found again: SourceOptions.record, and "image_root" with it
     """
 
     backbone: str
     digest: str
     image: str
-    rows: int
+    rows: int | None
     shards: int
+    source: dict[str, str | None] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRows:
+    """The rows of a shard, (m,) each.
+
+    labels, splits  None where there is none
+    """
+
+    paths: list[str]
+    labels: list[str | None]
+    splits: list[str | None]
+    status: list[str]
+    reasons: list[str]
 
 
 def write_features(
-    path: Path,
-    origin: Origin,
-    paths: list[str],
-    status: list[str],
-    reasons: list[str],
-    features: NDArray[np.float16],
+    path: Path, origin: Origin, rows: ShardRows, features: NDArray[np.float16]
 ) -> None:
     """A Parquet file of the rows; features (m, f) are null where they are NaN.
 
@@ -81,6 +95,8 @@ def write_features(
     schema = pa.schema(
         [
             ("image", pa.string()),
+            ("label", pa.string()),
+            ("split", pa.string()),
             ("status", pa.string()),
             ("reason", pa.string()),
             ("features", kind),
@@ -88,20 +104,51 @@ def write_features(
         metadata={_META: json.dumps(asdict(origin)).encode()},
     )
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for part in blocks_of(len(paths)):
+        for part in blocks_of(len(rows.paths)):
             seen = np.ascontiguousarray(features[part])
             gone = pa.array(np.isnan(seen[:, 0]))
             flat = pa.array(seen.reshape(-1))
             try:
-                names = pa.array(paths[part], pa.string())
+                texts = [
+                    pa.array(cells[part], pa.string())
+                    for cells in (rows.paths, rows.labels, rows.splits, rows.status, rows.reasons)
+                ]
             except UnicodeEncodeError as error:
                 raise SourceError(
                     f"Parquet holds no broken UTF-8 such as the name '{printable(error.object)}': "
                     "rename the file, or leave it out by --ignore"
                 ) from None
-            columns = [names, pa.array(status[part]), pa.array(reasons[part])]
             lists = pa.FixedSizeListArray.from_arrays(flat, width, mask=gone)
-            writer.write_table(pa.table([*columns, lists], schema=schema))
+            writer.write_table(pa.table([*texts, lists], schema=schema))
+
+
+def has_shards(folder: Path) -> bool:
+    """Whether a file of `labelclean features` is in the folder."""
+    try:
+        return any(_NAME.fullmatch(each) for each in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def read_shard_rows(path: Path) -> ShardRows:
+    """The rows of a shard without their features.
+
+    Raises SourceError for a file of an older labelclean, which has no labels, or a damaged one.
+    """
+    names = ["image", "label", "split", "status", "reason"]
+    try:
+        if missing := [name for name in names if name not in pq.read_schema(path).names]:
+            raise SourceError(
+                f"{printable(path)}: has no {missing[0]}, as an older labelclean wrote it: give "
+                "the images and this folder by --features"
+            )
+        table = pq.read_table(path, columns=names)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise SourceError(f"{printable(path)}: cannot be read ({error})") from None
+    return ShardRows(
+        **dict(zip(("paths", "labels", "splits", "status", "reasons"),
+                   (table[name].to_pylist() for name in names), strict=True))
+    )  # fmt: skip
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -136,8 +183,8 @@ def parts_of(path: Path) -> list[Path]:
     for each in files[1:]:
         if origin_of(each) != first:
             raise SourceError(
-                f"--features {place}: {printable(each.name)} is of another network or source than "
-                f"{printable(files[0].name)}"
+                f"--features {place}: {printable(each.name)} is of another network, image size or "
+                f"source than {printable(files[0].name)}: write it again with the same options"
             )
     return files
 
@@ -151,15 +198,20 @@ def origin_of(path: Path) -> Origin | None:
         raise SourceError(f"--features {printable(path)}: cannot be read ({error})") from None
 
 
-def unseen(path: Path) -> dict[str, tuple[str, str]]:
-    """Image -> status and reason of those that `labelclean features` could not read."""
+def unseen(path: Path, wanted: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
+    """Image -> status and reason of those that `labelclean features` could not read.
+
+    wanted  images of which some may not be there at all
+    """
     if path.suffix == ".npy":
         return {}
-    unread: dict[str, tuple[str, str]] = {}
+    unread = {name: (MISSING, "no features of it") for name in wanted}
     for part in parts_of(path):
         if origin_of(part) is None:
             continue
         table = pq.read_table(part, columns=["image", "status", "reason"])
+        for name in table["image"].to_pylist() if unread else ():
+            unread.pop(name, None)
         gone = pc.is_in(table["status"], pa.array([MISSING, UNREADABLE]))
         for cells in table.filter(gone).to_pylist():
             unread[cells["image"]] = (cells["status"], cells["reason"])

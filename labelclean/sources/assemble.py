@@ -51,7 +51,7 @@ def assemble(found: Found, options: SourceOptions, name: str) -> SampleTable:
     status = np.where(is_there, np.where(has_label, OK, UNLABELLED), MISSING).astype(object)
     if options.needs_images:
         _refuse_unlabelled(rows, status, labels, class_names, found.hint)
-    notes += _notes(rows, status) + alike
+    notes += _notes(rows, status, options.needs_images) + alike
     if options.is_to_train:
         _refuse_unlearnable(rows, status, labels, held_out, class_names)
         notes += _training_notes(status, labels, held_out, class_names)
@@ -196,12 +196,14 @@ def _refuse_unlearnable(
         )
 
 
-def _notes(rows: Rows, status: NDArray[np.object_]) -> list[str]:
+def _notes(rows: Rows, status: NDArray[np.object_], needs_images: bool) -> list[str]:
     notes = []
     for state, noun, lack in (
         (MISSING, "label", "no image"),
         (UNLABELLED, "image", "no label"),
     ):
+        if state == MISSING and not needs_images:
+            continue
         places = np.flatnonzero(status == state)
         if len(places):
             has = "has" if len(places) == 1 else "have"

@@ -18,7 +18,14 @@ from labelclean.data.images import (
     reason_of,
 )
 from labelclean.data.quiet import quiet
-from labelclean.data.samples import MISSING, NO_LABEL, OK, UNLABELLED, SampleTable
+from labelclean.data.samples import (
+    MISSING,
+    NO_LABEL,
+    OK,
+    UNLABELLED,
+    UNREADABLE,
+    SampleTable,
+)
 from labelclean.sources.folders import FileImages
 from labelclean.sources.labels import look_alikes, spelled
 from labelclean.sources.splits import HELD_OUT, is_split_word, plain_split
@@ -31,6 +38,7 @@ COPY_BYTES = 1 << 30  # that are read for it
 FEW = 5  # images of a class below which it is odd
 NAMED = 20  # classes that are all named
 ENDS = 5  # the largest and smallest classes of more
+NOT_OPENED = "no image was opened"
 SIDES = 16  # times that the largest image may be the smallest
 
 
@@ -92,15 +100,19 @@ def understood(table: SampleTable) -> list[str]:
     return lines
 
 
-def inspect_table(source: str, table: SampleTable) -> Inspection:
-    """Looks at the images of a table: at all of a few, at headers of more, at some of many."""
-    looked = _look(table)
+def inspect_table(source: str, table: SampleTable, *, opens: bool = True) -> Inspection:
+    """Looks at the images of a table: at all of a few, at headers of more, at some of many.
+
+    opens  False: at none, where features were given in their place
+    """
+    looked = _look(table) if opens else _unopened(table)
     counts = _class_counts(table)
-    copies = _copies(table)
+    copies = _copies(table) if opens else None
     about = table.understood
     images = Counter(str(status) for status in table.status)
-    images["unreadable"] = sum(len(names) for names in looked.unreadable.values())
-    images[OK] -= images["unreadable"]
+    if opens:
+        images[UNREADABLE] = sum(len(names) for names in looked.unreadable.values())
+        images[OK] -= images[UNREADABLE]
     images["repeated"] = len(table.merged)
     return Inspection(
         source=source,
@@ -127,6 +139,12 @@ class _Looked:
     how: str
     unreadable: dict[str, list[str]]
     sizes: list[tuple[int, int]]
+
+
+def _unopened(table: SampleTable) -> _Looked:
+    names = [table.paths[row] for row in np.flatnonzero(table.status == UNREADABLE).tolist()]
+    unreadable = {"without features": names} if names else {}
+    return _Looked(how=NOT_OPENED, unreadable=unreadable, sizes=[])
 
 
 def _look(table: SampleTable) -> _Looked:
@@ -297,7 +315,8 @@ def render(facts: Inspection) -> str:
         lines.append(f"sizes:     {w} x {h} to {W} x {H} px, in the middle {mw} x {mh}")
     lines.append(f"looked at: {facts.read}")
     if facts.copies is None:
-        lines.append("copies:    not looked for among so many images")
+        why = "where no image is opened" if facts.read == NOT_OPENED else "among so many images"
+        lines.append(f"copies:    not looked for {why}")
     elif facts.copies[0]:
         lines.append(f"copies:    {facts.copies[0]:,} images in {facts.copies[1]:,} groups")
     for why, names in facts.unreadable.items():

@@ -18,6 +18,7 @@ from labelclean.data.samples import ImageSource
 from labelclean.sources.archives import ArchiveListing, is_archive_name
 from labelclean.sources.folders import Listing
 from labelclean.sources.locating import locate
+from labelclean.sources.remote import Advance, Parts, find_parts, is_several
 from labelclean.sources.rows import Merged, Rows
 from labelclean.tables.table import Texts, is_table_name
 
@@ -68,12 +69,25 @@ class Place:
     """The folder, file or name that the user gave, looked at once for all formats."""
 
     def __init__(
-        self, source: str | Path, options: SourceOptions, *, is_inside: bool = False
+        self,
+        source: str | Path | Parts,
+        options: SourceOptions,
+        *,
+        is_inside: bool = False,
+        advance: Advance | None = None,
     ) -> None:
-        """is_inside: images that are asked for again are in archives of the folder."""
+        """is_inside: images that are asked for again are in archives of the folder.
+
+        advance  hears of what is fetched
+
+        Raises SourceError for a URL, a pattern or an index whose files cannot be had.
+        """
         self.is_inside = is_inside
-        self.source = str(source)
-        self.path = Path(source)
+        if not isinstance(source, Parts) and is_several(str(source)):
+            source = find_parts(str(source))
+        self.parts = source if isinstance(source, Parts) else None
+        self.source = source.source if isinstance(source, Parts) else str(source)
+        self.path = source.local(advance) if isinstance(source, Parts) else Path(source)
         self.options = options
         self.is_folder = os.path.isdir(self.path)
         self.is_file = not self.is_folder and os.path.exists(self.path)

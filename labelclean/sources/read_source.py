@@ -10,29 +10,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelclean.config.source_options import SourceOptions, recorded_options
+from labelclean.data.feature_shards import has_shards, origin_of, parts_of
 from labelclean.data.samples import ImageSource, SampleTable
 from labelclean.errors import SourceError, printable
 from labelclean.sources.assemble import assemble, assemble_unlabelled
 from labelclean.sources.formats import recognise
 from labelclean.sources.formats.cifar import cifar_name
+from labelclean.sources.part_images import PartImages, in_folder
 from labelclean.sources.protocol import FileFormat, Place
+from labelclean.sources.remote import Advance, Parts, find_parts
+from labelclean.sources.wording import counted
 
 __all__ = ["SourceOptions", "read", "read_images", "reopen"]
 
 
-def read(source: str | Path, options: SourceOptions) -> SampleTable:
-    """The samples of a folder, a table, an archive or a Parquet file, or of CIFAR by its name.
+def read(
+    source: str | Path | Parts, options: SourceOptions, advance: Advance | None = None
+) -> SampleTable:
+    """The samples of a folder, a table, an archive or a Parquet file, or of CIFAR by its name; or
+    of many such files, by a pattern, a URL or an index.
 
     A file or folder that is called cifar10 wins over the data set of that name.
 
+    advance  hears of what is fetched from a URL
+
     Raises SourceError if the source cannot be read as given, or nothing could be learned from it.
     """
-    place = Place(source, options)
+    place = Place(source, options, advance=advance)
     form, _ = recognise(place)
-    return assemble(form.read(place, labelled=True), options, form.name)
+    table = assemble(form.read(place, labelled=True), options, form.name)
+    promised = None if place.parts is None else place.parts.samples
+    if promised is not None and promised != len(table) + len(table.merged):
+        note = f"{len(table):,} images, but the index says {counted(promised, 'sample')}"
+        table = replace(table, notes=(*table.notes, note))
+    return table
 
 
-def read_images(source: str | Path, options: SourceOptions) -> SampleTable:
+def read_images(
+    source: str | Path | Parts, options: SourceOptions, advance: Advance | None = None
+) -> SampleTable:
     """The images of a source without labels.
 
     Of a folder every image in it or below; with a table of its own (options.labels) those that
@@ -40,7 +56,7 @@ def read_images(source: str | Path, options: SourceOptions) -> SampleTable:
 
     Raises SourceError if the source cannot be read as given, or there is no image.
     """
-    place = Place(source, options)
+    place = Place(source, options, advance=advance)
     form, _ = recognise(place, labelled=False)
     if options.labels is not None and not isinstance(form, FileFormat):
         raise SourceError(f"{place.source}: holds the images and their names: give it alone")
@@ -79,6 +95,8 @@ def reopen(
             )
         return FileFormat().reopen(Place(folder, SourceOptions()), names, where)
     source = how.get("source") or ""
+    if has_shards(Path(source)):
+        return _reopen_features(Path(source), names, images)
     is_path = Path(source).exists() or "/" in source.replace("\\", "/")
     own = how.get("labels") is None  # otherwise the columns are those of the labels' table
     options = replace(
@@ -96,3 +114,25 @@ def reopen(
             "images itself; give that by --images"
         )
     return form.reopen(place, names, where)
+
+
+def _reopen_features(
+    folder: Path, names: list[str], images: Path | None
+) -> tuple[ImageSource, NDArray[np.bool_]]:
+    """The images of which a folder of features was made."""
+    origin = origin_of(parts_of(folder)[0])
+    if origin is None or origin.source is None:
+        raise SourceError(
+            f"{printable(folder)}: does not say of which images these features are: give the "
+            "folder of the images by --images"
+        )
+    how = origin.source
+    if origin.rows is not None:
+        root = how.get("image_root")
+        return reopen(how, names, root=None if root is None else Path(root), images=images)
+    parts = find_parts(how.get("source") or "")
+    if images is not None:
+        parts = in_folder(parts, images)
+    options = replace(recorded_options(how), labels=None, split=None, is_to_train=False)
+    some = PartImages(parts, options, tuple(names))
+    return some, some.is_there()

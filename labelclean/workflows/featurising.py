@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,16 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from labelclean import disk, sources
 from labelclean.config import RuntimeConfig, ViewConfig
 from labelclean.data import cache
-from labelclean.data.feature_shards import Origin, Shard, write_features
-from labelclean.data.samples import MISSING, UNREADABLE
+from labelclean.data.feature_shards import Origin, Shard, ShardRows, write_features
+from labelclean.data.images import ImageSpec
+from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
+from labelclean.errors import printable
 from labelclean.learning import runtime
 from labelclean.learning.embedding import network_size
 from labelclean.progress import Reporter
 from labelclean.sources.inspection import understood
+from labelclean.sources.remote import Parts, find_parts, is_several
 from labelclean.workflows.preparing import Samples, choose_size_and_values, decode
 from labelclean.workflows.resuming import claimed
 from labelclean.workflows.seeing import check_backbone, see
@@ -27,99 +32,214 @@ from labelclean.workflows.seeing import check_backbone, see
 
 @dataclass(frozen=True, kw_only=True)
 class Featurised:
-    """The file of a shard: images in it, those of them that could not be read, and their status."""
+    """The files written: images, those of them that could not be read, features of each.
+
+    path   the file; of several files their folder
+    files  written just now
+    kept   files that were there already
+    """
 
     path: Path
+    shard: Shard
     images: int
     unreadable: int
-    shard: Shard
     width: int
+    files: int = 1
+    kept: int = 0
 
     def describe(self) -> str:
         of = f"shard {self.shard.number} of {self.shard.count}, " if self.shard.count > 1 else ""
-        return (
-            f"{of}{self.images:,} images, {self.unreadable:,} unreadable, {self.width:,} features "
-            f"each: {self.path}"
-        )
+        if self.files + self.kept != 1:
+            of += f"{self.files:,} files ({self.kept:,} more were there), "
+        each = f", {self.width:,} features each" if self.width else ""
+        return f"{of}{self.images:,} images, {self.unreadable:,} unreadable{each}: {self.path}"
 
 
 def write_source_features(
     source: str | Path,
     *,
     out: str | Path,
-    shard: str = "1/1",
+    shard: str | None = None,
     force: bool = False,
     options: sources.SourceOptions | None = None,
     view: ViewConfig | None = None,
     where: RuntimeConfig | None = None,
     reporter: Reporter | None = None,
 ) -> Featurised:
-    """Writes the features of a source's images, or of a shard of its rows, for filter --features.
+    """Writes the features of a source's images, or of a part of it, for filter.
 
     source  as filter_dataset takes it
-    out     folder of the files, one a shard; the folders of several shards may be the same
-    shard   "3/64": the third of 64 parts; Kth of N
+    out     folder of the files; that of all parts
+    shard   "3/64": the third of 64 parts; None: all, under torchrun the part of this process
+
+    A part of one source is a file, with its share of the rows. Of several files (a pattern, a URL,
+    an index) each gets a file of its own, and a part is its share of them: what is there already
+    is left alone, so that another number of parts can go on. Then labels in a table of their own
+    (options.labels) are not read; filter takes them.
 
     A run that was stopped goes on where it was: decoded images and features are in the cache until
     the file is whole.
 
     Raises SourceError, ConfigError or OutputError for what the user can mend.
     """
-    part_of = Shard.parse(shard)
+    part_of = Shard.parse(shard or _of_process())
     view, where = view or ViewConfig(), where or RuntimeConfig()
-    reporter = reporter or Reporter()
-    path = Path(out) / part_of.name
-    device = runtime.choose_device(where.device)
     check_backbone(view)
-    with _folder(path), claimed([path], None):
-        disk.check(path, force=force)
-        with reporter.stage("reading"):
-            options = replace(options or sources.SourceOptions(), is_to_train=False)
-            table = sources.read(source, options)
+    writer = _Writer(
+        out=Path(out),
+        force=force,
+        options=replace(options or sources.SourceOptions(), is_to_train=False),
+        view=view,
+        where=where,
+        device=runtime.choose_device(where.device),
+        reporter=reporter or Reporter(),
+    )
+    parts = find_parts(str(source)) if is_several(str(source)) else None
+    if parts is not None and len(parts) > 1:
+        return writer.each_file(parts, part_of)
+    return writer.share(source if parts is None else parts, part_of)
+
+
+def _of_process() -> str:
+    """The part of this process among those that torchrun started."""
+    return f"{int(os.environ.get('RANK', '0')) + 1}/{os.environ.get('WORLD_SIZE', '1')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Writer:
+    """Writes files of features, all in the same way."""
+
+    out: Path
+    force: bool
+    options: sources.SourceOptions
+    view: ViewConfig
+    where: RuntimeConfig
+    device: torch.device
+    reporter: Reporter
+
+    def share(self, source: str | Path | Parts, shard: Shard) -> Featurised:
+        """The file with the share of one source's rows."""
+        with self._claimed(shard) as path:
+            with self.reporter.stage("reading") as advance:
+                table = sources.read(source, self.options, advance)
+            self._note(table)
+            return self._write(path, table, shard, _name_of(source), rows=len(table))
+
+    def each_file(self, parts: Parts, share: Shard) -> Featurised:
+        """A file for each file of the share of them."""
+        written, kept = [], 0
+        numbers = share.rows(len(parts)).tolist()
+        for at, number in enumerate(numbers):
+            shard, one = Shard(number=number + 1, count=len(parts)), parts.only(number)
+            if (self.out / shard.name).is_file() and not self.force:
+                kept += 1
+                continue
+            name = printable(one.parts[0].name)
+            self.reporter.note(f"file {at + 1:,} of {len(numbers):,}: {name}")
+            written.append(self._file(one, shard))
+            one.forget()
+        return Featurised(
+            path=self.out,
+            shard=share,
+            images=sum(each.images for each in written),
+            unreadable=sum(each.unreadable for each in written),
+            width=written[0].width if written else 0,
+            files=len(written),
+            kept=kept,
+        )
+
+    def _file(self, one: Parts, shard: Shard) -> Featurised:
+        """The file of one of several, whose name its images' names begin with."""
+        read = sources.read if self.options.labels is None else sources.read_images
+        with self._claimed(shard) as path:
+            with self.reporter.stage("reading") as advance:
+                table = read(one, replace(self.options, labels=None), advance)
+            if shard.number == 1:
+                self._note(table)
+            stem = one.parts[0].stem
+            table = replace(table, paths=tuple(f"{stem}/{name}" for name in table.paths))
+            return self._write(path, table, shard, one.source, rows=None)
+
+    @contextmanager
+    def _claimed(self, shard: Shard) -> Iterator[Path]:
+        path = self.out / shard.name
+        with _folder(path), claimed([path], None):
+            disk.check(path, force=self.force)
+            yield path
+
+    def _note(self, table: SampleTable) -> None:
         for line in (*understood(table), *table.notes):
-            reporter.note(line)
+            self.reporter.note(line)
+
+    def _write(
+        self, path: Path, table: SampleTable, shard: Shard, source: str, rows: int | None
+    ) -> Featurised:
+        """rows: of the table, of which the shard has its share; None: it has all."""
         spec, note = choose_size_and_values(
-            table, where, device_is_cpu=device.type == "cpu", is_pretrained=True
+            table, self.where, device_is_cpu=self.device.type == "cpu", is_pretrained=True
         )
         if note:
-            reporter.note(note)
-        part = table.take(part_of.rows(len(table)))
+            self.reporter.note(note)
+        share = np.arange(len(table)) if rows is None else shard.rows(rows)
+        part = table.take(share)
         # each shard its own: they run side by side, and another's decoded images are of no use
-        shards = (where.cache_dir or cache.default_cache_dir()) / "shards"
-        kept = shards / _name(table.paths, part_of)
-        where = replace(where, cache_dir=kept)
-        pixels = decode(part, spec, where, reporter, stage="decoding")
-        status = pixels.status.astype(str)
-        rows = np.flatnonzero(~np.isin(status, (MISSING, UNREADABLE)))
-        samples = Samples(
-            table=part,
-            pixels=pixels,
-            spec=spec,
-            first=np.arange(len(part)),
-            rows=rows,
-            train_rows=rows,
-        )
-        seen = see(samples, view, where, device, reporter)
+        shards = (self.where.cache_dir or cache.default_cache_dir()) / "shards"
+        kept = shards / _name(table.paths, shard)
+        where = replace(self.where, cache_dir=kept)
+        samples = _decoded(part, spec, where, self.reporter)
+        seen = see(samples, self.view, where, self.device, self.reporter)
         if seen.backbone is None:
             raise ValueError("features are made by a network")
-        image = f"{spec} {network_size(spec.size)} {view.mirror}"
+        root = None if table.root is None else str(table.root)
         origin = Origin(
             backbone=seen.backbone.name,
             digest=seen.backbone.digest,
-            image=image,
-            rows=len(table),
-            shards=part_of.count,
+            image=f"{spec} {network_size(spec.size)} {self.view.mirror}",
+            rows=rows,
+            shards=shard.count,
+            source={**self.options.record(source), "image_root": root},
         )
-        with reporter.stage("writing"), disk.errors_of(path), disk.staged(path) as place:
-            reasons = pixels.reason.astype(str).tolist()
-            write_features(place, origin, list(part.paths), status.tolist(), reasons, seen.features)
+        writing = self.reporter.stage("writing")
+        with writing, disk.errors_of(path), disk.staged(path) as place:
+            write_features(place, origin, _rows(table, samples, share.tolist()), seen.features)
         shutil.rmtree(kept, ignore_errors=True)
-    return Featurised(
-        path=path,
-        images=len(part),
-        unreadable=len(part) - len(rows),
-        shard=part_of,
-        width=seen.features.shape[1],
+        return Featurised(
+            path=path,
+            shard=shard,
+            images=len(part),
+            unreadable=len(part) - len(samples.rows),
+            width=seen.features.shape[1],
+        )
+
+
+def _name_of(source: str | Path | Parts) -> str:
+    return source.source if isinstance(source, Parts) else str(source)
+
+
+def _decoded(
+    part: SampleTable, spec: ImageSpec, where: RuntimeConfig, reporter: Reporter
+) -> Samples:
+    pixels = decode(part, spec, where, reporter, stage="decoding")
+    rows = np.flatnonzero(~np.isin(pixels.status.astype(str), (MISSING, UNREADABLE)))
+    return Samples(
+        table=part,
+        pixels=pixels,
+        spec=spec,
+        first=np.arange(len(part)),
+        rows=rows,
+        train_rows=rows,
+    )
+
+
+def _rows(table: SampleTable, samples: Samples, share: list[int]) -> ShardRows:
+    names: tuple[str | None, ...] = (*table.class_names, None)  # label -1: none
+    splits = () if table.understood is None else table.understood.splits
+    return ShardRows(
+        paths=list(samples.table.paths),
+        labels=[names[label] for label in samples.table.labels.tolist()],
+        splits=[splits[row] for row in share] if splits else [None] * len(share),
+        status=samples.pixels.status.astype(str).tolist(),
+        reasons=samples.pixels.reason.astype(str).tolist(),
     )
 
 

@@ -18,6 +18,7 @@ from labelclean.config import PRESETS, FilterConfig
 from labelclean.config.names import SCRATCH
 from labelclean.data.duplicates import conflicting
 from labelclean.data.feature_shards import unseen
+from labelclean.data.samples import SampleTable
 from labelclean.judging import self_test, verdicts
 from labelclean.learning import distributed, runtime
 from labelclean.learning.model_folder import TrainedModel, load_model
@@ -32,6 +33,7 @@ from labelclean.report.report import (
     check_can_write,
     report_files,
 )
+from labelclean.sources.formats.feature_folder import FeatureFolder
 from labelclean.sources.inspection import understood
 from labelclean.workflows import resuming
 from labelclean.workflows.decided import Decided, check_can_store, read_decided
@@ -47,7 +49,7 @@ from labelclean.workflows.reasons import (
     without_untrained,
 )
 from labelclean.workflows.rescoring import ask_model, check_classes
-from labelclean.workflows.seeing import check_backbone
+from labelclean.workflows.seeing import check_backbone, with_features_of
 
 NAMED = 5  # images in a note on conflicts
 
@@ -81,6 +83,7 @@ def filter_dataset(
     """
     reporter = reporter or Reporter()
     config = config or FilterConfig(train=PRESETS[default_preset("auto")])
+    config = with_features_of(source, config)
     if out is not None and config.runtime.run_dir is None and str(out) != "-":
         beside = Path(out).with_suffix(".run")
         config = replace(config, runtime=replace(config.runtime, run_dir=beside))
@@ -160,6 +163,7 @@ def check_input(
     Leaves the decoded images in the cache. Raises SourceError, ConfigError or ReportError.
     """
     check_can_write(out, force)
+    config = with_features_of(source, config)
     find_method(config.train)
     device = runtime.choose_device(config.runtime.device)
     read_samples(source, options, config, device, reporter)
@@ -180,11 +184,11 @@ def read_samples(
     looks_pretrained = model is None and choose_views(config) != (SCRATCH,)
     if looks_pretrained:
         check_backbone(config.view)  # before images are decoded, not after
-    with reporter.stage("reading"):
+    with reporter.stage("reading") as advance:
         needs_images = config.view.features is None
         is_to_train = model is None and needs_images
         how = replace(options, is_to_train=is_to_train, needs_images=needs_images)
-        table = sources.read(source, how)
+        table = sources.read(source, how, advance)
     for line in understood(table):
         reporter.note(line)
     for note in table.notes:
@@ -196,8 +200,7 @@ def read_samples(
         others = tuple(name for name in model.class_names if name not in table.class_names)
         table = replace(table, class_names=(*table.class_names, *others))
     if config.view.features is not None:
-        unread = unseen(config.view.features)
-        return without_untrained(prepare_features(table, unread))
+        return without_untrained(featured(table, config))
     samples = prepare(
         table,
         config.runtime,
@@ -207,6 +210,16 @@ def read_samples(
         is_pretrained=looks_pretrained,
     )
     return samples if model is not None else without_untrained(samples)
+
+
+def featured(table: SampleTable, config: FilterConfig) -> Samples:
+    """The samples of a table whose features are in files. Raises SourceError."""
+    features = config.view.features
+    if features is None:
+        raise ValueError("no features")
+    about = table.understood
+    is_labelled_apart = about is not None and about.format == FeatureFolder.name and about.columns
+    return prepare_features(table, unseen(features, table.paths if is_labelled_apart else ()))
 
 
 def _with_noise_rate(

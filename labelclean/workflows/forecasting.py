@@ -70,15 +70,16 @@ def forecast(table: SampleTable, config: FilterConfig) -> Forecast:
     device = runtime.choose_device(config.runtime.device)
     views = views_of(config, table)
     if config.view.features is not None:  # no image is opened, none need be there
+        count = int((~np.isin(table.status.astype(str), (MISSING, UNREADABLE))).sum())
         return Forecast(
-            images=len(table),
+            images=count,
             views=views,
             image_size=None,
             backbone=config.view.features.name,
             network=None,
             epochs=None,
             device=runtime.device_name(device),
-            seconds=HEADS_SECONDS * len(table),
+            seconds=HEADS_SECONDS * count,
         )
     is_pretrained = choose_views(config) != (SCRATCH,)
     spec = choose_spec(

@@ -216,8 +216,8 @@ def _inject(
     force: bool,
     reporter: Reporter,
 ) -> InjectedNoise:
-    with reporter.stage("reading"):
-        table, notes = true_labels(source, sources.read(source, options))
+    with reporter.stage("reading") as advance:
+        table, notes = true_labels(source, sources.read(source, options, advance))
     for note in (*understood(table), *notes):
         reporter.note(note)
     if images_as is not None and not isinstance(table.images, ArrayImages):

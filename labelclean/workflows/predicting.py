@@ -123,9 +123,9 @@ def _predict(
     workers: int | None,
     reporter: Reporter,
 ) -> Predicted:
-    with reporter.stage("reading"):
+    with reporter.stage("reading") as advance:
         trained = load_model(model).to(place)
-        table = read_images(source, options)
+        table = read_images(source, options, advance)
         labels = (
             None if truth is None else _true_labels(truth, label_col, table, trained.class_names)
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from labelclean.config import RuntimeConfig, ViewConfig
+from labelclean.config import FilterConfig, RuntimeConfig, ViewConfig
 from labelclean.data.cache import default_cache_dir
+from labelclean.data.feature_shards import has_shards
 from labelclean.errors import ConfigError, printable
 from labelclean.learning.backbones import Backbone, load_backbone
 from labelclean.learning.embedding import embedder, network_size
@@ -70,6 +71,18 @@ def see(
             reporter.note(f"features are not kept for the next run: {reason}")
             features = features_of(None, digests, rows, backbone.width, compute, lambda _: None)
     return Seen(features=features, backbone=backbone, size=network_size(size))
+
+
+def with_features_of(source: str | Path, config: FilterConfig) -> FilterConfig:
+    """The config for a source that is the folder of labelclean features: these are what is seen.
+
+    Raises ConfigError for views that need images.
+    """
+    if config.view.features is not None or config.from_model is not None:
+        return config
+    if not has_shards(Path(source)):
+        return config
+    return replace(config, view=replace(config.view, features=Path(source)))
 
 
 def _folder(where: RuntimeConfig) -> Path:

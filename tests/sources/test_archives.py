@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import tarfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from source_data import given, labels_file, put, refusal, write_parquet
+from source_data import given, labels_file, pack, put, refusal, write_parquet
 
 from labelclean.sources import SourceOptions, read, reopen
 
 CLASSES = {"cat/1.png": "cat", "cat/2.png": "cat", "dog/3.png": "dog", "dog/4.png": "dog"}
 KINDS = ["zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz"]
-
-
-def pack(path: Path, contents: dict[str, bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w") as out:
-            for name, data in contents.items():
-                out.writestr(name, data)
-        return path
-    mode = {"tar": "w", "tgz": "w:gz"}.get(path.suffix[1:], f"w:{path.suffix[1:]}")
-    with tarfile.open(path, mode) as out:
-        for name, data in contents.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            out.addfile(info, io.BytesIO(data))
-    return path
 
 
 def of_names(*names: str) -> dict[str, bytes]:

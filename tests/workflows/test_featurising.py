@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from s3_server import bucket_of
+from source_data import pack
 from typer.testing import CliRunner
 
 from labelclean.cli import app
@@ -24,6 +26,7 @@ from labelclean.errors import ConfigError, LabelcleanError
 from labelclean.learning import embedding, feature_files, feature_store
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
+from labelclean.workflows import reported
 from labelclean.workflows.featurising import write_source_features
 
 
@@ -79,7 +82,8 @@ def test_a_file_holds_a_row_for_each_image_and_what_it_was_made_of(world: Path):
     facts = json.loads(done.stdout)
     assert (facts["images"], facts["unreadable"], facts["width"]) == (61, 2, 1280)
     table = pq.read_table(facts["features"])
-    assert table.column_names == ["image", "status", "reason", "features"]
+    assert table.column_names == ["image", "label", "split", "status", "reason", "features"]
+    assert table["label"].to_pylist()[:4] == ["red", "green", "blue", "red"]
     is_null = table["features"].is_null().to_pylist()
     assert [name for name, no in zip(table["image"].to_pylist(), is_null, strict=True) if no] == [
         "11.png",
@@ -159,7 +163,7 @@ def test_shards_of_another_network_are_refused(world: Path):
     _write(world, "--shard", "2/2", "--mirror")
     done = _run("filter", world / "images", world / "labels.csv", "--features", world / "features")
     assert done.exit_code == 2
-    assert "is of another network or source" in " ".join(done.stderr.split())
+    assert "is of another network, image size or source" in " ".join(done.stderr.split())
 
 
 def test_bad_input_leaves_no_folder(world: Path):
@@ -198,6 +202,129 @@ def test_features_beyond_memory_give_the_same_report(world: Path, monkeypatch: p
     pd.testing.assert_frame_equal(first, second)
 
 
+SAME = ["given_label", "suggested_label", "is_label_issue", "label_score", "status"]
+
+
+def test_filter_on_the_folder_alone_judges_as_filter_on_the_images(world: Path):
+    for number in (1, 2):
+        assert _write(world, "--shard", f"{number}/2").exit_code == 0
+    whole = _filter(world, "whole.csv", "--views", "features")
+    foretold = _run("filter", world / "features", "--dry-run", "--device", "cpu")
+    assert "heads on the features" in foretold.stdout and "60 ok" not in foretold.stdout
+    assert "on 59 images" in foretold.stdout and "61 (" in foretold.stdout
+    words = ("filter", world / "features", "--out", world / "alone.csv", "--device", "cpu")
+    done = _run(*words)
+    assert done.exit_code == 0 and "no image" not in done.output, done.output
+    alone = Report.read(world / "alone.csv")
+    pd.testing.assert_frame_equal(alone.frame[["image", *SAME]], whole[["image", *SAME]])
+    shown = _run("show", world / "alone.csv", "--limit", "1", "--json")  # and its images are found
+    assert json.loads(shown.stdout)["rows"]
+    assert reported.read_source(alone).images.read(0) == (world / "images/00.png").read_bytes()
+    refused = _run(*words, "--force", "--views", "scratch")
+    assert refused.exit_code == 2 and "--views scratch does" in refused.stderr
+    refused = _run("inspect", world / "features")
+    assert refused.exit_code == 2 and "these are features alone" in refused.stderr
+
+
+@pytest.fixture
+def shards(world: Path) -> Path:
+    """The images of the world in four tar files, labelled by .cls files."""
+    labels = dict(line.split(",") for line in (world / "labels.csv").read_text().split()[1:61])
+    for number in range(4):
+        contents: dict[str, bytes] = {}
+        for name in list(labels)[15 * number : 15 * number + 15]:
+            contents[name] = (world / "images" / name).read_bytes()
+            contents[name.replace(".png", ".cls")] = labels[name].encode()
+        pack(world / "wds" / f"train-{number:06}.tar", contents)
+    return world / "wds"
+
+
+def _each_file(shards: Path, source: str, *words: object, **environment: str) -> Any:
+    """Exit code and facts of labelclean features, in a process of its own."""
+    out = ("--out", shards.parent / "features", "--device", "cpu", "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "labelclean", "features", source, *map(str, (*out, *words))],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_each_file_of_a_bucket_has_its_features_whoever_computes_them(shards: Path):
+    with bucket_of(shards) as s3:
+        pattern = "s3://bucket/wds/train-{000000..000003}.tar"
+        facts = _each_file(shards, pattern, "--shard", "2/3", **s3)
+        assert (facts["files"], facts["kept"], facts["images"]) == (1, 0, 15)
+        rank = {"RANK": "0", "WORLD_SIZE": "2"}  # as torchrun starts a process
+        facts = _each_file(shards, pattern, **s3, **rank)
+        assert (facts["files"], facts["kept"], facts["unreadable"]) == (2, 0, 1)
+        facts = _each_file(shards, pattern, **s3)
+        assert (facts["files"], facts["kept"]) == (1, 3)
+        assert not list((shards.parent / "cache" / "fetched").glob(f"{32 * '?'}/*/*.tar"))
+        done = subprocess.run(
+            [sys.executable, "-m", "labelclean", "filter", shards.parent / "features"]
+            + ["--out", shards.parent / "shards.csv", "--device", "cpu"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **s3},
+        )
+        assert done.returncode == 0, done.stderr
+        report = Report.read(shards.parent / "shards.csv")
+        read = (
+            "import sys; from labelclean import Report; "
+            "from labelclean.workflows.reported import read_source; "
+            "sys.stdout.buffer.write(read_source(Report.read(sys.argv[1])).images.read(59))"
+        )
+        words = [sys.executable, "-c", read, str(shards.parent / "shards.csv")]
+        image = subprocess.run(words, capture_output=True, env={**os.environ, **s3})
+        assert image.stdout == (shards.parent / "images" / "59.png").read_bytes()
+    _write(shards.parent)
+    world = shards.parent
+    (world / "features" / "features-1-of-1.parquet").rename(world / "one.parquet")
+    whole = _filter(world, "whole.csv", "--features", world / "one.parquet")[:60]
+    np.testing.assert_array_equal(
+        report.frame["image"],
+        [f"train-{row // 15:06}/{name}" for row, name in enumerate(whole["image"])],
+    )
+    # the last table names one image more, so heads are drawn otherwise: nearly the same is learned
+    assert (report.frame["status"] == whole["status"]).all()
+    assert (report.frame["suggested_label"] == whole["suggested_label"]).mean() > 0.9
+
+
+def test_a_table_labels_what_files_of_features_hold(shards: Path):
+    world = shards.parent
+    _each_file(shards, str(shards / "train-*.tar"))
+    done = _run(
+        *("filter", world / "features", world / "labels.csv", "--out", world / "r.csv"),
+        *("--device", "cpu", "--quiet"),
+    )
+    assert done.exit_code == 0, done.output
+    frame = Report.read(world / "r.csv").frame.set_index("image")
+    assert frame["given_label"].tolist()[:3] == ["red", "green", "blue"]
+    assert frame.loc["gone.png", "status"] == "missing"
+    assert frame.loc["gone.png", "reason"] == "no features of it"
+
+
+def test_the_same_image_in_two_files_is_refused(shards: Path):
+    world = shards.parent
+    _each_file(shards, str(shards / "train-{000000,000001}.tar"))
+    folder = world / "features"
+    first = (folder / "features-1-of-2.parquet").read_bytes()
+    (folder / "features-2-of-2.parquet").write_bytes(first)
+    done = _run("filter", folder, "--out", world / "r.csv")
+    assert done.exit_code == 2 and "15 images of one name in two files" in done.stderr
+
+
+def test_a_file_of_an_older_labelclean_needs_the_images(world: Path):
+    assert _write(world).exit_code == 0
+    path = world / "features" / "features-1-of-1.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["label", "split"]), path)
+    done = _run("filter", world / "features", "--out", world / "r.csv")
+    assert done.exit_code == 2 and "as an older labelclean wrote it" in done.stderr
+
+
 def test_moments_by_blocks_are_those_of_all_rows(monkeypatch: pytest.MonkeyPatch):
     from labelclean.learning import heads
 
@@ -214,10 +341,11 @@ def test_moments_by_blocks_are_those_of_all_rows(monkeypatch: pytest.MonkeyPatch
 def test_names_that_are_no_unicode_are_refused_in_one_line(tmp_path: Path):
     origin = feature_shards.Origin(backbone="b", digest="d", image="i", rows=1, shards=1)
     features = np.zeros((1, 4), np.float16)
+    rows = feature_shards.ShardRows(
+        paths=["\udcff.png"], labels=[None], splits=[None], status=["ok"], reasons=[""]
+    )
     with pytest.raises(LabelcleanError, match="no broken UTF-8"):
-        feature_shards.write_features(
-            tmp_path / "x.parquet", origin, ["\udcff.png"], ["ok"], [""], features
-        )
+        feature_shards.write_features(tmp_path / "x.parquet", origin, rows, features)
 
 
 @pytest.mark.slow

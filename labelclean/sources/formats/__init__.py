@@ -7,6 +7,7 @@ from labelclean.errors import SourceError
 from labelclean.sources.archives import NOT_READ
 from labelclean.sources.formats.cifar import CifarFormat
 from labelclean.sources.formats.class_folders import ClassFolders
+from labelclean.sources.formats.feature_folder import FeatureFolder
 from labelclean.sources.formats.images_only import ImagesOnly
 from labelclean.sources.formats.metadata import MetadataFolder
 from labelclean.sources.formats.parquet import ColumnFormat
@@ -17,8 +18,8 @@ from labelclean.sources.protocol import Format, Place
 from labelclean.sources.wording import shown
 
 FORMATS: list[Format] = [
-    CifarFormat(), ColumnFormat(), TableBeside(), MetadataFolder(), WebDataset(), PascalVoc(),
-    ClassFolders(), TableAlone(),
+    CifarFormat(), FeatureFolder(), ColumnFormat(), TableBeside(), MetadataFolder(), WebDataset(),
+    PascalVoc(), ClassFolders(), TableAlone(),
 ]  # fmt: skip
 # Where labels do not matter, a folder is all its images, whatever tables lie in it.
 UNLABELLED: list[Format] = [

@@ -1,0 +1,345 @@
+"""Sources of many files at once: train-{000000..000099}.tar, s3://bucket/part-*.parquet, an index.
+
+Files behind a URL are fetched by fsspec as a whole, once, into the cache: an archive is read at
+many places, and a shard is read from beginning to end anyway.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import posixpath
+import re
+import shutil
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import bracex
+import fsspec
+
+from labelclean import disk
+from labelclean.data.cache import default_cache_dir
+from labelclean.errors import SourceError
+from labelclean.opening import read_regular
+from labelclean.sources.archives import ARCHIVES
+from labelclean.sources.wording import counted, shown
+
+ENDINGS = (*ARCHIVES, ".parquet", ".arrow")
+MOST = 1_000_000  # files of one pattern
+INDEX_BYTES = 256 << 20
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
+_HEAD = 4096  # bytes of a JSON file that say whether it is an index
+_BLOCK = 1 << 20
+
+Advance = Callable[[float, float, str], None]  # done, total, what the line adds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One file of several.
+
+    place    its URL, or its path
+    name     by which it differs from the others: its path below the folder of all of them
+    samples, size, md5  as the index has them; None where there is none
+    """
+
+    place: str
+    name: str
+    samples: int | None = None
+    size: int | None = None
+    md5: str | None = None
+
+    @property
+    def stem(self) -> str:
+        """Its name without the ending, which the names of its images begin with."""
+        ending = next(end for end in ENDINGS if self.name.lower().endswith(end))
+        return self.name[: -len(ending)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The files that a pattern, a folder behind a URL, or an index names, in their order."""
+
+    source: str
+    parts: tuple[Part, ...]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def only(self, number: int) -> Parts:
+        """The one of that number, from 0 on."""
+        return replace(self, parts=(self.parts[number],))
+
+    @property
+    def samples(self) -> int | None:
+        """As the index has them, of all files; None where it does not say."""
+        known = [part.samples for part in self.parts if part.samples is not None]
+        return sum(known) if len(known) == len(self.parts) else None
+
+    def local(self, advance: Advance | None = None) -> Path:
+        """The file, or a folder that holds all of them under their names; fetched where they are
+        not in the cache yet.
+
+        Raises SourceError for what cannot be fetched or is not what the index says.
+        """
+        paths = []
+        for number, part in enumerate(self.parts):
+            before = f"{number:,} of {len(self):,} files, " if len(self) > 1 else ""
+
+            def on_bytes(done: int, number: int = number, before: str = before) -> None:
+                if advance is not None:
+                    advance(number, len(self), f"{before}{done / 1e6:,.0f} MB of the next")
+
+            paths.append(_local(part, on_bytes))
+        return paths[0] if len(paths) == 1 else _side_by_side(self.parts, paths)
+
+    def forget(self) -> None:
+        """Removes the fetched copies."""
+        for part in self.parts:
+            if is_url(part.place):
+                shutil.rmtree(_folder_of(part), ignore_errors=True)
+
+
+def is_url(source: str) -> bool:
+    return _URL.match(source) is not None
+
+
+def is_several(source: str) -> bool:
+    """Whether the source is a URL, a pattern of files, or an index of shards."""
+    if is_url(source):
+        return True
+    if os.path.isfile(source):
+        return source.lower().endswith(".json") and _is_index(source)
+    return not os.path.exists(source) and any(each in source for each in "{*")
+
+
+def find_parts(source: str) -> Parts:
+    """The files of a URL, pattern or index. Raises SourceError if there is none, or one is none of
+    an archive, a Parquet or an Arrow file."""
+    if source.lower().split("?")[0].endswith(".json"):
+        return Parts(source=source, parts=tuple(_of_index(source)))
+    try:
+        patterns = bracex.expand(source, limit=MOST) if "{" in source else [source]
+    except (bracex.ExpansionLimitException, ValueError):
+        raise SourceError(f"{shown(source)}: is more than {MOST:,} files") from None
+    places = [each for pattern in patterns for each in _matching(pattern)]
+    if not places:
+        raise SourceError(f"{shown(source)}: no such file: correct the pattern")
+    _check_kind(source, places)
+    named = zip(places, _names(places), strict=True)
+    return Parts(source=source, parts=tuple(Part(place=place, name=name) for place, name in named))
+
+
+def _matching(pattern: str) -> list[str]:
+    """The places that fit; a pattern without wildcards is one, whether it is there or not."""
+    if not is_url(pattern):
+        return sorted(map(os.path.abspath, glob.glob(pattern)))
+    with _errors_of(pattern):
+        if "*" not in pattern:
+            if "." in posixpath.basename(_bare(pattern)):  # else it is a folder
+                return [pattern]
+            pattern = pattern.rstrip("/") + "/*"
+        files, path = fsspec.url_to_fs(pattern)
+        found = sorted(
+            files.unstrip_protocol(each)
+            for each, facts in files.glob(path, detail=True).items()
+            if facts.get("type") == "file" and each.lower().endswith(ENDINGS)
+        )
+    return found
+
+
+def _check_kind(source: str, places: Iterable[str]) -> None:
+    for place in places:
+        if not _bare(place).lower().endswith(ENDINGS):
+            raise SourceError(
+                f"{shown(source)}: {shown(place)} is no archive and no Parquet file: give tar, "
+                "zip or Parquet files, or a folder of this machine"
+            )
+
+
+def _bare(place: str) -> str:
+    """The path of a URL without what follows a question mark; a path as it is."""
+    return urllib.parse.urlsplit(place).path if is_url(place) else place
+
+
+def _names(places: list[str]) -> list[str]:
+    """Names below the folder that all have in common, forward slashes."""
+    paths = [_bare(place).replace("\\", "/") for place in places]
+    common = posixpath.commonpath([posixpath.dirname(path) for path in paths])
+    names = [posixpath.relpath(path, common or "/" if paths[0][:1] == "/" else common or ".")
+             for path in paths]  # fmt: skip
+    if len(set(names)) < len(names):
+        raise SourceError(f"{shown(places[0])}: is named twice: name each file once")
+    return names
+
+
+def _is_index(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return b'"shardlist"' in file.read(_HEAD)
+    except OSError:
+        return False
+
+
+def _of_index(source: str) -> Iterator[Part]:
+    """The shards of an index such as WebDataset's (wids): names, counts and checksums.
+
+    They must lie where the index lies, or below: who writes an index must not choose which other
+    files of this machine, or of its network, are read.
+    """
+    if is_url(source):
+        with _errors_of(source), fsspec.open(source, "rb") as file:
+            data = file.read(INDEX_BYTES)
+    else:
+        try:
+            data = read_regular(source, INDEX_BYTES)
+        except OSError as error:
+            raise SourceError(f"{shown(source)}: cannot be read: {error.strerror}") from None
+    try:
+        entries = json.loads(data)["shardlist"]
+        shards = [
+            (str(each["url"]), each.get("nsamples"), each.get("filesize"), each.get("md5sum"))
+            for each in entries
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise SourceError(
+            f"{shown(source)}: is no index of shards: 'shardlist' must be a list of objects with "
+            "'url', such as wids-index writes"
+        ) from None
+    if not shards:
+        raise SourceError(f"{shown(source)}: names no shard")
+    base = posixpath.dirname(source if is_url(source) else source.replace("\\", "/"))
+    places = []
+    for url, *_ in shards:
+        name = posixpath.normpath(url)
+        if is_url(url) or name.startswith(("/", "../")) or name == ".." or name[1:2] == ":":
+            raise SourceError(
+                f"{shown(source)}: {shown(url)} is not below the folder of the index: write the "
+                "names of shards relative to it"
+            )
+        places.append(f"{base}/{name}" if base else name)
+    _check_kind(source, places)
+    for place, (url, samples, size, md5) in zip(places, shards, strict=True):
+        numbers = [each for each in (samples, size) if each is not None]
+        if not all(isinstance(each, int) and each >= 0 for each in numbers):
+            raise SourceError(f"{shown(source)}: nsamples and filesize of {shown(url)}: no counts")
+        yield Part(
+            place=place if is_url(place) else os.path.abspath(place),
+            name=posixpath.normpath(url),
+            samples=samples,
+            size=size,
+            md5=None if md5 is None else str(md5).lower(),
+        )
+
+
+def _local(part: Part, on_bytes: Callable[[int], None]) -> Path:
+    """The file on this machine, checked where it was fetched just now or is no copy of ours."""
+    if not is_url(part.place):
+        path = Path(part.place)
+        if not path.is_file():
+            raise SourceError(f"{shown(part.place)}: no such file")
+        _check_size(part, path.stat().st_size)
+        return path
+    with _errors_of(part.place):
+        files, remote = fsspec.url_to_fs(part.place)
+        version = part.md5 or str(files.ukey(remote))
+        folder = _folder_of(part)
+        target = folder / hashlib.sha256(version.encode()).hexdigest()[:16] / _file_name(part)
+        if target.is_file():
+            return target
+        shutil.rmtree(folder, ignore_errors=True)  # of an earlier version
+        target.parent.mkdir(parents=True)
+        beside = target.with_name(f"{target.name}.part{os.getpid()}")
+        try:
+            files.get_file(remote, str(beside), callback=_Counter(on_bytes))
+            _check_size(part, beside.stat().st_size)
+            if part.md5 is not None and (md5 := _md5(beside)) != part.md5:
+                raise SourceError(
+                    f"{shown(part.place)}: its MD5 is {md5}, the index says {shown(part.md5)}: "
+                    "fetch it again, or correct the index"
+                )
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    return target
+
+
+def _check_size(part: Part, size: int) -> None:
+    if part.size is not None and size != part.size:
+        raise SourceError(
+            f"{shown(part.place)}: has {counted(size, 'byte')}, the index says {part.size:,}: "
+            "fetch it again, or correct the index"
+        )
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _folder_of(part: Part) -> Path:
+    digest = hashlib.sha256(part.place.encode("utf-8", "surrogateescape")).hexdigest()
+    return default_cache_dir() / "fetched" / digest[:32]
+
+
+def _file_name(part: Part) -> str:
+    """The harmless part of its own name."""
+    return re.sub(r"[^\w.-]", "_", posixpath.basename(part.name))[-100:].lstrip(".")
+
+
+def _side_by_side(parts: Iterable[Part], paths: list[Path]) -> Path:
+    """A folder in which each file has its name, by links."""
+    targets = [str(path.absolute()) for path in paths]
+    names = [part.name for part in parts]
+    key = hashlib.sha256("\0".join([*names, *targets]).encode("utf-8", "surrogateescape"))
+    folder = default_cache_dir() / "fetched" / "together" / key.hexdigest()[:32]
+    if folder.is_dir():
+        return folder
+    with disk.errors_of(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with disk.staged(folder) as place, disk.errors_of(folder):
+        for name, target in zip(names, targets, strict=True):
+            link = place / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                link.symlink_to(target)
+            except OSError:  # Windows wants a privilege for it
+                os.link(target, link)
+    return folder
+
+
+class _Counter(fsspec.callbacks.Callback):  # type: ignore[misc]
+    """Bytes that were fetched so far."""
+
+    def __init__(self, on_bytes: Callable[[int], None]) -> None:
+        super().__init__()
+        self._on_bytes = on_bytes
+
+    def call(self, *args: Any, **kwargs: Any) -> None:
+        self._on_bytes(int(self.value))
+
+
+@contextmanager
+def _errors_of(place: str) -> Iterator[None]:
+    """One line for whatever a file system behind a URL raises: each has exceptions of its own."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except ImportError as error:
+        protocol = place.split("://")[0].lower()
+        extra = _EXTRAS.get(protocol)
+        how = f"pip install 'labelclean[{extra}]'" if extra else str(error)
+        raise SourceError(f"{shown(place)}: {protocol}:// is not installed: {how}") from None
+    except FileNotFoundError:
+        raise SourceError(f"{shown(place)}: no such file: correct the URL") from None
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise SourceError(f"{shown(place)}: cannot be fetched: {shown(reason)}") from None
