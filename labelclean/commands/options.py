@@ -17,8 +17,8 @@ SourceArg = Annotated[
     str,
     typer.Argument(
         metavar="IMAGES",
-        help="Folder or archive (zip, tar) of images, table of paths and labels, Parquet file, "
-        "cifar10 or cifar100; many files by a pattern, a URL or an index.",
+        help="Folder, zip or tar of images, table of paths and labels, Parquet file, several by "
+        "'part-*.tar' or a URL; cifar10, cifar100.",
     ),
 ]
 LabelsArg = Annotated[
