@@ -17,8 +17,8 @@ SourceArg = Annotated[
     str,
     typer.Argument(
         metavar="IMAGES",
-        help="Folder, zip or tar of images, table of paths and labels, Parquet file, several by "
-        "'part-*.tar' or a URL; cifar10, cifar100.",
+        help="Folder or archive of images, table of paths and labels, Parquet file, 'part-*.tar', "
+        "a URL, cifar10 or cifar100.",
     ),
 ]
 LabelsArg = Annotated[
