@@ -40,6 +40,7 @@ def test_every_scheme_of_a_head_learns_the_three_colours(world: Path, scheme: st
     assert "a head on the features of efficientnet-lite0" in trained.describe()
 
 
+@pytest.mark.usefixtures("enlarged_less")
 @pytest.mark.parametrize("scheme", ["default", "ce-clean"])
 def test_the_whole_network_learns_on_after_its_head(world: Path, scheme: str):
     settings = {"scheme": scheme, "epochs": 4, "is_finetuned": True}
@@ -57,6 +58,7 @@ def test_the_whole_network_learns_on_after_its_head(world: Path, scheme: str):
     )
 
 
+@pytest.mark.usefixtures("enlarged_less")
 def test_minutes_are_those_of_a_fine_tuning_and_of_what_it_is_compared_with(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -100,6 +100,7 @@ def test_a_fine_tuning_begins_from_the_backbone_and_its_heads(
     assert not any(is_same[:10]) and report.meta.config["train"]["arch"] == FINETUNE.arch
 
 
+@pytest.mark.usefixtures("enlarged_less")
 def test_a_fine_tuning_goes_on_after_an_interruption_with_the_same_report(
     colour_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
