@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelclean.apply.origin import Origin
 from labelclean.apply.outcome import Outcome
@@ -56,10 +57,10 @@ def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
 
     Raises SourceError if the tables are no longer those that the report was made from.
     """
-    named = _shard_names(origin) if origin.places.hold_images else _path_names(origin, outcome)
     index = {name: k for k, name in enumerate(outcome.images)}
-    changed, excluded = outcome.is_changed.tolist(), outcome.is_excluded.tolist()
-    seen: set[int] = set()
+    named = _shard_names(origin) if origin.places.hold_images else _path_names(origin, index)
+    is_changed, is_excluded = outcome.is_changed, outcome.is_excluded
+    seen = np.zeros(len(outcome), dtype=np.bool_)
     unreported = 0
     parts = []
     for each in named:
@@ -70,16 +71,16 @@ def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
             if k is None:
                 unreported += bool(name.strip())
                 continue
-            seen.add(k)
+            seen[k] = True
             if label is not None and _differ(label, outcome.given[k], origin):
                 raise SourceError(
                     f"{each.table.where(row)}: {printable(name)} is '{printable(label)}' here, in "
                     f"the report '{printable(outcome.given[k])}': the labels are others than the "
                     "report's, run filter again"
                 )
-            if excluded[k]:
+            if is_excluded[k]:
                 dropped.add(row)
-            elif changed[k]:
+            elif is_changed[k]:
                 labels[row] = outcome.labels[k]
         parts.append((each, labels, frozenset(dropped)))
     _check_seen(origin, outcome, seen)
@@ -105,9 +106,9 @@ def _differ(label: str, given: str, origin: Origin) -> bool:
     return label != given
 
 
-def _check_seen(origin: Origin, outcome: Outcome, seen: set[int]) -> None:
+def _check_seen(origin: Origin, outcome: Outcome, seen: NDArray[np.bool_]) -> None:
     """An image without a given label may have no row: it was found in the folder."""
-    gone = [k for k, given in enumerate(outcome.given) if given and k not in seen]
+    gone = [k for k in np.flatnonzero(~seen).tolist() if outcome.given[k]]
     if gone:
         raise SourceError(
             f"{printable(origin.tables[0])}: has no row for {len(gone):,} of the report's "
@@ -117,13 +118,11 @@ def _check_seen(origin: Origin, outcome: Outcome, seen: set[int]) -> None:
 
 
 def _added(
-    origin: Origin, outcome: Outcome, seen: set[int], folders: list[str]
+    origin: Origin, outcome: Outcome, seen: NDArray[np.bool_], folders: list[str]
 ) -> list[list[tuple[str, str]]]:
     """New rows of each table: images without a row to which a person gave a label."""
     added: list[list[tuple[str, str]]] = [[] for _ in folders]
-    for k in np.flatnonzero(outcome.is_changed).tolist():
-        if k in seen:
-            continue
+    for k in np.flatnonzero(outcome.is_changed & ~seen).tolist():
         name = outcome.images[k]
         fitting = [
             (len(folder), place)
@@ -140,8 +139,7 @@ def _added(
     return added
 
 
-def _path_names(origin: Origin, outcome: Outcome) -> list[_Named]:
-    known = set(outcome.images)
+def _path_names(origin: Origin, known: Collection[str]) -> list[_Named]:
     named = []
     for path in origin.tables:
         table = read_labels_table(path, origin.reading.encoding, origin.reading.image_col)
@@ -165,7 +163,7 @@ def _path_names(origin: Origin, outcome: Outcome) -> list[_Named]:
 
 
 def _located(
-    names: list[str], known: set[str], origin: Origin, where: Callable[[int], str]
+    names: list[str], known: Collection[str], origin: Origin, where: Callable[[int], str]
 ) -> list[str]:
     """The names as the report has them: those of the files that they mean."""
     if origin.root is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labelclean.config.source_options import SourceOptions, recorded_options
 from labelclean.errors import ReportError, SourceError, printable
-from labelclean.report.report import Report
+from labelclean.report.meta import ReportMeta
 from labelclean.sources.formats import recognise
 from labelclean.sources.protocol import LabelPlaces, Place
 
@@ -58,21 +58,21 @@ class Origin:
         return "" if folder == "." else folder
 
 
-def find_origin(report: Report, report_path: Path, images: Path | None) -> Origin:
+def find_origin(meta: ReportMeta, report_path: Path, images: Path | None) -> Origin:
     """Finds the source of a report's labels, wherever it lies now.
 
     images  where the folder of the images is now, or the archive; None: where it was
 
     Raises SourceError if it is not there, ReportError if the report does not say.
     """
-    how = report.meta.source
+    how = meta.source
     source = how.get("source")
     if source is None:
         raise ReportError(
             f"{printable(report_path)}: does not say where its labels came from, as an older "
             "labelclean wrote it: run filter again"
         )
-    old_root = None if report.meta.image_root is None else Path(report.meta.image_root)
+    old_root = None if meta.image_root is None else Path(meta.image_root)
     root = None if old_root is None else (images or old_root).absolute()
     reading = recorded_options(how)
     if reading.image_col is None and (column := how.get("images from")) is not None:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from labelclean.exports import export_tables
-from labelclean.exports.labelled_rows import Export, Format, Found, is_unicode
+from labelclean.exports.labelled_rows import Export, ExportRow, Format, Found, is_unicode
 from labelclean.report.files import encode_csv, restored
 
 TITLE = "cleanlab"
 CSV = "label_issues.csv"
+AT_ONCE = 65_536  # rows
 
 
 def write(export: Export) -> Mapping[str, bytes]:
     """One row an image; cells that a spreadsheet would run are behind an apostrophe."""
-    rows = export.rows
-    frame = pd.DataFrame(
+    out = io.BytesIO()
+    for start in range(0, len(export.rows), AT_ONCE):  # the texts of all take more than the file
+        part = _frame(export.rows[start : start + AT_ONCE])
+        out.write(encode_csv(part, has_header=start == 0))
+    return {CSV: out.getvalue()}
+
+
+def _frame(rows: Sequence[ExportRow]) -> pd.DataFrame:
+    return pd.DataFrame(
         {
             "image": pd.Series([row.image for row in rows], dtype=object),
             "is_label_issue": pd.Series([row.is_label_issue for row in rows], dtype=bool),
@@ -31,7 +40,6 @@ def write(export: Export) -> Mapping[str, bytes]:
             export_tables.CORRECTED: pd.Series(["" for _ in rows], dtype=object),
         }
     )
-    return {CSV: encode_csv(frame)}
 
 
 def _numbers(values: list[float | None]) -> pd.Series[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -54,7 +54,7 @@ class Export:
     url_prefix   goes before each quoted file where the tool takes URLs
     """
 
-    rows: tuple[ExportRow, ...]
+    rows: Sequence[ExportRow]
     class_names: tuple[str, ...]
     images: Path | None = None
     has_copies: bool = False

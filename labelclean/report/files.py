@@ -123,10 +123,11 @@ def _cells(table: Table, position: int, is_optional: bool) -> list[Any]:
     return ["" if cell is None else cell for cell in cells] if is_optional else cells
 
 
-def encode_csv(frame: pd.DataFrame, delimiter: str = ",") -> bytes:
+def encode_csv(frame: pd.DataFrame, delimiter: str = ",", *, has_header: bool = True) -> bytes:
     """CSV in UTF-8 with cells that no spreadsheet runs; bytes of broken names stay as they are."""
     texts = [_cell_texts(frame[name]) for name in frame.columns]
-    text = csv_text([frame.columns, *zip(*texts, strict=True)], delimiter)
+    header = [frame.columns] if has_header else []
+    text = csv_text([*header, *zip(*texts, strict=True)], delimiter)
     return text.encode("utf-8", "surrogateescape")
 
 

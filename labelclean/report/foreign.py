@@ -19,6 +19,7 @@ from labelclean.report.meta import meta_path
 from labelclean.report.report import COLUMNS, OPTIONAL, Report
 from labelclean.sources.columns import ID_NAMES, IMAGE_NAMES, LABEL_NAMES
 from labelclean.sources.labels import clean_labels
+from labelclean.tables.packed_names import PackedNames
 from labelclean.tables.read_table import read_table
 from labelclean.tables.table import Table
 
@@ -124,17 +125,17 @@ def read_foreign(path: Path) -> AnyReport:
     )
 
 
-def truth_rows(report: AnyReport, names: Sequence[str]) -> tuple[list[int | None], str]:
-    """Which row of the truth each row of the report is, and how they were matched if not by names.
+def truth_rows(report: AnyReport, names: PackedNames) -> tuple[NDArray[np.int64], str]:
+    """Which row of the truth each row of the report is, -1 for none, and how they were matched if
+    not by names.
 
     names  (m,) images of the truth, forward slashes
 
     Raises ReportError if no row can be matched.
     """
-    known = {name: row for row, name in enumerate(names)}
     for images in (report.images, report.index):
-        if images is not None and any(name in known for name in images):
-            return [known.get(name) for name in images], ""
+        if images is not None and ((places := names.places_of(images)) >= 0).any():
+            return places, ""
     place = printable(report.path)
     if report.images is not None:
         raise ReportError(
@@ -149,13 +150,13 @@ def truth_rows(report: AnyReport, names: Sequence[str]) -> tuple[list[int | None
                 f"which begins with {printable(report.index[0])}, is neither images of the truth "
                 f"nor numbers of its {len(names):,} rows; add a column image"
             )
-        return [*rows], "rows are matched by the numbers in the index"
+        return np.array(rows), "rows are matched by the numbers in the index"
     if len(report) != len(names):
         raise ReportError(
             f"{place}: has no column of image names ({', '.join(IMAGES)}), and {len(report):,} "
             f"rows where the truth has {len(names):,}; add a column image"
         )
-    return [*range(len(names))], "rows are matched by their order, the report has no image names"
+    return np.arange(len(names)), "rows are matched by their order, the report has no image names"
 
 
 def with_right_ones(report: AnyReport, given: Sequence[str]) -> AnyReport:

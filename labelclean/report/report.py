@@ -171,9 +171,9 @@ class Report:
             printable(beside),
         )
         parts = {name: _series(name, columns) for name in columns.names}
-        for name in (each for each in COLUMNS if each not in parts):
-            cells = [_ABSENT[COLUMNS[name]]] * len(parts["image"])
-            parts[name] = pd.Series(cells, dtype=object)
+        count = len(parts["image"])
+        absent = {kind: pd.Series([cell] * count, dtype=object) for kind, cell in _ABSENT.items()}
+        parts |= {name: absent[kind] for name, kind in COLUMNS.items() if name not in parts}
         names = [name for name in _KINDS if name in parts]
         report = cls(
             frame=pd.DataFrame({name: parts[name] for name in names}, copy=False), meta=meta

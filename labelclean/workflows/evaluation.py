@@ -17,6 +17,7 @@ from labelclean.report.judged import JudgedRows, judged_rows
 from labelclean.report.prediction_files import PredictedLabels
 from labelclean.report.quality import Quality, evaluate
 from labelclean.sources.rows import Rows
+from labelclean.tables.packed_names import PackedNames
 from labelclean.tables.table import Texts
 from labelclean.workflows.truth import read_truth
 
@@ -58,9 +59,10 @@ def evaluate_report(
     names, true_labels = _named(read_truth(truth, image_col, label_col))
     read = read_any(Path(report))
     places, how = truth_rows(read, names)
-    labels = [None if k is None else true_labels[k] for k in places]
+    true_labels.append(None)  # of place -1
+    labels = [true_labels[k] for k in places.tolist()]
     is_absent = np.ones(len(names), dtype=np.bool_)
-    is_absent[[k for k in places if k is not None]] = False
+    is_absent[places[places >= 0]] = False
     absent = np.flatnonzero(is_absent).tolist()
     note = f"{len(absent):,} images of the truth are not in the report" if absent else ""
     if given is not None:
@@ -94,9 +96,9 @@ def evaluate_report(
     return quality
 
 
-def _named(truth: Rows) -> tuple[list[str], Texts]:
+def _named(truth: Rows) -> tuple[PackedNames, Texts]:
     """Names and labels alone: with more of the table, ten million rows would take a GB more."""
-    return truth.names, truth.labels
+    return PackedNames(truth.names), list(truth.labels)
 
 
 def _with_absent(report: AnyReport, names: list[str], given: Path) -> tuple[AnyReport, list[int]]:

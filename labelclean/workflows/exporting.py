@@ -20,9 +20,10 @@ from labelclean.data.quiet import quiet
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.exports.folder import check_can_make, new_folder
-from labelclean.exports.labelled_rows import COPIES, Export, ExportRow, Format, finite
+from labelclean.exports.labelled_rows import COPIES, Export, Format
 from labelclean.exports.matching import numbered
 from labelclean.exports.registry import format_of
+from labelclean.exports.report_rows import ReportRows
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
 from labelclean.sources.folders import FileImages
@@ -136,9 +137,9 @@ def _export(
                 f"{_counted(left_out) or 'nothing was written'}"
             )
         names = dict.fromkeys(read.meta.class_names)
-        names |= dict.fromkeys(x for row in rows for x in (row.given, row.suggested) if x)
+        names |= dict.fromkeys(rows.labels())
         export = Export(
-            rows=tuple(rows),
+            rows=rows,
             class_names=tuple(name for name in names if form.has_text(name)),
             images=_folder_of_images(out, table, with_images),
             has_copies=with_images,
@@ -180,12 +181,17 @@ def _rows(
     issues_only: bool,
     copies: Path | None,
     reporter: Reporter,
-) -> tuple[list[ExportRow], Counter[str]]:
+) -> tuple[ReportRows, Counter[str]]:
     frame = report.frame
     chosen = np.flatnonzero(frame["is_label_issue"]) if issues_only else np.arange(len(frame))
-    columns = {name: frame[name].tolist() for name in frame.columns}
+    columns = {
+        name: frame[name].to_numpy()
+        for name in ("image", "given_label", "suggested_label", "status")
+    }
     files = table.images.files if table and isinstance(table.images, FileImages) else None
-    rows: list[ExportRow] = []
+    kept: list[int] = []
+    other_files: dict[int, str] = {}
+    sizes: dict[int, tuple[int, int]] = {}
     left_out: Counter[str] = Counter()
     with reporter.stage("exporting") as advance, quiet():
         for k, row in enumerate(chosen.tolist()):
@@ -202,32 +208,20 @@ def _rows(
             if not all(map(form.has_text, (image, file, given, suggested))):
                 left_out[UNNAMEABLE] += 1
                 continue
-            size = None
             if table is not None and (form.needs_size or copies is not None):
                 try:
                     encoded = table.images.read(row)
                     with _opened(encoded) as opened:
-                        size, kind = opened.size, (opened.format or "png").lower()
+                        sizes[row], kind = opened.size, (opened.format or "png").lower()
                 except DECODER_ERRORS:  # gone or damaged since the report was made
                     left_out[UNREADABLE] += 1
                     continue
                 if copies is not None:
                     file = _copy(encoded, copies, row=row, file=file, kind=kind)
-            rows.append(
-                ExportRow(
-                    row=row,
-                    image=image,
-                    file=file,
-                    size=size,
-                    given=given,
-                    suggested=suggested,
-                    is_label_issue=columns["is_label_issue"][row],
-                    label_score=finite(columns["label_score"][row]),
-                    issue_probability=finite(columns["issue_probability"][row]),
-                    suggested_probability=finite(columns["suggested_probability"][row]),
-                )
-            )
-    return rows, left_out
+            kept.append(row)
+            if file != image:
+                other_files[row] = file
+    return ReportRows.of(frame, kept, files=other_files, sizes=sizes), left_out
 
 
 def _opened(encoded: bytes | NDArray[np.uint8]) -> Image.Image:

@@ -226,7 +226,10 @@ def _use(report: Report) -> None:
     summarise(ReviewRows(report))
     make_plan(report)
     plot_training(report)
-    for call in (lambda: find_origin(report, Path("r.csv"), None), lambda: read_source(report)):
+    for call in (
+        lambda: find_origin(report.meta, Path("r.csv"), None),
+        lambda: read_source(report),
+    ):
         with contextlib.suppress(LabelcleanError):
             call()
 

@@ -16,6 +16,7 @@ from labelclean.errors import LabelcleanError, ReportError
 from labelclean.report.foreign import read_any, truth_rows
 from labelclean.report.meta import meta_path
 from labelclean.report.report import COLUMNS, Report
+from labelclean.tables.packed_names import PackedNames
 
 CLEANLAB = {
     "is_label_issue": [False, True, False],
@@ -197,8 +198,8 @@ def test_a_file_that_is_no_table_is_a_problem_the_user_can_fix(tmp_path: Path, c
 
 
 def true_labels(report, names, labels):
-    places, how = truth_rows(report, names)
-    return [None if k is None else labels[k] for k in places], how
+    places, how = truth_rows(report, PackedNames(names))
+    return [None if k < 0 else labels[k] for k in places.tolist()], how
 
 
 NAMES, TRUTH = ["a.png", "sub/b.png", "c.png"], ["cat", "dog", None]

@@ -15,6 +15,7 @@ from labelclean.learning import embedding, models
 from labelclean.learning.model_folder import ModelConfig, weights_bytes, write_folder
 from labelclean.report.report import Report
 
+
 @pytest.fixture
 def enlarged_less(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fine-tuning on small images takes a quarter of its time, and is the same otherwise."""
