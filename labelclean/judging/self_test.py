@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from labelclean.data import noise
 
@@ -78,6 +77,8 @@ def measure(
     planted = len(is_found)
     if planted == 0:
         return None
+    from scipy import stats  # it loads for half a second, and hardly a run has planted flips
+
     recall, flagged = float(is_found.mean()), float(is_flagged_as_given.mean())
     interval = stats.binomtest(int(is_found.sum()), planted).proportion_ci(method="wilson")
     return SelfTest(

@@ -30,6 +30,7 @@ Found = TypeVar("Found")
 
 _is_dismissed = False  # torchrun's processes can be a team once only
 _is_limited = False  # CORES was set here
+_is_alone = False  # torchrun's processes are no team
 _store: Any = None  # torch's key-value store: all see it, even who has lost the others
 
 
@@ -39,7 +40,31 @@ class TeamLost(RunError):
 
 def is_launched() -> bool:
     """Whether torchrun, or launch, started this process."""
-    return dist.is_available() and dist.is_torchelastic_launched()
+    return not _is_alone and dist.is_available() and dist.is_torchelastic_launched()
+
+
+def share() -> tuple[int, int]:
+    """The number of this process among those that torchrun started, from 0 on, and how many."""
+    if not is_launched():
+        return 0, 1
+    return _number("RANK", 0), _number("WORLD_SIZE", 1)
+
+
+def work_alone(device: torch.device) -> None:
+    """Each of torchrun's processes does its own from here on: on its GPU, with its part of the
+    cores, and with its own errors.
+
+    Raises RunError for too few GPUs.
+    """
+    global _is_alone
+    if not is_launched():
+        return
+    if device.type == "cuda":
+        _take_gpu()
+    here = _number("LOCAL_WORLD_SIZE", 1)
+    if here > 1:
+        os.environ.setdefault(CORES, str(max(1, loky.cpu_count() // here)))
+    _is_alone = True
 
 
 def begin(device: torch.device) -> None:
@@ -53,19 +78,23 @@ def begin(device: torch.device) -> None:
     if device.type == "mps":
         raise ConfigError("--device mps: one process only; start without torchrun")
     if device.type == "cuda":
-        there, here = torch.cuda.device_count(), _number("LOCAL_WORLD_SIZE", 1)
-        if here > there:
-            raise RunError(
-                f"torchrun started {here} processes on this machine, which has {there} GPUs; start "
-                "fewer"
-            )
-        torch.cuda.set_device(_number("LOCAL_RANK", 0))
+        _take_gpu()
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 
     _store, place, count = next(rendezvous("env://", timeout=PATIENCE))
     _store.set_timeout(PATIENCE)
     dist.init_process_group(backend, store=_store, rank=place, world_size=count, timeout=PATIENCE)
+
+
+def _take_gpu() -> None:
+    there, here = torch.cuda.device_count(), _number("LOCAL_WORLD_SIZE", 1)
+    if here > there:
+        raise RunError(
+            f"torchrun started {here} processes on this machine, which has {there} GPUs; start "
+            "fewer"
+        )
+    torch.cuda.set_device(_number("LOCAL_RANK", 0))
 
 
 def size() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from labelclean.data.feature_shards import Origin, Shard, ShardRows, write_featu
 from labelclean.data.images import ImageSpec
 from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
 from labelclean.errors import printable
-from labelclean.learning import runtime
+from labelclean.learning import distributed, runtime
 from labelclean.learning.embedding import network_size
 from labelclean.progress import Reporter
 from labelclean.sources.inspection import understood
@@ -82,27 +81,25 @@ def write_source_features(
 
     Raises SourceError, ConfigError or OutputError for what the user can mend.
     """
-    part_of = Shard.parse(shard or _of_process())
+    rank, processes = distributed.share()
+    part_of = Shard.parse(shard or f"{rank + 1}/{processes}")
     view, where = view or ViewConfig(), where or RuntimeConfig()
     check_backbone(view)
+    device = runtime.choose_device(where.device)
+    distributed.work_alone(device)
     writer = _Writer(
         out=Path(out),
         force=force,
         options=replace(options or sources.SourceOptions(), is_to_train=False),
         view=view,
         where=where,
-        device=runtime.choose_device(where.device),
+        device=device,
         reporter=reporter or Reporter(),
     )
     parts = find_parts(str(source)) if is_several(str(source)) else None
     if parts is not None and len(parts) > 1:
         return writer.each_file(parts, part_of)
     return writer.share(source if parts is None else parts, part_of)
-
-
-def _of_process() -> str:
-    """The part of this process among those that torchrun started."""
-    return f"{int(os.environ.get('RANK', '0')) + 1}/{os.environ.get('WORLD_SIZE', '1')}"
 
 
 @dataclass(frozen=True, kw_only=True)

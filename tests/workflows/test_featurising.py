@@ -240,16 +240,26 @@ def shards(world: Path) -> Path:
 
 
 def _each_file(shards: Path, source: str, *words: object, **environment: str) -> Any:
-    """Exit code and facts of labelclean features, in a process of its own."""
+    """Facts of labelclean features, in a process of its own."""
+    return json.loads(_featurise(shards, source, *words, **environment).stdout)
+
+
+def _featurise(
+    shards: Path,
+    source: str,
+    *words: object,
+    launch: tuple[str, ...] = ("-m", "labelclean"),
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
     out = ("--out", shards.parent / "features", "--device", "cpu", "--json")
     done = subprocess.run(
-        [sys.executable, "-m", "labelclean", "features", source, *map(str, (*out, *words))],
+        [sys.executable, *launch, "features", source, *map(str, (*out, *words))],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return done
 
 
 def test_each_file_of_a_bucket_has_its_features_whoever_computes_them(shards: Path):
@@ -257,11 +267,13 @@ def test_each_file_of_a_bucket_has_its_features_whoever_computes_them(shards: Pa
         pattern = "s3://bucket/wds/train-{000000..000003}.tar"
         facts = _each_file(shards, pattern, "--shard", "2/3", **s3)
         assert (facts["files"], facts["kept"], facts["images"]) == (1, 0, 15)
-        rank = {"RANK": "0", "WORLD_SIZE": "2"}  # as torchrun starts a process
-        facts = _each_file(shards, pattern, **s3, **rank)
-        assert (facts["files"], facts["kept"], facts["unreadable"]) == (2, 0, 1)
+        launch = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "labelclean")
+        shared = _featurise(shards, pattern, launch=launch, **s3)
+        facts = [json.loads(line) for line in shared.stdout.splitlines()]
+        assert sorted((each["files"], each["kept"]) for each in facts) == [(1, 1), (2, 0)]
+        assert sum(each["unreadable"] for each in facts) == 1
         facts = _each_file(shards, pattern, **s3)
-        assert (facts["files"], facts["kept"]) == (1, 3)
+        assert (facts["files"], facts["kept"]) == (0, 4)
         assert not list((shards.parent / "cache" / "fetched").glob(f"{32 * '?'}/*/*.tar"))
         done = subprocess.run(
             [sys.executable, "-m", "labelclean", "filter", shards.parent / "features"]
