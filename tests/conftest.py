@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for report_data: pytest imports no siblings
+
+from forked import Zygote
 
 # Nothing is kept in the cache of who runs the tests.
 CACHE = tempfile.mkdtemp(prefix="labelclean-tests-")
@@ -63,3 +66,11 @@ def cifar10_root(tmp_path: Path) -> Path:
         labels = (rows % 10).astype(np.uint8)[:, None]
         (folder / f"{name}.bin").write_bytes(np.hstack([labels, pixels]).tobytes())
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    started = Zygote(tmp_path_factory.mktemp("zygote"))
+    yield started
+    started.close()
+    print(f"\npeak memory of a command, with 0.5 GB of libraries: {started.peak} MiB")

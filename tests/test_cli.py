@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import Zygote
 from typer.testing import CliRunner
 
 import labelclean
@@ -18,14 +19,18 @@ from labelclean.cli import app
 QUICK = ("--epochs", "2", "--batch-size", "16", "--quiet")
 
 
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "labelclean", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"},
-    )
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(zygote: Zygote) -> Run:
+    """Commands in a folder, one thread each; a warning is an error."""
+
+    def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        ended = zygote.run(cwd, *arguments, env=dict(os.environ), warnings="error")
+        return subprocess.CompletedProcess(arguments, int(ended.code), ended.out, ended.err)
+
+    return command
 
 
 def _no_folder(at: Path) -> list[str]:
@@ -164,7 +169,7 @@ def test_the_version_is_that_of_the_package():
     assert (done.exit_code, done.stdout) == (0, f"labelclean {labelclean.__version__}\n")
 
 
-def test_a_checkpoint_of_other_options_is_one_line(colour_folder: Path):
+def test_a_checkpoint_of_other_options_is_one_line(colour_folder: Path, run: Run):
     from labelclean.learning import runtime
 
     other = {"options": "others", "images or labels": "", "image size": "", "precision": ""}
@@ -176,7 +181,7 @@ def test_a_checkpoint_of_other_options_is_one_line(colour_folder: Path):
     assert not (colour_folder / "report.csv").exists()
 
 
-def test_a_whole_run_prints_its_summary_on_stdout_and_nothing_else(colour_folder: Path):
+def test_a_whole_run_prints_its_summary_on_stdout_and_nothing_else(colour_folder: Path, run: Run):
     done = run("filter", "images", "labels.csv", *QUICK, cwd=colour_folder)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -185,7 +190,7 @@ def test_a_whole_run_prints_its_summary_on_stdout_and_nothing_else(colour_folder
     assert (colour_folder / "report.meta.json").exists()
 
 
-def test_the_report_goes_to_stdout_and_the_summary_to_stderr(colour_folder: Path):
+def test_the_report_goes_to_stdout_and_the_summary_to_stderr(colour_folder: Path, run: Run):
     done = run("filter", "images", "labels.csv", "--out", "-", *QUICK, cwd=colour_folder)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -194,7 +199,9 @@ def test_the_report_goes_to_stdout_and_the_summary_to_stderr(colour_folder: Path
     assert sorted(p.name for p in colour_folder.iterdir()) == ["images", "labels.csv"]
 
 
-def test_json_is_for_machines_and_fail_over_for_continuous_integration(colour_folder: Path):
+def test_json_is_for_machines_and_fail_over_for_continuous_integration(
+    colour_folder: Path, run: Run
+):
     command = ("filter", "images", "labels.csv", "--json", "--force", *QUICK)
     done = run(*command, "--fail-over", "0%", "--threshold", "0", cwd=colour_folder)
     summary = json.loads(done.stdout)
@@ -229,7 +236,7 @@ def test_an_interruption_is_130_and_says_how_to_go_on(colour_folder: Path):
     assert not (colour_folder / "report.csv").exists()
 
 
-def test_hostile_names_reach_neither_the_terminal_nor_a_spreadsheet(colour_folder: Path):
+def test_hostile_names_reach_neither_the_terminal_nor_a_spreadsheet(colour_folder: Path, run: Run):
     evil = "=cmd('x')\x1b[31m \U0001f600\n.png"
     os.rename(colour_folder / "images" / "00.png", colour_folder / "images" / evil)
     labels = (colour_folder / "labels.csv").read_text()
@@ -246,7 +253,7 @@ def test_hostile_names_reach_neither_the_terminal_nor_a_spreadsheet(colour_folde
     assert Report.read(colour_folder / "report.csv").frame["image"][0] == evil
 
 
-def test_a_symlink_loop_ends(colour_folder: Path):
+def test_a_symlink_loop_ends(colour_folder: Path, run: Run):
     for k in range(60):
         name = ("red", "green", "blue")[k % 3]
         (colour_folder / "classes" / name).mkdir(parents=True, exist_ok=True)
@@ -258,12 +265,12 @@ def test_a_symlink_loop_ends(colour_folder: Path):
     assert "60 judged, of 60 rows" in done.stdout
 
 
-def test_demo_refuses_a_folder_with_other_things(colour_folder: Path):
-    done = run("demo", colour_folder)
+def test_demo_refuses_a_folder_with_other_things(colour_folder: Path, run: Run):
+    done = run("demo", colour_folder, cwd=colour_folder)
     assert done.returncode == 2 and "is not empty" in done.stderr
 
 
-def test_evaluate_wants_a_truth_that_names_the_images(colour_folder: Path):
+def test_evaluate_wants_a_truth_that_names_the_images(colour_folder: Path, run: Run):
     assert run("filter", "images", "labels.csv", *QUICK, cwd=colour_folder).returncode == 0
     _write(colour_folder, "other.csv", "image,label\nx.png,red\n")
     for truth, says in (

@@ -6,7 +6,7 @@ import itertools
 import random
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for its modules: pytest imports no siblings
 
-from fault_data import FILTER, SEED, TRAIN, Zygote
-
-
-@pytest.fixture(scope="session")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    started = Zygote(tmp_path_factory.mktemp("zygote"))
-    yield started
-    started.close()
-    print(f"\npeak memory of a command, with 0.5 GB of libraries: {started.peak} MiB")
+from fault_data import FILTER, SEED, TRAIN
+from forked import Zygote
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_data import FILTER, TRAIN, Zygote, tree
+from fault_data import FILTER, TRAIN, tree
+from forked import Zygote
 from test_kills import APPLY, EXPORT, INJECT, PLOT, PREDICT
 
 COMMANDS = {

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from fault_data import FILTER, KILL, TRAIN, Zygote, tree
+from fault_data import FILTER, KILL, TRAIN, tree
+from forked import Zygote
 
 from labelclean.disk import PREFIX
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fault_data import Zygote
+from forked import Zygote
 from test_kills import INJECT
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_data import FILTER, TRAIN, Zygote, tree
+from fault_data import FILTER, TRAIN, tree
+from forked import Zygote
 
 MANY = ("--epochs", 60)  # so that it is not over before the signal comes
 COMMANDS = {"filter": FILTER, "train": TRAIN}

@@ -77,6 +77,12 @@ def child(task: dict[str, object]) -> int:
     from labelclean import cli
 
     os.chdir(str(task["cwd"]))
+    if isinstance(task.get("env"), dict):
+        os.environ.clear()
+        os.environ.update(dict(task["env"]))
+    if "warnings" in task:
+        warnings.resetwarnings()
+        warnings.simplefilter(str(task["warnings"]))  # type: ignore[arg-type]
     for number, name in ((1, "out"), (2, "err"), (COUNT, "count")):
         handle = os.open(f"{task['log']}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(handle, number, inheritable=number != COUNT)
@@ -166,5 +172,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2]))
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     main()
