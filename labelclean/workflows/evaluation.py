@@ -71,6 +71,8 @@ def evaluate_report(
         note = f"judged right, as they are not in the report: {len(more):,} images"
     elif absent and read.frame.get("is_label_issue", pd.Series([False])).all():
         note += ", which lists issues alone: --given LABELS counts them as judged right"
+    del names, true_labels  # the names of ten million rows take two gigabytes
+    read = replace(read, images=None, index=None)
     rows = judged_rows(read.frame, labels, read.class_names)
     _check_labels(rows, read.path, truth)
     with reporter.stage("evaluate") as advance:
