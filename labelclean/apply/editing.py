@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from labelclean.apply.origin import Origin
@@ -20,6 +21,7 @@ from labelclean.sources.formats.parquet import join_shards, read_shard
 from labelclean.sources.labels import given_labels, look_alike_key
 from labelclean.sources.locating import locate
 from labelclean.sources.rows import Rows
+from labelclean.tables.columnar import strings
 from labelclean.tables.read_table import read_labels_table, read_table
 from labelclean.tables.table import Table, Texts
 
@@ -58,7 +60,9 @@ def plan_edits(origin: Origin, outcome: Outcome) -> Edits:
     Raises SourceError if the tables are no longer those that the report was made from.
     """
     index = {name: k for k, name in enumerate(outcome.images)}
-    named = _shard_names(origin) if origin.places.hold_images else _path_names(origin, index)
+    named = (
+        _shard_names(origin) if origin.places.hold_images else _path_names(origin, outcome, index)
+    )
     is_changed, is_excluded = outcome.is_changed, outcome.is_excluded
     seen = np.zeros(len(outcome), dtype=np.bool_)
     unreported = 0
@@ -139,14 +143,14 @@ def _added(
     return added
 
 
-def _path_names(origin: Origin, known: Collection[str]) -> list[_Named]:
+def _path_names(origin: Origin, outcome: Outcome, known: Mapping[str, int]) -> list[_Named]:
     named = []
     for path in origin.tables:
         table = read_labels_table(path, origin.reading.encoding, origin.reading.image_col)
         image = image_column(table, origin.reading.image_col)
         given = given_labels(table, origin.reading, image)
         folder = origin.folder_of(path)
-        texts = [text or "" for text in table.texts(image)]
+        texts = _shared_texts(table, image, outcome.images, known)
         names = [posixpath.join(folder, text) if folder and text else text for text in texts]
         named.append(
             _Named(
@@ -160,6 +164,22 @@ def _path_names(origin: Origin, known: Collection[str]) -> list[_Named]:
             )
         )
     return named
+
+
+def _shared_texts(
+    table: Table, column: int, images: Sequence[str], known: Mapping[str, int]
+) -> list[str]:
+    """The texts of a column, "" where there is none; as the strings that `images` has of them
+    already, so that ten million names are there once.
+
+    known  image -> its place in `images`
+    """
+    parts: Iterable[Texts] = [table.texts(column)] if table.arrow is None else ()
+    if table.arrow is not None:
+        cells = table.arrow(column)
+        is_text = pa.types.is_string(cells.type)
+        parts = map(strings, cells.chunks) if is_text else [table.texts(column)]
+    return [images[known[text]] if text in known else text or "" for part in parts for text in part]
 
 
 def _located(

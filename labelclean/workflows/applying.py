@@ -69,12 +69,12 @@ def apply_decisions(
     path = Path(report)
     with reporter.stage("reading"):
         settled = _settled(path, decisions, policy, reporter)
-        book, outcome = settled.book, settled.outcome
+        outcome = settled.outcome
         if out is None:
             return Applied(outcome=outcome)
         out = Path(os.path.abspath(out))
         origin = find_origin(settled.meta, path, images)
-        _check(out, path, book, origin, force)
+        _check(out, path, settled, origin, force)
         prepared = prepare(origin, outcome, settled.held_out, out, link)
     counts: dict[str, Any] = {
         "outcome": outcome,
@@ -84,9 +84,9 @@ def apply_decisions(
     }
     if is_dry_run:
         return Applied(**counts)
-    facts = _facts(path, book.path, policy, link, outcome, origin)
+    facts = _facts(path, settled.decisions, policy, link, outcome, origin)
     with disk.claim(out), reporter.stage("writing") as advance:
-        _check(out, path, book, origin, force)  # again: a killed run may be finished by now
+        _check(out, path, settled, origin, force)  # again: a killed run may be finished by now
 
         def make(target: Path) -> Sequence[Written]:
             return prepared.make(target, advance)
@@ -106,10 +106,15 @@ def undo_apply(out: Path, *, reporter: Reporter | None = None) -> Undone:
 
 @dataclass(frozen=True, kw_only=True)
 class _Settled:
-    """The outcome of a report, without the rest of its rows: of ten million they take a GB."""
+    """The outcome of a report, without the rest of its rows: of ten million they take a GB.
+
+    decisions  the file that they were in; None: there is none
+    beside     where decisions on the report lie by default
+    """
 
     meta: ReportMeta
-    book: DecisionBook
+    decisions: Path | None
+    beside: Path
     outcome: Outcome
     held_out: Sequence[bool]
 
@@ -119,7 +124,8 @@ def _settled(path: Path, decisions: Path | None, policy: Policy, reporter: Repor
     book = _decisions(read, path, decisions, policy)
     return _Settled(
         meta=read.meta,
-        book=book,
+        decisions=book.path,
+        beside=book.beside,
         outcome=settle(read, book.decisions, policy),
         held_out=[HELD_OUT in words.split() for words in read.frame["flags"]],
     )
@@ -138,10 +144,10 @@ def _decisions(report: Report, path: Path, given: Path | None, policy: Policy) -
     return book
 
 
-def _check(out: Path, path: Path, book: DecisionBook, origin: Origin, force: bool) -> None:
-    files = [path, meta_path(path), book.beside, *origin.tables]
-    if book.path is not None:
-        files.append(book.path)
+def _check(out: Path, path: Path, settled: _Settled, origin: Origin, force: bool) -> None:
+    files = [path, meta_path(path), settled.beside, *origin.tables]
+    if settled.decisions is not None:
+        files.append(settled.decisions)
     check_out(out, files=files, folder=origin.folder, force=force)
 
 
