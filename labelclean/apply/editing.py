@@ -179,7 +179,12 @@ def _shared_texts(
         cells = table.arrow(column)
         is_text = pa.types.is_string(cells.type)
         parts = map(strings, cells.chunks) if is_text else [table.texts(column)]
-    return [images[known[text]] if text in known else text or "" for part in parts for text in part]
+
+    def shared(text: str | None) -> str:
+        place = known.get(text or "", -1)
+        return images[place] if place >= 0 else text or ""
+
+    return [shared(text) for part in parts for text in part]
 
 
 def _located(
