@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from labelclean.apply.editing import plan_edits
 from labelclean.apply.folder_labels import Placing, place_as_they_are, place_in_classes
@@ -61,7 +63,7 @@ class Prepared:
 
 
 def prepare(
-    origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: Path, link: str | None
+    origin: Origin, outcome: Outcome, held_out: NDArray[np.bool_], out: Path, link: str | None
 ) -> Prepared:
     """The result for `out`, whose ending says whether that is a table or a folder.
 
@@ -198,7 +200,9 @@ def _table_writer(
     return write, notes
 
 
-def _new_table(origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: Path) -> Prepared:
+def _new_table(
+    origin: Origin, outcome: Outcome, held_out: NDArray[np.bool_], out: Path
+) -> Prepared:
     """image,label of every row that stays, for images whose labels were in no table."""
     if out.suffix.lower() not in _NEW_TABLES:
         ways = ", ".join(_NEW_TABLES)
@@ -213,7 +217,7 @@ def _new_table(origin: Origin, outcome: Outcome, held_out: Sequence[bool], out: 
         "image": [outcome.images[k] for k in rows],
         "label": [outcome.labels[k] for k in rows],
     }
-    if any(held_out):  # else filter would take them for rows to train on
+    if held_out.any():  # else filter would take them for rows to train on
         columns["split"] = ["test" if held_out[k] else "train" for k in rows]
     data = _encoded(columns, out)
 

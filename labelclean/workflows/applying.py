@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelclean import __version__, disk
 from labelclean.apply.applied import Applied
@@ -116,7 +117,7 @@ class _Settled:
     decisions: Path | None
     beside: Path
     outcome: Outcome
-    held_out: Sequence[bool]
+    held_out: NDArray[np.bool_]
 
 
 def _settled(path: Path, decisions: Path | None, policy: Policy, reporter: Reporter) -> _Settled:
@@ -127,7 +128,9 @@ def _settled(path: Path, decisions: Path | None, policy: Policy, reporter: Repor
         decisions=book.path,
         beside=book.beside,
         outcome=settle(read, book.decisions, policy),
-        held_out=[HELD_OUT in words.split() for words in read.frame["flags"]],
+        held_out=np.fromiter(
+            (HELD_OUT in words.split() for words in read.frame["flags"]), np.bool_, len(read)
+        ),
     )
 
 
