@@ -10,7 +10,9 @@ from labelclean.config.source_options import SourceOptions, recorded_options
 from labelclean.errors import ReportError, SourceError, printable
 from labelclean.report.meta import ReportMeta
 from labelclean.sources.formats import recognise
+from labelclean.sources.formats.parquet import ColumnFormat
 from labelclean.sources.protocol import LabelPlaces, Place
+from labelclean.sources.remote import is_several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,20 @@ def find_origin(meta: ReportMeta, report_path: Path, images: Path | None) -> Ori
             root=root,
             old_root=old_root,
             places=places,
+            reading=reading,
+            options=options,
+        )
+    if images is None and is_several(source):
+        if how.get("format") == ColumnFormat.name:
+            raise SourceError(
+                f"{printable(source)}: labels inside many Parquet files are written for a folder: "
+                "give it by --images"
+            )
+        return Origin(  # a new table: the files may be far away, and are not needed for it
+            source=source,
+            root=None,
+            old_root=None,
+            places=LabelPlaces(),
             reading=reading,
             options=options,
         )

@@ -6,13 +6,14 @@ import bz2
 import gzip
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from report_data import meta_of
-from source_data import coco, given, labels_file, put
+from source_data import coco, given, labels_file, pack, put
 from typer.testing import CliRunner
 
 from labelclean import sources
@@ -229,3 +230,44 @@ def test_the_labels_of_pascal_voc_are_written_as_a_new_table(tmp_path):
     applied(tmp_path, tmp_path / "clean.csv")
     table = sources.read(root, sources.SourceOptions(labels=tmp_path / "clean.csv"))
     assert given(table)["JPEGImages/1.png"] == "cat" and len(table) == 4
+
+
+def test_labels_of_many_files_become_a_new_table_that_filter_takes(tmp_path: Path):
+    labels = {"a.png": "cat", "b.png": "dog", "c.png": "cat", "d.png": "dog"}
+    for number in range(2):
+        contents: dict[str, bytes] = {}
+        for name in list(labels)[2 * number : 2 * number + 2]:
+            contents |= {name: b"x", name.replace("png", "cls"): labels[name].encode()}
+        pack(tmp_path / f"part-{number}.tar", contents)
+    pattern = tmp_path / "part-{0..1}.tar"
+    filtered(tmp_path, pattern, "part-0/a.png", "dog")
+    applied(tmp_path, tmp_path / "clean.csv")
+    table = sources.read(pattern, sources.SourceOptions(labels=tmp_path / "clean.csv"))
+    assert given(table) == {
+        f"part-{row // 2}/{name}": "dog" if name == "a.png" else label
+        for row, (name, label) in enumerate(labels.items())
+    }
+
+
+def test_labels_inside_many_parquet_files_are_written_for_their_folder(tmp_path: Path):
+    for number in range(2):
+        images = [f"image {number} {k}".encode() for k in range(2)]
+        table = pa.table({"image": images, "label": ["cat", "dog"]})
+        (tmp_path / "shards").mkdir(exist_ok=True)
+        pq.write_table(table, tmp_path / "shards" / f"part-{number}.parquet")
+    pattern = str(tmp_path / "shards" / "part-*.parquet")
+    filtered(tmp_path, Path(pattern), "part-1.parquet#0", "dog")
+    report = Report.read(tmp_path / "report.csv")
+    read = sources.read(pattern, sources.SourceOptions())
+    source = {**report.meta.source, **read.recorded}
+    replace(report, meta=replace(report.meta, source=source)).write(tmp_path / "report.csv", True)
+    assert "give it by --images" in applied(tmp_path, tmp_path / "clean", code=2)
+    words = ["apply", tmp_path / "report.csv", "--above", "0.9", "--out", tmp_path / "clean"]
+    done = CliRunner().invoke(app, [*map(str, words), "--images", str(tmp_path / "shards")])
+    assert done.exit_code == 0, done.output
+    assert given(sources.read(tmp_path / "clean", sources.SourceOptions())) == {
+        "part-0.parquet#0": "cat",
+        "part-0.parquet#1": "dog",
+        "part-1.parquet#0": "dog",
+        "part-1.parquet#1": "dog",
+    }
