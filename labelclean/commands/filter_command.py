@@ -112,6 +112,7 @@ def filter_command(
 def _foretell(images: str, options: Any, settings: Any, as_json: bool) -> int:
     """Prints what inspect prints, and what would be trained. The exit code is that of inspect."""
     from labelclean import sources
+    from labelclean.progress import TerminalReporter
     from labelclean.sources.inspection import inspect_table, render
     from labelclean.workflows import filtering
     from labelclean.workflows.forecasting import forecast
@@ -120,7 +121,8 @@ def _foretell(images: str, options: Any, settings: Any, as_json: bool) -> int:
     settings = with_features_of(images, settings)
     needs_images = settings.view.features is None
     reading = replace(options, needs_images=needs_images, is_to_train=needs_images)
-    table = sources.read(images, reading)
+    with TerminalReporter().stage("reading") as advance:
+        table = sources.read(images, reading, advance)
     if not needs_images:
         table = filtering.featured(table, settings).table
     inspection = inspect_table(images, table, opens=needs_images)

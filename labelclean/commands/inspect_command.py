@@ -27,10 +27,13 @@ def inspect_command(
 ) -> None:
     """Say what a data set was taken for, and what in it is odd (exit code 1). Trains nothing."""
     from labelclean import sources
+    from labelclean.progress import TerminalReporter
     from labelclean.sources.inspection import inspect_table, render
 
     reading = SourceOptions(labels=labels, **fields_in(SourceOptions, options))
-    inspection = inspect_table(images, sources.read(images, reading))
+    with TerminalReporter().stage("reading") as advance:
+        table = sources.read(images, reading, advance)
+    inspection = inspect_table(images, table)
     typer.echo(json.dumps(inspection.to_json()) if as_json else render(inspection))
     if inspection.odd:
         raise typer.Exit(1)

@@ -16,9 +16,10 @@ from labelclean.errors import SourceError, printable
 from labelclean.sources.assemble import assemble, assemble_unlabelled
 from labelclean.sources.formats import recognise
 from labelclean.sources.formats.cifar import cifar_name
+from labelclean.sources.formats.parquet import ColumnFormat
 from labelclean.sources.part_images import PartImages, in_folder
 from labelclean.sources.protocol import FileFormat, Place
-from labelclean.sources.remote import Advance, Parts, find_parts
+from labelclean.sources.remote import Advance, Parts, find_parts, is_several
 from labelclean.sources.wording import counted
 
 __all__ = ["SourceOptions", "read", "read_images", "reopen"]
@@ -97,6 +98,10 @@ def reopen(
     source = how.get("source") or ""
     if has_shards(Path(source)):
         return _reopen_features(Path(source), names, images)
+    if images is None and how.get("format") != ColumnFormat.name and is_several(source):
+        parts = find_parts(source)
+        if len(parts) > 1:  # each is fetched and read when an image of it is wanted
+            return _some_of(parts, how, names)
     is_path = Path(source).exists() or "/" in source.replace("\\", "/")
     own = how.get("labels") is None  # otherwise the columns are those of the labels' table
     options = replace(
@@ -133,6 +138,12 @@ def _reopen_features(
     parts = find_parts(how.get("source") or "")
     if images is not None:
         parts = in_folder(parts, images)
+    return _some_of(parts, how, names)
+
+
+def _some_of(
+    parts: Parts, how: Mapping[str, str | None], names: list[str]
+) -> tuple[ImageSource, NDArray[np.bool_]]:
     options = replace(recorded_options(how), labels=None, split=None, is_to_train=False)
     some = PartImages(parts, options, tuple(names))
     return some, some.is_there()
