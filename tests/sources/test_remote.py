@@ -226,3 +226,14 @@ def test_a_report_finds_its_files_again(shards: Path, monkeypatch: pytest.Monkey
     images, is_there = reopen(how, list(LABELS), root=None, images=None)
     assert is_there.tolist() == [False, False, True, True, True, True]
     assert images.read(3) == b"image 3"
+
+
+def test_a_file_that_changed_is_fetched_anew_and_the_old_copy_goes(shards: Path, cache: Path):
+    url = f"file://{shards}/train-000000.tar"
+    assert given(read(url, SourceOptions())) == {"0000.png": "a", "0001.png": "b"}
+    images = {"new.png": b"image", "new.cls": b"c", "old.png": b"image", "old.cls": b"d"}
+    pack(shards / "train-000000.tar", images)
+    assert given(read(url, SourceOptions())) == {"new.png": "c", "old.png": "d"}
+    assert len(list((cache / "fetched").glob("*/*/*.tar"))) == 1
+    assert find_parts(url).forget() is None
+    assert not list((cache / "fetched").glob("*/*/*.tar"))
