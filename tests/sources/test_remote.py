@@ -180,11 +180,10 @@ def test_shards_in_a_bucket(shards: Path):
 
 
 def _check_bucket(s3: dict[str, str]) -> None:
-    for source in ("train-{000000..000002}.tar", "train-*.tar", "index.json", ""):
+    for source in ("train-{000000..000002}.tar", "index.json", ""):
         done = _inspect(f"s3://bucket/wds/{source}", **s3)
         assert json.loads(done.stdout)["rows"] == 6, done.stderr
     for source, reason in (
-        ("wds/none.tar", "no such file"),
         ("none/", "no such file"),
         ("wds/labels.csv", "no archive and no Parquet file"),
     ):
