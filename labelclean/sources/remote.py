@@ -135,7 +135,8 @@ def find_parts(source: str) -> Parts:
 def _matching(pattern: str) -> list[str]:
     """The places that fit; a pattern without wildcards is one, whether it is there or not."""
     if not is_url(pattern):
-        return sorted(map(os.path.abspath, glob.glob(pattern)))
+        places = glob.glob(pattern) if "*" in pattern else [pattern]
+        return sorted(map(os.path.abspath, places))
     if "*" not in pattern:
         if "." in posixpath.basename(_bare(pattern)):  # else it is a folder
             return [pattern]

@@ -86,7 +86,8 @@ def test_a_url_without_another_machine(shards: Path):
     ("pattern", "reason"),
     [
         ("none-*.tar", "no such file"),
-        ("none-{1..3}.tar", "no such file"),
+        ("none-{1..3}.tar", "none-1.tar: no such file"),
+        ("train-{000000..000003}.tar", "train-000003.tar: no such file"),
         ("train-{0..99999999999}.tar", "more than 1,000,000 files"),
         ("index.js*", "no archive and no Parquet file"),
     ],
