@@ -98,7 +98,7 @@ def test_a_classifier_is_better_after_filter_review_and_apply(tmp_path: Path):
     labelclean(
         tmp_path,
         *("filter", "train/images", "train/labels.csv", "--out", "report.csv"),
-        *("--device", "cpu", "--epochs", "14", "--batch-size", "32", "--quiet"),
+        *("--device", "cpu", "--views", "features", "--quiet"),
     )
     report = tmp_path / "report.csv"
     pressed = review_by_keys(report)
