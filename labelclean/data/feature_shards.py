@@ -206,9 +206,10 @@ def unseen(path: Path, wanted: Sequence[str] = ()) -> dict[str, tuple[str, str]]
     if path.suffix == ".npy":
         return {}
     unread = {name: (MISSING, "no features of it") for name in wanted}
-    for part in parts_of(path):
-        if origin_of(part) is None:
-            continue
+    parts = parts_of(path)
+    if origin_of(parts[0]) is None:  # that of all, or parts_of would have said so
+        return unread
+    for part in parts:
         table = pq.read_table(part, columns=["image", "status", "reason"])
         for name in table["image"].to_pylist() if unread else ():
             unread.pop(name, None)

@@ -164,8 +164,7 @@ def _names(places: list[str]) -> list[str]:
     """Names below the folder that all have in common, forward slashes."""
     paths = [_bare(place).replace("\\", "/") for place in places]
     common = posixpath.commonpath([posixpath.dirname(path) for path in paths])
-    names = [posixpath.relpath(path, common or "/" if paths[0][:1] == "/" else common or ".")
-             for path in paths]  # fmt: skip
+    names = [posixpath.relpath(path, common) for path in paths]
     if len(set(names)) < len(names):
         raise SourceError(f"{shown(places[0])}: is named twice: name each file once")
     return names
@@ -208,23 +207,22 @@ def _of_index(source: str) -> Iterator[Part]:
     if not shards:
         raise SourceError(f"{shown(source)}: names no shard")
     base = posixpath.dirname(source if is_url(source) else source.replace("\\", "/"))
-    places = []
-    for url, *_ in shards:
-        name = posixpath.normpath(url)
+    names = [posixpath.normpath(url) for url, *_ in shards]
+    for (url, *_), name in zip(shards, names, strict=True):
         if is_url(url) or name.startswith(("/", "../")) or name == ".." or name[1:2] == ":":
             raise SourceError(
                 f"{shown(source)}: {shown(url)} is not below the folder of the index: write the "
                 "names of shards relative to it"
             )
-        places.append(f"{base}/{name}" if base else name)
+    places = [f"{base}/{name}" if base else name for name in names]
     _check_kind(source, places)
-    for place, (url, samples, size, md5) in zip(places, shards, strict=True):
+    for place, name, (url, samples, size, md5) in zip(places, names, shards, strict=True):
         numbers = [each for each in (samples, size) if each is not None]
         if not all(isinstance(each, int) and each >= 0 for each in numbers):
             raise SourceError(f"{shown(source)}: nsamples and filesize of {shown(url)}: no counts")
         yield Part(
             place=place if is_url(place) else os.path.abspath(place),
-            name=posixpath.normpath(url),
+            name=name,
             samples=samples,
             size=size,
             md5=None if md5 is None else str(md5).lower(),

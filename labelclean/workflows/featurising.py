@@ -99,7 +99,7 @@ def write_source_features(
     parts = find_parts(str(source)) if is_several(str(source)) else None
     if parts is not None and len(parts) > 1:
         return writer.each_file(parts, part_of)
-    return writer.share(source if parts is None else parts, part_of)
+    return writer.share(source, part_of)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,13 +114,13 @@ class _Writer:
     device: torch.device
     reporter: Reporter
 
-    def share(self, source: str | Path | Parts, shard: Shard) -> Featurised:
+    def share(self, source: str | Path, shard: Shard) -> Featurised:
         """The file with the share of one source's rows."""
         with self._claimed(shard) as path:
             with self.reporter.stage("reading") as advance:
                 table = sources.read(source, self.options, advance)
             self._note(table)
-            return self._write(path, table, shard, _name_of(source), rows=len(table))
+            return self._write(path, table, shard, str(source), rows=len(table))
 
     def each_file(self, parts: Parts, share: Shard) -> Featurised:
         """A file for each file of the share of them."""
@@ -207,10 +207,6 @@ class _Writer:
             unreadable=len(part) - len(samples.rows),
             width=seen.features.shape[1],
         )
-
-
-def _name_of(source: str | Path | Parts) -> str:
-    return source.source if isinstance(source, Parts) else str(source)
 
 
 def _decoded(
