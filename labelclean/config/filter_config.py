@@ -67,10 +67,12 @@ class ViewConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictConfig:
-    """How scores become verdicts; the default is an issue probability of at least one half."""
+    """How scores become verdicts; the default is where the expected F1 is best."""
 
     threshold: float | None = option(
-        None, "Flag labels with at least this issue probability; default 0.5."
+        None,
+        "Flag labels with at least this issue probability; default: between 0.35 and 0.5, where "
+        "the expected F1 is best.",
     )
     budget: int | None = option(None, "Flag this many labels, the most suspicious ones.")
     target_precision: float | None = option(

@@ -30,6 +30,8 @@ class NoiseModelConfig:
                     images; model_error_of_few / sqrt(images) is added
     unseen_gain     wrong labels that were memorised so well that they lead are missing from the
                     estimate of the training gain: it is multiplied by this
+    least_flagged   no label is flagged by default whose issue probability is below; chosen on the
+                    first three of these sets
     own_errors      ratio of expected own errors to rejections: below the first the whole gain is
                     used, above the second none
     """
@@ -45,6 +47,7 @@ class NoiseModelConfig:
     model_error: float = 0.015
     model_error_of_few: float = 0.8
     unseen_gain: float = 1.1
+    least_flagged: float = 0.35
     own_errors: tuple[float, float] = (0.7, 1.05)
 
 

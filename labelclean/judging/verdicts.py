@@ -58,6 +58,7 @@ class Verdicts:
     label_score            (n,)    0 to 1, low is suspicious; NaN where there is nothing to judge
     issue_probability      (n,)    calibrated; never rises with label_score
     is_label_issue         (n,)
+    flagged_from           least issue probability of a flagged row by the rule; None: it has none
     suggested              (n,)    the given label where it is judged right; -1: unknown
     suggested_probability  (n,)
     second                 (n,)    the class that comes next; -1: unknown
@@ -69,6 +70,7 @@ class Verdicts:
     label_score: Floats
     issue_probability: Floats
     is_label_issue: Flags
+    flagged_from: float | None
     suggested: Ints
     suggested_probability: Floats
     second: Ints
@@ -115,7 +117,8 @@ def decide(
     place[order] = np.arange(1, len(judged) + 1) / len(judged)
     # the paper's p_y is the mean over epochs, where there is one
     mean_p = np.where(np.isfinite(epoch_p_given[judged]), epoch_p_given[judged], p_given[judged])
-    is_issue = _verdict(verdict, order, probability, mean_p)
+    limit = _limit(verdict, probability[order], config)
+    is_issue = _verdict(verdict, order, probability, mean_p, limit)
     given, best = labels[judged], posteriors.best
     noise_rate = float(probability.mean())
 
@@ -130,6 +133,7 @@ def decide(
     state.second[judged] = np.where(is_issue, np.where(stays, given, posteriors.second), best)
     return replace(
         state,
+        flagged_from=limit,
         noise_rate=noise_rate,
         noise_rate_interval=noise_model.interval(model, len(judged), seed),
         transition_matrix=None
@@ -185,6 +189,7 @@ def _unjudged(labels: Ints, outputs: Predictions, num_classes: int) -> Verdicts:
         label_score=np.full(count, np.nan),
         issue_probability=np.full(count, np.nan),
         is_label_issue=np.zeros(count, dtype=np.bool_),
+        flagged_from=None,
         suggested=suggested,
         suggested_probability=probability,
         second=second,
@@ -358,13 +363,38 @@ def _along(ranks: Floats, wrong: Floats) -> Floats:
     return np.asarray(fitted.predict(ranks), dtype=np.float64)
 
 
-def _verdict(verdict: VerdictConfig, order: Ints, probability: Floats, p_given: Singles) -> Flags:
+def _limit(verdict: VerdictConfig, falling: Floats, config: NoiseModelConfig) -> float | None:
+    """The issue probability from which on rows are flagged; None where another rule says which.
+
+    falling  (m,)  probabilities, the highest first
+
+    Unless one is given it is where the F1 that the probabilities let expect is highest: at half of
+    that F1 (Lipton et al. 2014, theorem 1), so never above one half.
+    """
+    if verdict.threshold is not None:
+        return verdict.threshold
+    others = (verdict.budget, verdict.target_precision, verdict.gamma)
+    if any(each is not None for each in others):
+        return None
+    expected_f1 = 2 * np.cumsum(falling) / (np.arange(1, len(falling) + 1) + falling.sum())
+    return max(config.least_flagged, float(expected_f1.max()) / 2)
+
+
+def _verdict(
+    verdict: VerdictConfig,
+    order: Ints,
+    probability: Floats,
+    p_given: Singles,
+    limit: float | None,
+) -> Flags:
     """Which rows are issues, by the rule that is asked for.
 
     order  (m,)  rows from the most suspicious one on
     """
     is_issue = np.zeros(len(order), dtype=np.bool_)
-    if verdict.budget is not None:
+    if limit is not None:
+        is_issue = probability >= limit
+    elif verdict.budget is not None:
         is_issue[order[: verdict.budget]] = True
     elif verdict.target_precision is not None:
         precision = np.cumsum(probability[order]) / np.arange(1, len(order) + 1)
@@ -372,8 +402,6 @@ def _verdict(verdict: VerdictConfig, order: Ints, probability: Floats, p_given: 
         is_issue[order[: reached[-1] + 1 if len(reached) else 0]] = True
     elif verdict.gamma is not None:
         is_issue = p_given < verdict.gamma
-    else:
-        is_issue = probability >= (0.5 if verdict.threshold is None else verdict.threshold)
     return is_issue
 
 

@@ -53,6 +53,7 @@ class ReportMeta:
     training           by epoch: epoch, lr, loss, disagreement, taken
     seconds            by stage
     noise_rate         0 to 1, with (low, high)
+    flagged_from       issue probability from which on labels are flagged; None: not by that
     transition_matrix  (c, c) row: true class, column: given class, in the order of class_names
     counts             rows by status, set by the Report
     rows               by which the rows are known again, set when the report is written
@@ -68,6 +69,7 @@ class ReportMeta:
     seconds: Mapping[Text, Number]
     noise_rate: Share
     noise_rate_interval: tuple[Share, Share]
+    flagged_from: Share | None = None
     transition_matrix: tuple[tuple[Share, ...], ...] | None = None
     confusable_pairs: tuple[ConfusablePair, ...] = ()
     checkpoint: PathText | None = None
@@ -95,6 +97,7 @@ class ReportMeta:
             "seconds": {stage: six_digits(value) for stage, value in self.seconds.items()},
             "noise_rate": six_digits(self.noise_rate),
             "noise_rate_interval": tuple(map(six_digits, self.noise_rate_interval)),
+            "flagged_from": None if self.flagged_from is None else six_digits(self.flagged_from),
             "transition_matrix": matrix
             if matrix is None
             else tuple(tuple(map(six_digits, row)) for row in matrix),

@@ -83,6 +83,7 @@ def summary_json(report: Report) -> dict[str, Any]:
         "rows": sum(meta.counts.values()),
         "counts": dict(meta.counts),
         "label_issues": int(report.frame["is_label_issue"].sum()),
+        "flagged_from": meta.flagged_from,
         "noise_rate": meta.noise_rate,
         "noise_rate_interval": list(meta.noise_rate_interval),
         "most_suspicious": [
@@ -143,7 +144,9 @@ def _issues(report: Report) -> str:
     chances = issues["issue_probability"].dropna()
     if not len(chances):
         return f"{looks} wrong"
-    return f"{looks} wrong, about {chances.sum():,.0f} of them are expected to be"
+    least = report.meta.flagged_from
+    which = "" if least is None else f" (probability {least:.0%} and more)"
+    return f"{looks} wrong{which}, about {chances.sum():,.0f} of them are expected to be"
 
 
 def _self_test(figures: Mapping[str, Any]) -> str:

@@ -353,6 +353,7 @@ def _report(
         seconds=reporter.seconds,
         noise_rate=decision.noise_rate,
         noise_rate_interval=decision.noise_rate_interval,
+        flagged_from=decision.flagged_from,
         transition_matrix=None
         if decision.transition_matrix is None
         else tuple(map(tuple, decision.transition_matrix.tolist())),

@@ -111,7 +111,7 @@ def test_issue_probability_falls_as_label_score_rises():
 @pytest.mark.parametrize(
     ("rule", "is_issue"),
     [
-        ({}, lambda d, o: d.issue_probability >= 0.5),
+        ({}, lambda d, o: d.issue_probability >= d.flagged_from),
         ({"threshold": 0.9}, lambda d, o: d.issue_probability >= 0.9),
         ({"gamma": 0.3}, lambda d, o: o.epoch_p_given < 0.3),
         ({"budget": 17}, lambda d, o: d.label_score <= np.sort(d.label_score)[16]),
@@ -121,6 +121,26 @@ def test_a_verdict_is_its_rule(rule: dict[str, Any], is_issue):
     _, given, outputs = simulated(1000, symmetric(4, 0.2))
     decision = decide(given, outputs, 4, verdict=VerdictConfig(**rule))
     np.testing.assert_array_equal(decision.is_label_issue, is_issue(decision, outputs))
+
+
+@pytest.mark.parametrize(("sureness", "rate"), [(1.5, 0.1), (2.5, 0.3), (6.0, 0.2)])
+def test_unless_told_otherwise_the_expected_f1_is_the_best(sureness: float, rate: float):
+    _, given, outputs = simulated(2000, symmetric(6, rate), sureness=sureness)
+    decision = decide(given, outputs, 6)
+    chance = decision.issue_probability
+    assert decision.flagged_from is not None and 0.35 <= decision.flagged_from <= 0.5
+
+    def expected_f1(limit: float) -> float:
+        return 2 * chance[chance >= limit].sum() / ((chance >= limit).sum() + chance.sum())
+
+    limits = [limit for limit in np.unique(chance) if limit >= 0.35]
+    assert expected_f1(decision.flagged_from) == max(map(expected_f1, limits))
+
+
+@pytest.mark.parametrize("rule", [{"budget": 3}, {"gamma": 0.5}, {"target_precision": 0.9}])
+def test_other_rules_have_no_probability_from_which_on_labels_are_flagged(rule: dict[str, Any]):
+    _, given, outputs = simulated(300, symmetric(4, 0.2))
+    assert decide(given, outputs, 4, verdict=VerdictConfig(**rule)).flagged_from is None
 
 
 def test_a_target_precision_flags_as_many_rows_as_keep_it():

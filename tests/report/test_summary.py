@@ -57,6 +57,13 @@ def test_the_summary_names_counts_rate_rows_pairs_notes_and_the_way_on():
     )
 
 
+def test_the_summary_says_from_which_probability_on_labels_are_flagged():
+    report = report_of([row("b.png", "cat", "dog", 0.25)], flagged_from=0.384)
+    said = "1 looks wrong (probability 38% and more), about 1 of them are expected to be\n"
+    assert said in summary_text(report, "r.csv")
+    assert summary_json(report)["flagged_from"] == 0.384
+
+
 def test_a_report_without_issues_says_so_and_shows_no_tables():
     text = summary_text(report_of([row("a", "x", "x", 0.9, issue=False)], confusable_pairs=()))
     assert "wrong labels:  none looks wrong" in text
