@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,6 +21,8 @@ from labelclean.data.samples import MISSING, UNREADABLE
 from labelclean.errors import ConfigError, SourceError, printable
 
 _META = b"labelclean"
+_CONTENT = "content"
+_DIGEST_BYTES = 16
 _NAME = re.compile(r"features-(\d+)-of-(\d+)\.parquet")
 
 
@@ -84,9 +87,16 @@ class ShardRows:
 
 
 def write_features(
-    path: Path, origin: Origin, rows: ShardRows, features: NDArray[np.float16]
+    path: Path,
+    origin: Origin,
+    rows: ShardRows,
+    contents: NDArray[np.uint64],
+    features: NDArray[np.float16],
 ) -> None:
-    """A Parquet file of the rows; features (m, f) are null where they are NaN.
+    """A Parquet file of the rows.
+
+    contents  (m, 2)  digest of what the image's file holds, 0 where it could not be read
+    features  (m, f)  null where they are NaN
 
     Raises SourceError for names that are no Unicode, OSError from the disk.
     """
@@ -99,6 +109,7 @@ def write_features(
             ("split", pa.string()),
             ("status", pa.string()),
             ("reason", pa.string()),
+            (_CONTENT, pa.binary(_DIGEST_BYTES)),
             ("features", kind),
         ],
         metadata={_META: json.dumps(asdict(origin)).encode()},
@@ -118,8 +129,12 @@ def write_features(
                     f"Parquet holds no broken UTF-8 such as the name '{printable(error.object)}': "
                     "rename the file, or leave it out by --ignore"
                 ) from None
+            digests = np.ascontiguousarray(contents[part])
+            content = pa.FixedSizeBinaryArray.from_buffers(
+                pa.binary(_DIGEST_BYTES), len(digests), [None, pa.py_buffer(digests)]
+            )
             lists = pa.FixedSizeListArray.from_arrays(flat, width, mask=gone)
-            writer.write_table(pa.table([*texts, lists], schema=schema))
+            writer.write_table(pa.table([*texts, content, lists], schema=schema))
 
 
 def has_shards(folder: Path) -> bool:
@@ -189,6 +204,16 @@ def parts_of(path: Path) -> list[Path]:
     return files
 
 
+def shards_of(path: Path) -> list[Path]:
+    """The files of `labelclean features` that --features names; none if they are a user's own.
+
+    Raises SourceError if there is none, or a shard is missing.
+    """
+    files = [] if path.suffix == ".npy" else parts_of(path)
+    # the origin of the first is that of all, or parts_of would have said so
+    return files if files and origin_of(files[0]) is not None else []
+
+
 def origin_of(path: Path) -> Origin | None:
     """The facts in the file, if `labelclean features` wrote it."""
     try:
@@ -198,18 +223,13 @@ def origin_of(path: Path) -> Origin | None:
         raise SourceError(f"--features {printable(path)}: cannot be read ({error})") from None
 
 
-def unseen(path: Path, wanted: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
+def unseen(shards: Sequence[Path], wanted: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
     """Image -> status and reason of those that `labelclean features` could not read.
 
     wanted  images of which some may not be there at all
     """
-    if path.suffix == ".npy":
-        return {}
     unread = {name: (MISSING, "no features of it") for name in wanted}
-    parts = parts_of(path)
-    if origin_of(parts[0]) is None:  # that of all, or parts_of would have said so
-        return unread
-    for part in parts:
+    for part in shards:
         table = pq.read_table(part, columns=["image", "status", "reason"])
         for name in table["image"].to_pylist() if unread else ():
             unread.pop(name, None)
@@ -217,3 +237,32 @@ def unseen(path: Path, wanted: Sequence[str] = ()) -> dict[str, tuple[str, str]]
         for cells in table.filter(gone).to_pylist():
             unread[cells["image"]] = (cells["status"], cells["reason"])
     return unread
+
+
+def identical(shards: Sequence[Path]) -> list[list[str]]:
+    """The names of images whose files hold the same, each list in the shards' order.
+
+    Of shards of an older labelclean, which do not say, none.
+    """
+    digests = []
+    for part in shards:
+        if _CONTENT not in pq.read_schema(part).names:
+            return []
+        column = pq.read_table(part, columns=[_CONTENT])[_CONTENT].combine_chunks()
+        data = np.frombuffer(column.buffers()[1], np.uint64).reshape(-1, 2)
+        digests.append(data[column.offset : column.offset + len(column)])
+    if not digests:
+        return []
+    contents = pd.DataFrame(np.concatenate(digests))
+    is_copy = contents.duplicated(keep=False).to_numpy() & (contents != 0).any(axis=1).to_numpy()
+    groups: dict[tuple[int, int], list[str]] = {}
+    start = 0
+    for part, some in zip(shards, digests, strict=True):
+        rows = np.flatnonzero(is_copy[start : start + len(some)])
+        start += len(some)
+        if not len(rows):
+            continue
+        names = pq.read_table(part, columns=["image"])["image"].take(rows).to_pylist()
+        for name, (low, high) in zip(names, some[rows].tolist(), strict=True):
+            groups.setdefault((low, high), []).append(name)
+    return list(groups.values())

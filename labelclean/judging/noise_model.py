@@ -41,12 +41,14 @@ class NoiseModel:
 class Fit:
     """The noise models that the data leave open, the likeliest first, and their weights (k,).
 
-    rates  (k,)  share of wrong labels by each
+    rates   (k,)  share of wrong labels by each
+    errors  share of the images that the network is expected to err on, by the likeliest
     """
 
     models: tuple[NoiseModel, ...]
     weights: Floats
     rates: Floats
+    errors: float
 
     @property
     def best(self) -> NoiseModel:
@@ -190,13 +192,14 @@ def fit(
     else:
         transition = SparseTransition.even(candidates, num_classes, RIGHT_AT_FIRST)
     begin = NoiseModel(gain=gain, sharpness=1.0, transition=transition, config=config)
-    each: list[tuple[float, float, NoiseModel]] = []
+    each: list[tuple[float, float, float, NoiseModel]] = []
     # each from the beginning: the matrix of a sharpness that is far off leads astray
     for sharpness in SHARPNESS.tolist():
         model, posteriors = _maximise(replace(begin, sharpness=sharpness), candidates, STEPS)
         rate = float(1 - posteriors.candidates[:, 0].mean())
         log = float(posteriors.likelihood.sum()) + _log_prior(model, posteriors, rate)
-        each.append((log, rate, model))
+        errors = float(1 - posteriors.prior.max(axis=1).mean())
+        each.append((log, rate, errors, model))
         highest = max(log for log, *_ in each)
         each = [one for one in each if np.exp(one[0] - highest) >= LEAST_WEIGHT]
     each.sort(key=lambda one: -one[0])
@@ -204,7 +207,8 @@ def fit(
     return Fit(
         tuple(model for *_, model in each),
         weights / weights.sum(),
-        np.array([rate for _, rate, _ in each]),
+        np.array([rate for _, rate, *_ in each]),
+        each[0][2],
     )
 
 
@@ -226,6 +230,8 @@ def interval(fitted: Fit, count: int, seed: int) -> tuple[float, float]:
     """95 % interval of the share of wrong labels among `count` rows.
 
     From the models that the data leave open, the chance of the draw, and the model's own error.
+    Who labelled may have erred where the network errs: the data are as likely then, so that only
+    the upper end can allow for it, by as many wrong labels again at most.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     rates = fitted.rates[generator.choice(len(fitted.rates), 2_000, p=fitted.weights)]
@@ -234,4 +240,5 @@ def interval(fitted: Fit, count: int, seed: int) -> tuple[float, float]:
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
     config = fitted.best.config
     more = config.model_error + config.model_error_of_few / np.sqrt(count)
-    return max(0.0, low - more), min(1.0, high + more)
+    alike = min(config.errors_shared * fitted.errors, fitted.rate)
+    return max(0.0, low - more), min(1.0, high + more + alike)

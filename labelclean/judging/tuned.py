@@ -28,6 +28,9 @@ class NoiseModelConfig:
     doubt_spread    deviation of its logarithm
     model_error     half width of the rate's interval from what the model leaves out, with many
                     images; model_error_of_few / sqrt(images) is added
+    errors_shared   share of the images that the network errs on whose labels may be wrong besides:
+                    added to the upper end of the rate's interval; chosen on CIFAR-10 with the
+                    labels of a person
     unseen_gain     wrong labels that were memorised so well that they lead are missing from the
                     estimate of the training gain: it is multiplied by this
     least_flagged   no label is flagged by default whose issue probability is below; chosen on the
@@ -46,6 +49,7 @@ class NoiseModelConfig:
     doubt_spread: float = 0.6
     model_error: float = 0.015
     model_error_of_few: float = 0.8
+    errors_shared: float = 0.4
     unseen_gain: float = 1.1
     least_flagged: float = 0.35
     own_errors: tuple[float, float] = (0.7, 1.05)

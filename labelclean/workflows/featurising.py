@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ from labelclean.errors import printable
 from labelclean.learning import distributed, runtime
 from labelclean.learning.embedding import network_size
 from labelclean.progress import Reporter
+from labelclean.sources.ahead import Ahead
 from labelclean.sources.inspection import understood
-from labelclean.sources.remote import Parts, find_parts, is_several
+from labelclean.sources.remote import Advance, Parts, find_parts, is_several
 from labelclean.workflows.preparing import Samples, choose_size_and_values, decode
 from labelclean.workflows.resuming import claimed
 from labelclean.workflows.seeing import check_backbone, see
@@ -124,17 +126,19 @@ class _Writer:
 
     def each_file(self, parts: Parts, share: Shard) -> Featurised:
         """A file for each file of the share of them."""
-        written, kept = [], 0
-        numbers = share.rows(len(parts)).tolist()
-        for at, number in enumerate(numbers):
-            shard, one = Shard(number=number + 1, count=len(parts)), parts.only(number)
-            if (self.out / shard.name).is_file() and not self.force:
-                kept += 1
-                continue
-            name = printable(one.parts[0].name)
-            self.reporter.note(f"file {at + 1:,} of {len(numbers):,}: {name}")
-            written.append(self._file(one, shard))
-            one.forget()
+        shards = [
+            Shard(number=number + 1, count=len(parts)) for number in share.rows(len(parts)).tolist()
+        ]
+        wanted = [shard for shard in shards if self._is_wanted(shard)]
+        files = [parts.only(shard.number - 1) for shard in wanted]
+        written = []
+        with Ahead(files) as ahead:
+            for at, (one, shard) in enumerate(zip(files, wanted, strict=True)):
+                if self._is_wanted(shard):  # nobody else wrote it meanwhile
+                    name = printable(one.parts[0].name)
+                    self.reporter.note(f"file {at + 1:,} of {len(files):,}: {name}")
+                    written.append(self._file(one, shard, partial(ahead.arrived, at)))
+                one.forget()
         return Featurised(
             path=self.out,
             shard=share,
@@ -142,14 +146,21 @@ class _Writer:
             unreadable=sum(each.unreadable for each in written),
             width=written[0].width if written else 0,
             files=len(written),
-            kept=kept,
+            kept=len(shards) - len(written),
         )
 
-    def _file(self, one: Parts, shard: Shard) -> Featurised:
-        """The file of one of several, whose name its images' names begin with."""
+    def _is_wanted(self, shard: Shard) -> bool:
+        return self.force or not (self.out / shard.name).is_file()
+
+    def _file(self, one: Parts, shard: Shard, arrived: Callable[[Advance], object]) -> Featurised:
+        """The file of one of several, whose name its images' names begin with.
+
+        arrived  returns when the file is here
+        """
         read = sources.read if self.options.labels is None else sources.read_images
         with self._claimed(shard) as path:
             with self.reporter.stage("reading") as advance:
+                arrived(advance)
                 table = read(one, replace(self.options, labels=None), advance)
             if shard.number == 1:
                 self._note(table)
@@ -198,7 +209,8 @@ class _Writer:
         )
         writing = self.reporter.stage("writing")
         with writing, disk.errors_of(path), disk.staged(path) as place:
-            write_features(place, origin, _rows(table, samples, share.tolist()), seen.features)
+            rows_of = _rows(table, samples, share.tolist())
+            write_features(place, origin, rows_of, samples.pixels.digest, seen.features)
         shutil.rmtree(kept, ignore_errors=True)
         return Featurised(
             path=path,

@@ -17,7 +17,7 @@ from labelclean import __version__, sources
 from labelclean.config import PRESETS, FilterConfig
 from labelclean.config.names import SCRATCH
 from labelclean.data.duplicates import conflicting
-from labelclean.data.feature_shards import unseen
+from labelclean.data.feature_shards import identical, shards_of, unseen
 from labelclean.data.samples import SampleTable
 from labelclean.judging import self_test, verdicts
 from labelclean.learning import distributed, runtime
@@ -219,7 +219,12 @@ def featured(table: SampleTable, config: FilterConfig) -> Samples:
         raise ValueError("no features")
     about = table.understood
     is_labelled_apart = about is not None and about.format == FeatureFolder.name and about.columns
-    return prepare_features(table, unseen(features, table.paths if is_labelled_apart else ()))
+    shards = shards_of(features)
+    return prepare_features(
+        table,
+        unseen=unseen(shards, table.paths if is_labelled_apart else ()),
+        identical=identical(shards),
+    )
 
 
 def _with_noise_rate(

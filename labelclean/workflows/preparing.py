@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +83,7 @@ def prepare(
         reporter.note(f"images are decoded anew in each epoch: {pixels.why}")
     has_image = ~np.isin(pixels.status.astype(str), (MISSING, UNREADABLE))
     first = duplicates.find_duplicates(pixels.digest, has_image)
-    status = pixels.status.copy()
-    for row in np.flatnonzero((first != np.arange(len(first))) & (status == OK)):
-        status[row] = DUPLICATE_OF + table.paths[first[row]]
+    status = _with_duplicates(pixels.status, first, table.paths)
     train_rows = np.flatnonzero(has_image & (table.labels >= 0) & ~table.held_out)
     _check_readable(table, pixels, has_image)
     if not is_trained:
@@ -114,11 +113,15 @@ def choose_size_and_values(
 
 
 def prepare_features(
-    table: SampleTable, unseen: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    table: SampleTable,
+    *,
+    unseen: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+    identical: Sequence[Sequence[str]] = (),
 ) -> Samples:
     """Samples whose features the user gives: no image is opened, none need be there.
 
-    unseen  path -> status and reason of an image that has no features
+    unseen     path -> status and reason of an image that has no features
+    identical  paths of images of the same content
 
     Raises SourceError if fewer than two classes have rows to train on.
     """
@@ -134,14 +137,41 @@ def prepare_features(
     train_rows = np.flatnonzero(has_features & (table.labels >= 0) & ~table.held_out)
     _check_trainable(table, has_features, train_rows)
     digest = np.stack([np.arange(count), np.zeros(count)], axis=1).astype(np.uint64)
+    first = _first_of(table.paths, identical)
+    status = _with_duplicates(status, first, table.paths)
     return Samples(
         table=table.with_status(status),
         pixels=Unseen(status=status, reason=reason, digest=digest),
         spec=images.ImageSpec(size=1, resize=1, is_squeezed=True),
-        first=np.arange(count),
+        first=first,
         rows=np.flatnonzero(has_features),
         train_rows=train_rows,
     )
+
+
+def _with_duplicates(
+    status: NDArray[Any], first: NDArray[np.int64], paths: Sequence[str]
+) -> NDArray[Any]:
+    """The status (n,) of each row, of which some have the content of an earlier one."""
+    changed = status.copy()
+    for row in np.flatnonzero((first != np.arange(len(first))) & (status == OK)):
+        changed[row] = DUPLICATE_OF + paths[first[row]]
+    return changed
+
+
+def _first_of(paths: Sequence[str], identical: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    """For each row (n,) the first one of the same content."""
+    first = np.arange(len(paths))
+    names = {name for group in identical for name in group}
+    row_of: dict[str, int] = {}
+    for row, name in enumerate(paths) if names else ():
+        if name in names:
+            row_of.setdefault(name, row)
+    for group in identical:
+        rows = [row_of[name] for name in group if name in row_of]
+        if rows:
+            first[rows] = min(rows)
+    return first
 
 
 def _check_readable(

@@ -59,6 +59,8 @@ def _filter(world: Path, out: str, *words: object) -> pd.DataFrame:
 
 
 def test_filter_on_the_shards_judges_as_filter_on_the_images(world: Path):
+    (world / "images" / "40.png").write_bytes((world / "images" / "03.png").read_bytes())
+    (world / "images" / "41.png").write_bytes((world / "images" / "03.png").read_bytes())
     for number in (3, 1, 2):
         done = _write(world, "--shard", f"{number}/3")
         assert done.exit_code == 0, done.output
@@ -72,6 +74,8 @@ def test_filter_on_the_shards_judges_as_filter_on_the_images(world: Path):
     of_shards = _filter(world, "shards.csv", "--features", world / "features")
     same = ["image", "given_label", "suggested_label", "is_label_issue", "label_score", "status"]
     pd.testing.assert_frame_equal(of_shards[same], whole[same])
+    copies = of_shards[of_shards["image"].isin(["40.png", "41.png"])]
+    assert copies["status"].tolist() == 2 * ["duplicate_of:03.png"]
     broken = of_shards[of_shards["image"].isin(["11.png", "gone.png"])]
     assert broken["status"].tolist() == ["unreadable", "missing"]
     assert (broken["reason"] != "").all()
@@ -82,7 +86,9 @@ def test_a_file_holds_a_row_for_each_image_and_what_it_was_made_of(world: Path):
     facts = json.loads(done.stdout)
     assert (facts["images"], facts["unreadable"], facts["width"]) == (61, 2, 1280)
     table = pq.read_table(facts["features"])
-    assert table.column_names == ["image", "label", "split", "status", "reason", "features"]
+    assert table.column_names == [
+        *("image", "label", "split", "status", "reason", "content", "features")
+    ]
     assert table["label"].to_pylist()[:4] == ["red", "green", "blue", "red"]
     is_null = table["features"].is_null().to_pylist()
     assert [name for name, no in zip(table["image"].to_pylist(), is_null, strict=True) if no] == [
@@ -319,6 +325,18 @@ def test_a_table_labels_what_files_of_features_hold(shards: Path):
     assert frame.loc["gone.png", "reason"] == "no features of it"
 
 
+def test_files_of_features_that_do_not_say_what_images_hold_are_read_too(world: Path):
+    (world / "images" / "40.png").write_bytes((world / "images" / "03.png").read_bytes())
+    assert _write(world, "--shard", "1/1").exit_code == 0
+    (path,) = (world / "features").glob("*.parquet")
+    assert feature_shards.identical([path]) == [["03.png", "40.png"]]
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns("content"), path)
+    assert feature_shards.identical([path]) == []
+    frame = _filter(world, "r.csv", "--features", path)
+    assert set(frame["status"]) == {"ok", "unreadable", "missing"}
+
+
 def test_the_same_image_in_two_files_is_refused(shards: Path):
     world = shards.parent
     _each_file(shards, str(shards / "train-{000000,000001}.tar"))
@@ -357,7 +375,9 @@ def test_names_that_are_no_unicode_are_refused_in_one_line(tmp_path: Path):
         paths=["\udcff.png"], labels=[None], splits=[None], status=["ok"], reasons=[""]
     )
     with pytest.raises(LabelcleanError, match="no broken UTF-8"):
-        feature_shards.write_features(tmp_path / "x.parquet", origin, rows, features)
+        feature_shards.write_features(
+            tmp_path / "x.parquet", origin, rows, np.zeros((1, 2), np.uint64), features
+        )
 
 
 @pytest.mark.slow
