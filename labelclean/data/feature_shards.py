@@ -22,7 +22,7 @@ from labelclean.errors import ConfigError, SourceError, printable
 
 _META = b"labelclean"
 _CONTENT = "content"
-_DIGEST_BYTES = 16
+_DIGEST = pa.binary(16)
 _NAME = re.compile(r"features-(\d+)-of-(\d+)\.parquet")
 
 
@@ -109,7 +109,7 @@ def write_features(
             ("split", pa.string()),
             ("status", pa.string()),
             ("reason", pa.string()),
-            (_CONTENT, pa.binary(_DIGEST_BYTES)),
+            (_CONTENT, _DIGEST),
             ("features", kind),
         ],
         metadata={_META: json.dumps(asdict(origin)).encode()},
@@ -131,7 +131,7 @@ def write_features(
                 ) from None
             digests = np.ascontiguousarray(contents[part])
             content = pa.FixedSizeBinaryArray.from_buffers(
-                pa.binary(_DIGEST_BYTES), len(digests), [None, pa.py_buffer(digests)]
+                _DIGEST, len(digests), [None, pa.py_buffer(digests)]
             )
             lists = pa.FixedSizeListArray.from_arrays(flat, width, mask=gone)
             writer.write_table(pa.table([*texts, content, lists], schema=schema))
@@ -246,11 +246,11 @@ def identical(shards: Sequence[Path]) -> list[list[str]]:
     """
     digests = []
     for part in shards:
-        if _CONTENT not in pq.read_schema(part).names:
+        schema = pq.read_schema(part)
+        if _CONTENT not in schema.names or schema.field(_CONTENT).type != _DIGEST:
             return []
-        column = pq.read_table(part, columns=[_CONTENT])[_CONTENT].combine_chunks()
-        data = np.frombuffer(column.buffers()[1], np.uint64).reshape(-1, 2)
-        digests.append(data[column.offset : column.offset + len(column)])
+        cells = pq.read_table(part, columns=[_CONTENT])[_CONTENT].fill_null(bytes(16)).to_pylist()
+        digests.append(np.frombuffer(b"".join(cells), np.uint64).reshape(-1, 2))
     if not digests:
         return []
     contents = pd.DataFrame(np.concatenate(digests))

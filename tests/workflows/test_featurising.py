@@ -331,6 +331,8 @@ def test_files_of_features_that_do_not_say_what_images_hold_are_read_too(world: 
     (path,) = (world / "features").glob("*.parquet")
     assert feature_shards.identical([path]) == [["03.png", "40.png"]]
     table = pq.read_table(path)
+    pq.write_table(table.slice(0, 0), world / "empty.parquet")  # more shards than images
+    assert feature_shards.identical([world / "empty.parquet", path]) == [["03.png", "40.png"]]
     pq.write_table(table.drop_columns("content"), path)
     assert feature_shards.identical([path]) == []
     frame = _filter(world, "r.csv", "--features", path)
