@@ -22,6 +22,7 @@ time, one thread each. DIR/train_quality.csv has a row for each run; the table i
     true       cross-entropy on the true labels: what there is to gain
     head       `labelclean train` as it is: a head on a pretrained network's features
     head-noisy, head-true  such a head by cross-entropy on the given and on the true labels
+    head-right  the same on those of the given labels that are right: a filter without mistakes
     finetuned  `labelclean train --finetune`: the pretrained network learns on after its head
     finetuned-noisy, finetuned-true  the same by cross-entropy on the given and on the true labels
 
@@ -66,8 +67,17 @@ NOISES = {
     GROCERY: {"symm 0.2": THREE_SEEDS, "symm 0.4": THREE_SEEDS},
 }
 TEST_EVERY = 5  # photo of a flower
-HEADS = {"head": "default", "head-noisy": "ce-noisy", "head-true": "ce-noisy"}
-FINETUNED = {f"finetuned{name.removeprefix('head')}": scheme for name, scheme in HEADS.items()}
+HEADS = {
+    "head": "default",
+    "head-noisy": "ce-noisy",
+    "head-right": "ce-clean",
+    "head-true": "ce-noisy",
+}
+FINETUNED = {
+    f"finetuned{name.removeprefix('head')}": scheme
+    for name, scheme in HEADS.items()
+    if name != "head-right"
+}
 SCHEMES = (
     *("ce-noisy", "ce-clean", "two-stage", "soft", "default", "right", "of-right", "true"),
     *HEADS,
@@ -78,6 +88,7 @@ OF_TRUTH = {
     "right": ("ce-clean", "-right"),
     "of-right": ("default", "-right"),
     "true": ("ce-noisy", "-true"),
+    "head-right": ("ce-clean", "-right"),
     "head-true": ("ce-noisy", "-true"),
     "finetuned-true": ("ce-noisy", "-true"),
 }
