@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from labelclean.data.duplicates import find_duplicates
 from labelclean.data.large_arrays import blocks_of
 from labelclean.data.samples import MISSING, UNREADABLE
 from labelclean.errors import ConfigError, SourceError, printable
@@ -253,16 +253,18 @@ def identical(shards: Sequence[Path]) -> list[list[str]]:
         digests.append(np.frombuffer(b"".join(cells), np.uint64).reshape(-1, 2))
     if not digests:
         return []
-    contents = pd.DataFrame(np.concatenate(digests))
-    is_copy = contents.duplicated(keep=False).to_numpy() & (contents != 0).any(axis=1).to_numpy()
-    groups: dict[tuple[int, int], list[str]] = {}
+    contents = np.concatenate(digests)
+    first = find_duplicates(contents, (contents != 0).any(axis=1))
+    later = np.flatnonzero(first != np.arange(len(first)))
+    copies = np.union1d(later, first[later])
+    groups: dict[int, list[str]] = {}
     start = 0
     for part, some in zip(shards, digests, strict=True):
-        rows = np.flatnonzero(is_copy[start : start + len(some)])
+        low, high = np.searchsorted(copies, [start, start + len(some)])
+        if low < high:
+            rows = copies[low:high]
+            names = pq.read_table(part, columns=["image"])["image"].take(rows - start).to_pylist()
+            for name, leader in zip(names, first[rows].tolist(), strict=True):
+                groups.setdefault(leader, []).append(name)
         start += len(some)
-        if not len(rows):
-            continue
-        names = pq.read_table(part, columns=["image"])["image"].take(rows).to_pylist()
-        for name, (low, high) in zip(names, some[rows].tolist(), strict=True):
-            groups.setdefault((low, high), []).append(name)
     return list(groups.values())
