@@ -29,6 +29,7 @@ class Relearner:
         self._relearn = relearn
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_running = False
         self._generation = 0
         self._moved = 0
         self._noise_rate: float | None = None
@@ -38,8 +39,9 @@ class Relearner:
     def start(self) -> bool:
         """Begins to rank again; False if that is under way."""
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
+            if self._is_running:
                 return False
+            self._is_running = True
             self._problem = ""
             self._thread = threading.Thread(target=self._run, daemon=True, name="relearning")
             self._thread.start()
@@ -59,17 +61,23 @@ class Relearner:
 
         moved  of the NEXT images to come, those that were not among them before
         """
-        thread = self._thread
-        return {
-            "isRunning": thread is not None and thread.is_alive(),
-            "generation": self._generation,
-            "moved": self._moved,
-            "noise": self._noise_rate,
-            "learned": self._learned,
-            "problem": self._problem,
-        }
+        with self._lock:
+            return {
+                "isRunning": self._is_running,
+                "generation": self._generation,
+                "moved": self._moved,
+                "noise": self._noise_rate,
+                "learned": self._learned,
+                "problem": self._problem,
+            }
 
     def _run(self) -> None:
+        try:
+            self._rank()
+        finally:
+            self._is_running = False
+
+    def _rank(self) -> None:
         rows, labels = self._session.settled()
         try:
             rescored = self._relearn(rows, labels)
@@ -79,7 +87,9 @@ class Relearner:
             return
         before = self._session.coming(NEXT)
         self._session.rescore(rescored)
-        self._moved = len(np.setdiff1d(self._session.coming(NEXT), before))
-        self._noise_rate = rescored.noise_rate
-        self._learned = len(rows)
-        self._generation += 1
+        moved = len(np.setdiff1d(self._session.coming(NEXT), before))
+        with self._lock:
+            self._moved = moved
+            self._noise_rate = rescored.noise_rate
+            self._learned = len(rows)
+            self._generation += 1

@@ -186,6 +186,7 @@ class _Views:
         params = request.query_params
         session = self._session
         session.refresh()
+        learning = self._learning()  # before the rows: what is learned meanwhile is shown later
         matching = session.match(Query.parse(params, ACTIONS))
         size = _integer(params.get("size", "60"), 1, LONGEST_PAGE)
         find = params.get("find", "")
@@ -199,7 +200,7 @@ class _Views:
             offset = _integer(params.get("offset", "0"), 0, len(session.rows))
         shown = matching[offset : offset + size].tolist()
         cells = [{**session.rows.cells(row), "decision": session.decision(row)} for row in shown]
-        return self._state(total=len(matching), offset=offset, rows=cells)
+        return self._state(total=len(matching), offset=offset, rows=cells, learning=learning)
 
     def row(self, request: Request) -> Response:
         """The images to compare a row with."""

@@ -149,6 +149,15 @@ def open_grid(page: Any, address: str) -> None:
     page.wait_for_selector(".thumb.in-focus")
 
 
+def wait_to_hear(page: Any, start: str, times: int = 1) -> None:
+    """Until a screen reader was told that often what starts so (of the last eight lines)."""
+    page.wait_for_function(
+        "([start, times]) => [...document.querySelectorAll('#announcer p')]"
+        ".filter(line => line.textContent.startsWith(start)).length >= times",
+        arg=[start, times],
+    )
+
+
 def wait_for_stamps(page: Any, count: int) -> None:
     """Until that many images of the page show a decision, and none waits for its answer."""
     page.wait_for_function(

@@ -12,6 +12,7 @@ from review_data import (
     row,
     served,
     simple_review,
+    wait_to_hear,
     write_images,
 )
 
@@ -169,9 +170,7 @@ def test_a_screen_reader_hears_what_every_part_is_and_what_happened(page, tmp_pa
         ):
             assert page.get_by_role(role, name=name, exact=True).count() == 1, name
         page.keyboard.press("a")
-        page.wait_for_function(
-            "() => document.querySelector('[aria-live]').textContent === '00.png accepted: dog'"
-        )
+        wait_to_hear(page, "00.png accepted: dog")
         page.keyboard.press("Enter")
         assert page.get_by_role("dialog", name="01.png").count() == 1
         assert page.get_by_role("region", name="Photo 01.png, given fox").count() == 1

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import httpx2 as httpx
 import pytest
-from review_data import decided, open_grid, served, simple_review, wait_for_stamps
+from review_data import (
+    decided,
+    open_grid,
+    served,
+    simple_review,
+    wait_for_stamps,
+    wait_to_hear,
+)
 
 COUNT = 30  # images: more than one page of 24
 
@@ -120,10 +127,9 @@ def test_what_was_done_is_announced(page, review):
     _, address = review
     open_grid(page, address)
     page.keyboard.press("a")
-    said = "document.querySelector('[aria-live]').textContent"
-    page.wait_for_function(f"() => {said} === '00.png accepted: dog'")
+    wait_to_hear(page, "00.png accepted: dog")
     page.keyboard.press("z")
-    page.wait_for_function(f"() => {said} === '1 decision undone'")
+    wait_to_hear(page, "1 decision undone")
     name = "00.png given cat suggested dog 100 % wrong undecided"
     assert page.get_by_role("option", name=name).evaluate("it => it === document.activeElement")
 

@@ -14,6 +14,7 @@ from review_data import (
     row,
     served,
     simple_review,
+    wait_to_hear,
     write_images,
 )
 
@@ -209,14 +210,13 @@ def test_ten_decisions_in_the_browser_rank_again_and_the_current_image_stays(pag
         page.wait_for_selector("[aria-busy=false]")
         assert page.inner_text("#name") == "010.png"
         assert page.evaluate("document.activeElement.id") == "card-10"
-        said = "document.querySelector('[aria-live]').textContent"
-        page.wait_for_function(f"() => {said}.startsWith('Learned from 10 decisions: ')")
+        wait_to_hear(page, "Learned from 10 decisions: 20 moved up")
         names = [card.text_content()[:7] for card in page.query_selector_all(".thumb")]
         assert names[:11] == [f"{k:03d}.png" for k in range(11)]
         like_wrong = [name for name in names if name >= "080"]
         assert len(like_wrong) > 15  # of 20; before, 40 others stood before them
         page.keyboard.press("l")
-        page.wait_for_function(f"() => {said}.startsWith('Learned from 10 decisions: ')")
+        wait_to_hear(page, "Learned from 10 decisions: ", times=2)
         assert page.inner_text("#name") == "010.png"
 
 

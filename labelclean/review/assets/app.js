@@ -99,6 +99,7 @@ export class Review {
     if (asked !== this.asked) return;
     showBanner("");
     this.page = page;
+    this.learning.shows(page.learning);
     const wasInGrid = this.grid.show(page.rows);
     byId("grid").setAttribute("aria-busy", "false");
     byId("empty").hidden = page.total > 0;

@@ -16,10 +16,13 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+const ANNOUNCED = 8; // the last so many lines stay
+
+// A line of its own each: what follows at once does not take the place of what was not spoken yet.
 export function announce(text) {
   const place = byId("announcer");
-  // The same words twice are spoken twice only if something changes between.
-  place.textContent = place.textContent === text ? `${text}\u00a0` : text;
+  place.append(make("p", {}, text));
+  while (place.children.length > ANNOUNCED) place.firstElementChild.remove();
 }
 
 export function showBanner(text) {

@@ -9,8 +9,16 @@ export class Learning {
   constructor(facts, { onNew, onLook }) {
     this.facts = facts;
     this.actions = { onNew, onLook };
-    this.generation = null; // of the order that the page shows; null before the first answer
+    this.shown = null; // generation of the order that the page shows; null before the first page
+    this.told = null; // the last generation that was spoken of
     this.timer = 0;
+  }
+
+  // learning: of the answer that brought the page which is shown now
+  shows(learning) {
+    if (!learning) return;
+    this.shown = learning.generation;
+    this.told ??= learning.generation;
   }
 
   // learning: of any answer of the server; isBusy: whether the page must stay as it is for now
@@ -19,13 +27,13 @@ export class Learning {
     const { isRunning, generation, problem } = learning;
     byId("learning").classList.toggle("is-running", isRunning);
     byId("learning-text").textContent = problem ? `Not learned: ${problem}` : this.#text(learning);
-    this.generation ??= generation;
-    const isNew = generation !== this.generation;
     clearTimeout(this.timer);
+    const isNew = this.told !== null && generation > this.told; // answers may overtake each other
     if (isRunning || (isNew && isBusy)) this.timer = setTimeout(this.actions.onLook, SOON);
-    if (!isNew || isBusy) return;
-    this.generation = generation;
-    this.actions.onNew().then(() =>
+    if (!isNew || isRunning || isBusy) return;
+    this.told = generation;
+    const ready = this.shown === generation ? Promise.resolve() : this.actions.onNew();
+    ready.then(() =>
       announce(`Learned from ${counted(learning.learned, "decision")}: ${this.#text(learning)}`));
   }
 
