@@ -5,7 +5,8 @@
 
 Reports are made up: rows x classes, one in ten labels wrong, Parquet; `evaluate` has a table of the
 true labels, `apply` one of the given ones. Each command runs in a process of its own, one thread;
-its seconds hold the start of Python. `verdict` is the noise model alone.
+its seconds hold the start of Python. `export` is for cleanlab, `tasks` for Label Studio; `verdict`
+is the noise model alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ COMMANDS = {
     "show": ("show", "REPORT", "--limit", "3"),
     "plan": ("plan", "REPORT"),
     "export": ("export", "REPORT", "--to", "cleanlab", "--out", "OUT", "--force", "--quiet"),
+    "tasks": (
+        *("export", "REPORT", "--to", "label-studio", "--url-prefix", "https://example.org/"),
+        *("--out", "OUT", "--force", "--quiet"),
+    ),
     "plot": ("plot", "REPORT", "--out", "OUT", "--force", "--quiet"),
     "apply": ("apply", "REPORT", "--above", "0.9", "--out", "OUT.csv", "--force", "--quiet"),
     "evaluate": ("evaluate", "REPORT", "--truth", "TRUTH", "--quiet"),

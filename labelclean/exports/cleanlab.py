@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +10,18 @@ import pandas as pd
 
 from labelclean.exports import export_tables
 from labelclean.exports.labelled_rows import Export, ExportRow, Format, Found, is_unicode
+from labelclean.exports.report_rows import AT_ONCE
 from labelclean.report.files import encode_csv, restored
 
 TITLE = "cleanlab"
 CSV = "label_issues.csv"
-AT_ONCE = 65_536  # rows
 
 
-def write(export: Export) -> Mapping[str, bytes]:
+def files(export: Export) -> Mapping[str, Iterator[bytes]]:
     """One row an image; cells that a spreadsheet would run are behind an apostrophe."""
-    out = io.BytesIO()
-    for start in range(0, len(export.rows), AT_ONCE):  # the texts of all take more than the file
-        part = _frame(export.rows[start : start + AT_ONCE])
-        out.write(encode_csv(part, has_header=start == 0))
-    return {CSV: out.getvalue()}
+    starts = range(0, len(export.rows), AT_ONCE)
+    parts = (_frame(export.rows[start : start + AT_ONCE]) for start in starts)
+    return {CSV: (encode_csv(part, has_header=k == 0) for k, part in enumerate(parts))}
 
 
 def _frame(rows: Sequence[ExportRow]) -> pd.DataFrame:
@@ -57,7 +54,7 @@ def next_step(export: Export, out: Path) -> str:
 
 FORMAT = Format(
     title=TITLE,
-    write=write,
+    files=files,
     read=read,
     next_step=next_step,
     needs_files=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from labelclean.exports.labelled_rows import (
     is_ticked,
     is_unicode,
 )
-from labelclean.report.files import encode_json
+from labelclean.exports.streamed import json_list, json_object
 from labelclean.tables.annotations import coco_parts
 
 TITLE = "COCO"
@@ -26,19 +26,19 @@ JSON = "annotations.json"
 IMAGE = "labelclean_image"
 
 
-def write(export: Export) -> Mapping[str, bytes]:
+def files(export: Export) -> Mapping[str, Iterator[bytes]]:
     """Ids count from 1; an image's id is its row in the report + 1.
 
     The score of a prediction is that of the suggested label; the probability of a wrong given
     label stands beside it.
     """
     ids = {name: k for k, name in enumerate(export.class_names, start=1)}
-    given = [
+    given = (
         {"id": row.row + 1, **_facts(row), "category_id": ids[row.given], REVIEWED: False}
         for row in export.rows
         if row.given
-    ]
-    predicted = [
+    )
+    predicted = (
         {
             "id": row.row + 1,
             **_facts(row),
@@ -47,15 +47,15 @@ def write(export: Export) -> Mapping[str, bytes]:
         }
         for row in export.rows
         if row.suggested
-    ]
+    )
     dataset = {
         "info": {"description": "Labels judged by labelclean"},
         "licenses": [],
-        "images": [_image(row, export.url(row)) for row in export.rows],
-        "annotations": given,
+        "images": json_list(_image(row, export.url(row)) for row in export.rows),
+        "annotations": json_list(given),
         "categories": [{"id": k, "name": x, "supercategory": ""} for x, k in ids.items()],
     }
-    return {JSON: encode_json(dataset) + b"\n", "predictions.json": encode_json(predicted) + b"\n"}
+    return {JSON: json_object(dataset.items()), "predictions.json": json_list(predicted)}
 
 
 def _image(row: ExportRow, url: str | None) -> dict[str, Any]:
@@ -117,7 +117,8 @@ def next_step(export: Export, out: Path) -> str:
 
 FORMAT = Format(
     title=TITLE,
-    write=write,
+    files=files,
+    passes=3,
     read=read,
     next_step=next_step,
     needs_size=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
@@ -34,35 +34,39 @@ TOLD = ("suggested_label", "is_label_issue", "issue_probability", "label_score")
 AUTO, CHANGED, DRAWN = "auto", "semi-auto", "manual"
 
 
-def write(export: Export) -> Mapping[str, bytes]:
+def files(export: Export) -> Mapping[str, Iterable[bytes]]:
     """The given label is a tag of the image, all else attributes of that tag.
 
     One tag, since CVAT has no predictions: a person changes its label or ticks `reviewed`.
     """
-    out = [
+    specs = [
+        {"name": name, "type": "tag", "attributes": _attributes()} for name in export.class_names
+    ]
+    pieces = (text.encode() for text in _annotations(export))
+    return {XML: pieces, "labels.json": [encode_json(specs) + b"\n"]}
+
+
+def _annotations(export: Export) -> Iterator[str]:
+    yield (
         '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n'
         "  <meta>\n    <task>\n      <name>labelclean</name>\n"
         f"      <size>{len(export.rows)}</size>\n      <mode>annotation</mode>\n      <labels>\n"
-    ]
+    )
     for name in export.class_names:
-        out.append(f"        <label>\n          <name>{_text(name)}</name>\n")
-        out.append("          <type>tag</type>\n          <attributes>\n")
+        yield f"        <label>\n          <name>{_text(name)}</name>\n"
+        yield "          <type>tag</type>\n          <attributes>\n"
         for spec in _attributes():
             default = _text(str(spec["default_value"]))
-            out.append(
+            yield (
                 f"            <attribute><name>{spec['name']}</name><mutable>False</mutable>"
                 f"<input_type>{spec['input_type']}</input_type>"
                 f"<default_value>{default}</default_value><values>{default}</values></attribute>\n"
             )
-        out.append("          </attributes>\n        </label>\n")
-    out.append("      </labels>\n    </task>\n  </meta>\n")
+        yield "          </attributes>\n        </label>\n"
+    yield "      </labels>\n    </task>\n  </meta>\n"
     for k, row in enumerate(export.rows):
-        out += _image(k, row)
-    out.append("</annotations>\n")
-    specs = [
-        {"name": name, "type": "tag", "attributes": _attributes()} for name in export.class_names
-    ]
-    return {XML: "".join(out).encode(), "labels.json": encode_json(specs) + b"\n"}
+        yield from _image(k, row)
+    yield "</annotations>\n"
 
 
 def _attributes() -> list[dict[str, object]]:
@@ -169,7 +173,7 @@ def next_step(export: Export, out: Path) -> str:
 
 FORMAT = Format(
     title=TITLE,
-    write=write,
+    files=files,
     read=read,
     next_step=next_step,
     needs_size=True,

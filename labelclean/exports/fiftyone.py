@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from labelclean.exports.labelled_rows import (
     is_unicode,
 )
 from labelclean.exports.matching import numbered
-from labelclean.report.files import encode_json
+from labelclean.exports.streamed import json_object
 
 TITLE = "FiftyOne"
 IMAGE = "labelclean_image"  # attribute of a label that keeps the report's name of the image
@@ -69,23 +69,26 @@ finally:
 '''
 
 
-def write(export: Export) -> Mapping[str, bytes]:
+def files(export: Export) -> Mapping[str, Iterable[bytes]]:
     """data.json says where each image lies; labels and predictions go by the same keys.
 
     The confidence of a prediction is that of the suggested label; the probability of a wrong
     given label is an attribute of both.
     """
-    keys = {row.row: numbered(row.row) for row in export.rows}
-    given = {keys[row.row]: _label(row, row.given, None) for row in export.rows}
-    suggested = {
-        keys[row.row]: _label(row, row.suggested, row.suggested_probability) for row in export.rows
-    }
+    places = ((numbered(row.row), _place(export, row)) for row in export.rows)
+    given = ((numbered(row.row), _label(row, row.given, None)) for row in export.rows)
+    suggested = (
+        (numbered(row.row), _label(row, row.suggested, row.suggested_probability))
+        for row in export.rows
+    )
     classes = list(export.class_names)
     return {
-        "data.json": encode_json({keys[row.row]: _place(export, row) for row in export.rows}),
-        "labels.json": encode_json({"classes": classes, "labels": given}),
-        "predictions.json": encode_json({"classes": classes, "labels": suggested}),
-        "load.py": LOADER.encode(),
+        "data.json": json_object(places),
+        "labels.json": json_object({"classes": classes, "labels": json_object(given)}.items()),
+        "predictions.json": json_object(
+            {"classes": classes, "labels": json_object(suggested)}.items()
+        ),
+        "load.py": [LOADER.encode()],
     }
 
 
@@ -151,7 +154,8 @@ def next_step(export: Export, out: Path) -> str:
 
 FORMAT = Format(
     title=TITLE,
-    write=write,
+    files=files,
+    passes=3,
     read=read,
     next_step=next_step,
     has_text=is_unicode,

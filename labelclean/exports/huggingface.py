@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from labelclean.exports import export_tables
@@ -13,9 +13,9 @@ TITLE = "Hugging Face"
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")  # any may hold what was changed
 
 
-def write(export: Export) -> Mapping[str, bytes]:
+def files(export: Export) -> Mapping[str, Iterator[bytes]]:
     """JSON Lines, not CSV: there a class "NA" would become a missing value and "007" a number."""
-    lines = [
+    lines = (
         encode_json(
             {
                 "file_name": f"{COPIES}/{row.file}" if export.has_copies else row.file,
@@ -28,9 +28,10 @@ def write(export: Export) -> Mapping[str, bytes]:
                 export_tables.IMAGE: row.image,
             }
         )
+        + b"\n"
         for row in export.rows
-    ]
-    return {METADATA[0]: b"\n".join(lines) + b"\n"}
+    )
+    return {METADATA[0]: lines}
 
 
 def read(path: Path) -> Found:
@@ -49,7 +50,7 @@ def next_step(export: Export, out: Path) -> str:
 
 FORMAT = Format(
     title=TITLE,
-    write=write,
+    files=files,
     read=read,
     next_step=next_step,
     has_text=is_unicode,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from labelclean.exports.labelled_rows import (
     Labelled,
     is_xml_text,
 )
-from labelclean.report.files import encode_json
+from labelclean.exports.streamed import json_list
 from labelclean.tables.annotations import choices_of, submitted
 
 TITLE = "Label Studio"
@@ -35,12 +35,12 @@ _LIKELY = {"choice", "choices", "class", "category", "classification"}
 LOCAL_FILES = "/data/local-files/?d="  # the address of a file below the server's document root
 
 
-def write(export: Export) -> Mapping[str, bytes]:
+def files(export: Export) -> Mapping[str, Iterable[bytes]]:
     """The label in doubt is data of the task; the suggestion is its prediction.
 
     The score of the prediction is the probability of a wrong label: the Data Manager sorts by it.
     """
-    tasks = [_task(row, _address(export, row)) for row in export.rows]
+    tasks = (_task(row, _address(export, row)) for row in export.rows)
     choices = "\n".join(f"    <Choice value={quoteattr(x)}/>" for x in export.class_names)
     interface = (
         "<View>\n"
@@ -49,8 +49,7 @@ def write(export: Export) -> Mapping[str, bytes]:
         f'  <Choices name="{CONTROL}" toName="image" choice="single" required="true">\n'
         f"{choices}\n  </Choices>\n</View>\n"
     )
-    lines = b",\n".join(encode_json(task) for task in tasks)
-    return {"tasks.json": b"[\n" + lines + b"\n]\n", "labels.xml": interface.encode()}
+    return {"tasks.json": json_list(tasks, between=b",\n"), "labels.xml": [interface.encode()]}
 
 
 def _address(export: Export, row: ExportRow) -> str:
@@ -181,7 +180,7 @@ def next_step(export: Export, out: Path) -> str:
 
 FORMAT = Format(
     title=TITLE,
-    write=write,
+    files=files,
     read=read,
     next_step=next_step,
     takes_urls=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -96,7 +96,8 @@ class Format:
     """A tool's files.
 
     title        the tool's name for people
-    write        the files of an export: path relative to its folder -> content
+    files        of an export: path relative to its folder -> content, piece by piece
+    passes       how often that goes through all rows
     read         what a file or folder of the tool holds; raises ReportError
     next_step    of an export and its folder: how to load it
     needs_size   the format asks for width and height
@@ -106,9 +107,10 @@ class Format:
     """
 
     title: str
-    write: Callable[[Export], Mapping[str, bytes]]
+    files: Callable[[Export], Mapping[str, Iterable[bytes]]]
     read: Callable[[Path], Found]
     next_step: Callable[[Export, Path], str]
+    passes: int = 1
     needs_size: bool = False
     takes_urls: bool = False
     needs_files: bool = True

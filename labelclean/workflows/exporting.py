@@ -24,7 +24,7 @@ from labelclean.exports.labelled_rows import COPIES, Export, Format
 from labelclean.exports.matching import numbered
 from labelclean.exports.registry import format_of
 from labelclean.exports.report_rows import ReportRows
-from labelclean.progress import Reporter
+from labelclean.progress import Reporter, image_counter
 from labelclean.report.report import Report
 from labelclean.sources.folders import FileImages
 from labelclean.workflows.reported import read_source
@@ -145,9 +145,12 @@ def _export(
             has_copies=with_images,
             url_prefix=url_prefix,
         )
-        contents = form.write(export)
-        for name, data in contents.items():
-            (stage / name).write_bytes(data)
+        contents = form.files(export)
+        with reporter.stage("writing") as advance:
+            rows.on_rows = image_counter(advance, form.passes * len(rows))
+            for name, parts in contents.items():
+                with (stage / name).open("wb", buffering=1 << 20) as file:
+                    file.writelines(parts)
     return Exported(
         tool=form.title,
         folder=out,
@@ -189,9 +192,9 @@ def _rows(
         for name in ("image", "given_label", "suggested_label", "status")
     }
     files = table.images.files if table and isinstance(table.images, FileImages) else None
-    kept: list[int] = []
+    is_kept = np.zeros(len(frame), dtype=bool)
     other_files: dict[int, str] = {}
-    sizes: dict[int, tuple[int, int]] = {}
+    sizes = np.zeros((len(frame), 2), dtype=np.int32) if form.needs_size else None
     left_out: Counter[str] = Counter()
     with reporter.stage("exporting") as advance, quiet():
         for k, row in enumerate(chosen.tolist()):
@@ -212,15 +215,18 @@ def _rows(
                 try:
                     encoded = table.images.read(row)
                     with _opened(encoded) as opened:
-                        sizes[row], kind = opened.size, (opened.format or "png").lower()
+                        size, kind = opened.size, (opened.format or "png").lower()
                 except DECODER_ERRORS:  # gone or damaged since the report was made
                     left_out[UNREADABLE] += 1
                     continue
+                if sizes is not None:
+                    sizes[row] = size
                 if copies is not None:
                     file = _copy(encoded, copies, row=row, file=file, kind=kind)
-            kept.append(row)
+            is_kept[row] = True
             if file != image:
                 other_files[row] = file
+    kept = np.flatnonzero(is_kept)
     return ReportRows.of(frame, kept, files=other_files, sizes=sizes), left_out
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for its modules: pytest imports no siblings
 
 from labelclean.exports.labelled_rows import Export, ExportRow
 

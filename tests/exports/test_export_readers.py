@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from export_data import contents
 from PIL import Image
 
 from labelclean.exports import cleanlab as our_cleanlab
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # those of other packages are
 
 def write(export: Export, form, folder: Path) -> Path:
     folder.mkdir()
-    for name, data in form.write(export).items():
+    for name, data in contents(form, export).items():
         (folder / name).write_bytes(data)
     return folder
 
@@ -187,7 +188,7 @@ def test_datasets_loads_the_imagefolder_with_names_as_they_are(place, export, tm
     if place != "with copies":
         export = replace(export, has_copies=False)
         out = out / "images"
-    for name, data in huggingface.FORMAT.write(export).items():
+    for name, data in contents(huggingface.FORMAT, export).items():
         (out / name).write_bytes(data)
     loaded = datasets.load_dataset(
         "imagefolder", data_dir=str(out), split="train", cache_dir=str(tmp_path / "cache")
