@@ -32,7 +32,7 @@ class HeadConfig:
     lr: float = 0.02
     weight_decay: float = 1e-3
     dropout: float = 0.5
-    gain: float = 8.0
+    gain: float = 12.0
     start: float = 0.2
     ramp: float = 0.3
     few: float = 20.0

@@ -89,14 +89,15 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
             "your own weights"
         )
     network.eval().requires_grad_(False)
+    width = _width(network, name)
     return Backbone(
         name=name,
         architecture=arch,
         network=network,
-        width=_width(network, name),
+        width=width,
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
-        digest=_digest(network.state_dict(), mean, std),
+        digest=_digest(network.state_dict(), mean, std, width),
     )
 
 

@@ -2,14 +2,19 @@
 
 Built here because timm, which has it too, takes seconds to be imported: each `filter` starts with
 this network. A test compares it with timm's tf_efficientnet_lite0.
+
+Its features are those of the last layer and of two before it. The last layer knows what tells the
+classes of ImageNet apart, in photos of its size; the earlier ones see what it passes over, which
+counts in small images and for other classes (examples/benchmark, view_quality.py).
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WIDTH = 1280  # features of an image
+TOP = 1280  # features of the last layer
 # of each stage: expansion, kernel, stride, channels, blocks
 _STAGES = (
     (1, 3, 1, 16, 1),
@@ -21,6 +26,9 @@ _STAGES = (
     (6, 3, 1, 320, 1),
 )
 _STEM, _EPS = 32, 1e-3
+# Blocks whose widest layer is seen too: the last ones before the sides are halved, and before TOP.
+SEEN = {10: 672, 15: 1152}
+WIDTH = TOP + sum(SEEN.values())  # features of an image
 
 
 class Lite0(nn.Module):
@@ -35,17 +43,25 @@ class Lite0(nn.Module):
             for k in range(count):
                 blocks.append(_Block(inputs, outputs, expansion, kernel, 1 if k else stride))
                 inputs = outputs
-        self.blocks = nn.Sequential(*blocks)
-        self.top = _conv(inputs, WIDTH, kernel=1)
+        self.blocks = nn.ModuleList(blocks)
+        self.top = _conv(inputs, TOP, kernel=1)
 
     def forward(self, images: Tensor) -> Tensor:
         x = F.relu6(self.stem(images))
-        x = F.relu6(self.top(self.blocks(x)))
-        return x.mean(dim=(2, 3))
+        seen = []
+        for k, block in enumerate(self.blocks):
+            x, wide = block(x)
+            if k in SEEN:
+                seen.append(wide)
+        seen.append(F.relu6(self.top(x)))
+        return torch.cat([each.mean(dim=(2, 3)) for each in reversed(seen)], dim=1)
 
 
 class _Block(nn.Module):
-    """Inverted residual: wider, each channel by itself, narrower; added to the input if it fits."""
+    """Inverted residual: wider, each channel by itself, narrower; added to the input if it fits.
+
+    forward(x (b, inputs, h, w)) gives the output and the widest layer (b, inputs * expansion, ...).
+    """
 
     def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -55,11 +71,10 @@ class _Block(nn.Module):
         self.narrower = _conv(wide, outputs, kernel=1)
         self.is_added = stride == 1 and inputs == outputs
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = x if self.wider is None else F.relu6(self.wider(x))
-        y = self.narrower(F.relu6(self.depthwise(y)))
-        out: Tensor = x + y if self.is_added else y
-        return out
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        wide = F.relu6(self.depthwise(x if self.wider is None else F.relu6(self.wider(x))))
+        y = self.narrower(wide)
+        return x + y if self.is_added else y, wide
 
 
 class _SameConv(nn.Conv2d):

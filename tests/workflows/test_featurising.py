@@ -84,7 +84,7 @@ def test_filter_on_the_shards_judges_as_filter_on_the_images(world: Path):
 def test_a_file_holds_a_row_for_each_image_and_what_it_was_made_of(world: Path):
     done = _write(world, "--json")
     facts = json.loads(done.stdout)
-    assert (facts["images"], facts["unreadable"], facts["width"]) == (61, 2, 1280)
+    assert (facts["images"], facts["unreadable"], facts["width"]) == (61, 2, 3104)
     table = pq.read_table(facts["features"])
     assert table.column_names == [
         *("image", "label", "split", "status", "reason", "content", "features")
