@@ -18,7 +18,8 @@ class HeadConfig:
     folds         an image is left out of one head in so many, which then says what its label is
     repeats       times that the folds are drawn anew
     dropout       share of the features that a step leaves out
-    gain          factor of the logits, over the root of the number of features
+    gain          factor of the logits, over the root of the number of features; chosen with those
+                  of EfficientNet-Lite0 on grocery photos, flowers and CIFAR-10
     few           images a class: for so few the cosine to the classes' mean directions counts half
                   as much as the heads, and the second round of heads, which learn from what the
                   noise model makes of the first, as much as the first in the probabilities

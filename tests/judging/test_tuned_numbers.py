@@ -7,7 +7,7 @@ of the other values breaks the one that stands beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from simulated_networks import decide, said, symmetric
 
+from labelclean.config import VerdictConfig
 from labelclean.data import noise
 from labelclean.judging.transitions import shrunk_rows
 from labelclean.judging.tuned import TUNED
@@ -170,3 +171,8 @@ def test_two_classes_whose_labels_are_mixed_up_do_not_change_places(dominance: f
 def test_all_the_tuned_numbers_are_tried():
     (mark,) = test_a_harmful_value_is_noticed_and_the_tuned_one_holds.pytestmark
     assert {name for changed, *_ in mark.args[1] for name in changed} == set(vars(TUNED))
+
+
+def test_the_help_of_threshold_names_the_least_that_is_flagged():
+    (threshold,) = (field for field in fields(VerdictConfig) if field.name == "threshold")
+    assert f"between {TUNED.least_flagged} and 0.5," in str(threshold.metadata)
