@@ -19,7 +19,7 @@ from labelclean.learning import runtime
 from labelclean.learning.backbones import Backbone
 from labelclean.learning.models import enlarging
 
-SMALL, ENLARGED = 64, 128  # px: images up to SMALL are enlarged to ENLARGED
+SMALL, ENLARGED = 64, 160  # px: images up to SMALL are enlarged to ENLARGED
 REQUEST = 16  # images of one request to OpenVINO: larger ones fall out of the CPU's cache
 STEP = 256  # images of one step of PyTorch
 FEW = 400  # images that PyTorch has seen before OpenVINO has started
