@@ -30,7 +30,9 @@ from labelclean.predictions import Predictions
 
 MEASURED = 20_000  # rows that the two parts of the view are weighed on
 COPIES = 2  # heads of two dropouts, whose mean is one linear layer
-MANY = 50_000  # rows from which on the folds are drawn once: the heads differ little
+# From so many rows, and rows times classes, on the folds are drawn once: the heads differ little,
+# or take long.
+MANY, MUCH = 50_000, 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,8 @@ def fit_heads(
     """
     base = find_head_method(method) if targets is None else schemes.on_labels(targets)
     rows, config = task.train_rows, task.config
-    repeats = config.repeats if len(rows) < MANY else 1
+    is_large = len(rows) >= MANY or len(rows) * task.num_classes >= MUCH
+    repeats = 1 if is_large else config.repeats
     folds = draw_folds(
         task.labels, rows, groups, folds=config.folds, repeats=repeats, seed=task.seed
     )

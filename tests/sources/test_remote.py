@@ -112,6 +112,7 @@ def test_an_index_names_nothing_outside_its_folder(shards: Path, url: str):
         ({"filesize": "many"}, "no counts"),
         ({"url": "train-000009.tar"}, "no such file"),
         ({"url": "labels.csv"}, "no archive"),
+        ({"url": "./train-000000.tar"}, "train-000000.tar is named twice"),
     ],
 )
 def test_an_index_that_does_not_fit_is_one_line(shards: Path, facts: dict[str, Any], reason: str):
