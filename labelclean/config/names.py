@@ -7,6 +7,7 @@ METHODS = (
 TORCHVISION = ("resnet18", "resnet34", "resnet50")
 TIMM = "timm:"
 LITE0 = "efficientnet-lite0"
+LITE0_DEPTHS = f"{LITE0}-depths"  # the same, with features of earlier layers beside the last
 ARCHITECTURES = ("smallnet", "resnet10", *TORCHVISION, LITE0, f"{TIMM}NAME")
 BACKBONES = (LITE0, *TORCHVISION, f"{TIMM}NAME")
 DEVICES = ("auto", "cpu", "cuda", "mps")

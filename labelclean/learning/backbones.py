@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labelclean.config import BACKBONES, LITE0, TIMM, TORCHVISION
+from labelclean.config import BACKBONES, LITE0, LITE0_DEPTHS, TIMM, TORCHVISION
 from labelclean.errors import ConfigError
 from labelclean.learning.lite0 import Lite0
 from labelclean.learning.weights import read_state
@@ -47,6 +47,19 @@ class Backbone:
     std: tuple[float, float, float]
     digest: str
 
+    def of_last_layer(self) -> Backbone:
+        """What learns on: its features are the first ones of this backbone's.
+
+        Those of earlier layers are for heads alone: they hardly differ from image to image, so
+        heads weigh them much, and the least change of the network throws a head off.
+        """
+        if self.architecture != LITE0_DEPTHS:
+            return self
+        network = Lite0()
+        network.load_state_dict(self.network.state_dict())
+        network.eval().requires_grad_(False)
+        return replace(self, architecture=LITE0, network=network, width=network.width)
+
 
 def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
     """The backbone of that name, in evaluation mode on the CPU.
@@ -62,7 +75,7 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
     state: Mapping[str, Tensor]
     network: nn.Module
     if arch == EMBEDDED:
-        network, mean, std = Lite0(), (127.5,) * 3, (127.5,) * 3
+        network, mean, std = Lite0(has_depths=True), (127.5,) * 3, (127.5,) * 3
         state = read_state(Path(file), "--backbone") if file else _embedded_state()
         _load_in_order(network, state, name)
     elif arch in TORCHVISION:
@@ -92,7 +105,7 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
     width = _width(network, name)
     return Backbone(
         name=name,
-        architecture=arch,
+        architecture=LITE0_DEPTHS if arch == EMBEDDED else arch,
         network=network,
         width=width,
         mean=(mean[0], mean[1], mean[2]),

@@ -3,9 +3,10 @@
 Built here because timm, which has it too, takes seconds to be imported: each `filter` starts with
 this network. A test compares it with timm's tf_efficientnet_lite0.
 
-Its features are those of the last layer and of two before it. The last layer knows what tells the
-classes of ImageNet apart, in photos of its size; the earlier ones see what it passes over, which
-counts in small images and for other classes (examples/benchmark, view_quality.py).
+Its features are those of the last layer, and of two before it where that is asked for. The last
+layer knows what tells the classes of ImageNet apart, in photos of its size; the earlier ones see
+what it passes over, which counts in small images and for other classes (examples/benchmark,
+view_quality.py).
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ _STAGES = (
 _STEM, _EPS = 32, 1e-3
 # Blocks whose widest layer is seen too: the last ones before the sides are halved, and before TOP.
 SEEN = {10: 672, 15: 1152}
-WIDTH = TOP + sum(SEEN.values())  # features of an image
 
 
 class Lite0(nn.Module):
-    """images (b, 3, h, w) -> features (b, WIDTH)."""
+    """images (b, 3, h, w) -> features (b, width), those of the last layer first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_depths: bool = False) -> None:
+        """has_depths: the widest layers of the blocks SEEN give features too."""
         super().__init__()
+        self.seen = SEEN if has_depths else {}
+        self.width = TOP + sum(self.seen.values())
         self.stem = _conv(3, _STEM, kernel=3, stride=2)
         blocks: list[nn.Module] = []
         inputs = _STEM
@@ -51,7 +54,7 @@ class Lite0(nn.Module):
         seen = []
         for k, block in enumerate(self.blocks):
             x, wide = block(x)
-            if k in SEEN:
+            if k in self.seen:
                 seen.append(wide)
         seen.append(F.relu6(self.top(x)))
         return torch.cat([each.mean(dim=(2, 3)) for each in reversed(seen)], dim=1)

@@ -13,7 +13,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from labelclean import disk
-from labelclean.config import ARCHITECTURES, LITE0, TIMM, TORCHVISION
+from labelclean.config import ARCHITECTURES, LITE0, LITE0_DEPTHS, TIMM, TORCHVISION
 from labelclean.errors import ConfigError
 from labelclean.learning import lite0
 from labelclean.learning.smallnet import SMALL_IMAGE, WIDTHS, SmallNet
@@ -107,8 +107,9 @@ def build(
         backbone, num_features = SmallNet(enlarged or image_size), WIDTHS[-1]
     elif arch == "resnet10":
         backbone, num_features = _resnet10(is_small)
-    elif arch == LITE0:
-        backbone, num_features = lite0.Lite0(), lite0.WIDTH
+    elif arch in (LITE0, LITE0_DEPTHS):
+        looking = lite0.Lite0(has_depths=arch == LITE0_DEPTHS)
+        backbone, num_features = looking, looking.width
     elif arch in TORCHVISION:
         backbone, num_features = _torchvision(arch, is_small, weights)
     elif arch.startswith(TIMM):
@@ -118,7 +119,7 @@ def build(
         raise ConfigError(f"--arch {arch[:LONGEST]} is unknown; there are {known}")
     backbone = enlarged_by(backbone, image_size, enlarged)
     model = Classifier(backbone, num_features, num_classes)
-    if weights == "imagenet" and arch in ("smallnet", "resnet10", LITE0):
+    if weights == "imagenet" and arch in ("smallnet", "resnet10", LITE0, LITE0_DEPTHS):
         raise ConfigError(f"--weights imagenet: there are none for {arch}; try --arch resnet18")
     if weights not in ("none", "imagenet"):
         _load_file(model, Path(weights))

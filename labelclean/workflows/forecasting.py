@@ -175,7 +175,8 @@ def _backbone(config: FilterConfig, spec: ImageSpec) -> nn.Module:
     backbone = load_backbone(config.view.backbone, may_download=config.view.download)
     size = network_size(spec.size)
     enlarged = None if size == spec.size else size
-    return models.enlarged_by(backbone.network.requires_grad_(True), spec.size, enlarged).train()
+    network = backbone.of_last_layer().network.requires_grad_(True)
+    return models.enlarged_by(network, spec.size, enlarged).train()
 
 
 def _step(

@@ -71,6 +71,9 @@ def fit_head(
         for _ in range(REFINED):
             lesson = _refined(data, lesson, task, meta, where)
             task = replace(task, labels=lesson.labels)
+    if finetune is not None:
+        backbone = backbone.of_last_layer()
+        task = replace(task, features=task.features[:, : backbone.width])
     left_out = torch.zeros(len(task.labels), COPIES, dtype=torch.bool, device=where.device)
     with where.reporter.stage(f"training {scheme}") as advance:
         progress = training_progress(advance, where.reporter)

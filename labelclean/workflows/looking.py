@@ -111,7 +111,10 @@ def look(
 
     def network(weighed: NDArray[np.int64]) -> Learned:
         if FINETUNED in views and seen.backbone is not None:
-            start = Start(backbone=seen.backbone, size=seen.size, head=view.head())
+            backbone = seen.backbone.of_last_layer()
+            last = replace(seen, features=seen.features[:, : backbone.width])
+            head = _fit(samples, last, weighed, config, device, reporter).head()
+            start = Start(backbone=backbone, size=seen.size, head=head)
             of_its_own = replace(config, train=finetune_config(config.train))
             return learn(samples, weighed, of_its_own, device, reporter, start=start)
         at_size = _for_scratch(samples, config, device, reporter)

@@ -92,7 +92,7 @@ def test_the_folder_holds_network_and_head_and_needs_no_pretrained_weights(
     trained = _head(world, test=holdout(world))
     monkeypatch.setattr(backbones, "_PACKAGE", "no_such_package")
     model = labelclean.load_model(world / "model")
-    assert (model.config.enlarged, model.config.image_size) == (128, 16)
+    assert (model.config.enlarged, model.config.image_size) == (160, 16)
     names = (world / "test.csv").read_text().splitlines()[1:]
     right = 0
     for line in names:
