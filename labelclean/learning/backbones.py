@@ -48,7 +48,7 @@ class Backbone:
     digest: str
 
     def of_last_layer(self) -> Backbone:
-        """What learns on: its features are the first ones of this backbone's.
+        """This network for learning on: its features are the first ones of this backbone's.
 
         Those of earlier layers are for heads alone: they hardly differ from image to image, so
         heads weigh them much, and the least change of the network throws a head off.

@@ -35,7 +35,7 @@ def test_every_scheme_of_a_head_learns_the_three_colours(world: Path, scheme: st
     trained = _head(world, test=holdout(world), config={"scheme": scheme})
     assert trained.figures is not None
     assert trained.figures.accuracy.value >= (0.7 if scheme == "ce-noisy" else 0.9)
-    assert trained.config.architecture == "efficientnet-lite0"
+    assert trained.config.architecture == "efficientnet-lite0-depths"
     assert trained.config.training["backbone"] == "efficientnet-lite0"
     assert "a head on the features of efficientnet-lite0" in trained.describe()
 
@@ -47,6 +47,7 @@ def test_the_whole_network_learns_on_after_its_head(world: Path, scheme: str):
     trained = _head(world, test=holdout(world), config=settings)
     assert trained.figures is not None and trained.figures.accuracy.value > 0.5  # of three classes
     assert "fine-tuned from efficientnet-lite0" in trained.describe()
+    assert trained.config.architecture == "efficientnet-lite0"  # the features of its last layer
     assert "trained on" in (world / "model" / "README.md").read_text()
     training = trained.config.training
     assert training["epochs"] == 4 and training["is_finetuned"]
