@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from labelclean.config import FilterConfig
+from labelclean.config import LITE0_DEPTHS, FilterConfig
 from labelclean.data.batches import Batch
 from labelclean.errors import SourceError, printable
 from labelclean.learning import runtime
@@ -54,7 +54,10 @@ def ask_model(
         arch=model.config.architecture,
         flip=config.train.flip and model.config.flip,
     )
-    dtype = runtime.choose_precision(config.runtime.precision, device)
+    precision = config.runtime.precision
+    if precision == "auto" and model.config.architecture == LITE0_DEPTHS:
+        precision = "float32"  # its earlier layers hardly differ from image to image
+    dtype = runtime.choose_precision(precision, device)
     path = in_run_dir(config.runtime, EMBEDDINGS)
     with (
         reporter.stage("predicting") as advance,
