@@ -15,7 +15,7 @@ from labelclean.exports.labelled_rows import ExportRow, finite
 AT_ONCE = 65_536  # rows that are told of together
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportRows(Sequence[ExportRow]):
     """Some rows of a report.
 

@@ -14,6 +14,7 @@ import posixpath
 import re
 import shutil
 import urllib.parse
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,9 +215,9 @@ def _of_index(source: str) -> Iterator[Part]:
                 f"{shown(source)}: {shown(url)} is not below the folder of the index: write the "
                 "names of shards relative to it"
             )
-    if len(set(names)) < len(names):
-        twice = next(name for k, name in enumerate(names) if name in names[:k])
-        raise SourceError(f"{shown(source)}: {shown(twice)} is named twice: name each shard once")
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise SourceError(f"{shown(source)}: {shown(name)} is named twice: name each shard once")
     places = [f"{base}/{name}" if base else name for name in names]
     _check_kind(source, places)
     for place, name, (url, samples, size, md5) in zip(places, names, shards, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +145,9 @@ def _export(
             has_copies=with_images,
             url_prefix=url_prefix,
         )
-        contents = form.files(export)
         with reporter.stage("writing") as advance:
-            rows.on_rows = image_counter(advance, form.passes * len(rows))
+            told = replace(rows, on_rows=image_counter(advance, form.passes * len(rows)))
+            contents = form.files(replace(export, rows=told))
             for name, parts in contents.items():
                 with (stage / name).open("wb", buffering=1 << 20) as file:
                     file.writelines(parts)
