@@ -16,7 +16,7 @@ LEAST_KNOWN = 500  # of fewer rows the spread is not known well enough
 DIRECTIONS = 8  # a class: principal directions of the features that are taken as known
 # Times the way from the median to the 90th percentile of the known rows: for a label that is judged
 # wrong anyway, and for others (examples/benchmark, no_class.py).
-FARTHER_IF_WRONG, FARTHER = 1.5, 2.0
+FARTHER_IF_WRONG, FARTHER = 1.4, 1.8
 DOUBT = 2.0  # weight of the logarithm of the probability that the given label is wrong
 LEAST_DOUBT = 1e-3
 
@@ -67,7 +67,7 @@ def no_class(
     known = known[np.abs(features[known]).max(axis=1) > 0]
     if len(known) < LEAST_KNOWN:
         return nothing
-    outside = _outside(features, known, top_probs, num_classes)
+    outside = _outside(features, known, top_probs, num_classes, seed)
     foreign = _scaled(
         np.concatenate([outside(seen[part]) for part in blocks_of(len(seen))]), seen, known
     )
@@ -90,20 +90,22 @@ def _outside(
     known: NDArray[np.int64],
     top_probs: NDArray[np.float32],
     num_classes: int,
+    seed: int,
 ) -> Callable[[NDArray[np.int64]], Floats]:
     """A function from rows (m,) to the share of their features' length that is not known (m,)."""
-    seen = features[known].astype(np.float64)
+    seen = features[known].astype(np.float32)
     mean, std = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-6)
     surest = seen[top_probs[known] >= np.median(top_probs[known])]
     count = min(DIRECTIONS * num_classes, features.shape[1] // 2, len(surest) // 4)
-    pca = PCA(n_components=count, svd_solver="covariance_eigh").fit((surest - mean) / std)
+    pca = PCA(n_components=count, svd_solver="randomized", random_state=seed)
+    pca.fit((surest - mean) / std)
 
     def outside(rows: NDArray[np.int64]) -> Floats:
-        wide = (features[rows].astype(np.float64) - mean) / std
+        wide = (features[rows].astype(np.float32) - mean) / std
         rest = wide - pca.inverse_transform(pca.transform(wide))
         lengths = np.maximum(np.linalg.norm(wide, axis=1), 1e-12)
-        shares: Floats = np.linalg.norm(rest, axis=1) / lengths
-        return shares
+        shares: NDArray[np.float32] = np.linalg.norm(rest, axis=1) / lengths
+        return shares.astype(np.float64)
 
     return outside
 

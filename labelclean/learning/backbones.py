@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from labelclean.config import BACKBONES, LITE0, LITE0_DEPTHS, TIMM, TORCHVISION
 from labelclean.errors import ConfigError
-from labelclean.learning.lite0 import Lite0
+from labelclean.learning.lite0 import TOP, Lite0
 from labelclean.learning.weights import read_state
 
 EMBEDDED = LITE0
@@ -46,6 +46,11 @@ class Backbone:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     digest: str
+
+    @property
+    def last_width(self) -> int:
+        """How many of the features, the first ones, are of the last layer."""
+        return TOP if self.architecture == LITE0_DEPTHS else self.width
 
     def of_last_layer(self) -> Backbone:
         """This network for learning on: its features are the first ones of this backbone's.
@@ -102,7 +107,8 @@ def load_backbone(name: str, *, may_download: bool = False) -> Backbone:
             "your own weights"
         )
     network.eval().requires_grad_(False)
-    width = _width(network, name)
+    width = network.width if isinstance(network, Lite0) else _width(network, name)
+    _check_finite(network, name)
     return Backbone(
         name=name,
         architecture=LITE0_DEPTHS if arch == EMBEDDED else arch,
@@ -229,13 +235,16 @@ def _drop_head(network: nn.Module) -> None:
 
 @torch.no_grad()
 def _width(network: nn.Module, name: str) -> int:
-    """Features of an image; also the check that the weights are finite."""
+    """Features of an image."""
     seen = network(torch.zeros(1, 3, 64, 64))
     if seen.ndim != 2:
         raise ConfigError(f"--backbone {name}: gives no feature vector but {tuple(seen.shape)}")
+    return int(seen.shape[1])
+
+
+def _check_finite(network: nn.Module, name: str) -> None:
     if not all(bool(torch.isfinite(x).all()) for x in network.state_dict().values()):
         raise ConfigError(f"--backbone {name}: its weights are not all finite numbers")
-    return int(seen.shape[1])
 
 
 def _digest(state: Mapping[str, Tensor], *parts: object) -> str:

@@ -20,6 +20,7 @@ from labelclean.learning.guard import ClassCounts
 from labelclean.learning.methods import Method, StepContext, find
 from labelclean.learning.methods.class_weights import class_weights
 from labelclean.learning.prediction_columns import ScoreSums
+from labelclean.learning.sgd import Sgd
 
 
 class BatchSource(Protocol):
@@ -73,13 +74,7 @@ class Run:
         decay = 1 - 1 / max(1.0, config.averaging * self.total_steps)
         averaging = swa_utils.get_ema_multi_avg_fn(decay)
         self.average = swa_utils.AveragedModel(model, multi_avg_fn=averaging, use_buffers=True)
-        self.optimizer = torch.optim.SGD(
-            [p for p in model.parameters() if p.requires_grad],
-            lr=config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.nesterov,
-        )
+        self.optimizer = Sgd((p for p in model.parameters() if p.requires_grad), config)
         given = batches.labels[torch.from_numpy(batches.train_rows).to(self.device)]
         self.given_shares = torch.bincount(given, minlength=num_classes) / len(given)
         self.class_weights = torch.ones(num_classes, device=self.device)
@@ -136,7 +131,7 @@ class Run:
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state(),
             "sums": self.sums.state(),
             "predicted": self.counts.predicted,
             "probs": self.counts.probs,
@@ -153,7 +148,7 @@ class Run:
     def load(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load(state["optimizer"])
         self.sums.load(state["sums"])
         self.begin_epoch()
         self.epoch, self.step, self.recoveries, self.parts, self.seen = state["at"]

@@ -16,7 +16,7 @@ from labelclean.config import DEVICES
 from labelclean.errors import ConfigError, RunError
 from labelclean.learning import distributed
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 WORTH_THREADS = 400_000_000  # multiplications of a step: about 10 ms of a core
 # what torch.load, and a look into what it gave, may raise
 _DAMAGES = (UnpicklingError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError)

@@ -117,8 +117,7 @@ def _train_epoch(run: Run, on_progress: OnProgress) -> Iterator[Progress]:
     run.model.train()
     looked, images = time.monotonic(), 0
     for batch in _batches_left(run):
-        for group in run.optimizer.param_groups:
-            group["lr"] = learning_rate(run.progress, run.config)
+        run.optimizer.lr = learning_rate(run.progress, run.config)
         logits = _fitting_step(run, batch, on_progress)
         run.average.update_parameters(run.model)
         run.counts.add(logits)
@@ -180,7 +179,7 @@ def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:
 def _optimise(run: Run, batch: Batch) -> Tensor:
     """Forward, loss, backward and the optimiser's step; returns the logits (b, c), float32."""
     context = run.context()
-    run.optimizer.zero_grad(set_to_none=True)
+    run.optimizer.zero_grad()
     seen = []
     # both views in one pass: batch norm sees the mixture, and its statistics are of both
     views = [batch.images] if batch.distorted is None else [batch.images, batch.distorted]
@@ -233,7 +232,7 @@ def _summary(run: Run) -> dict[str, float]:
     """The record of an epoch; nothing that differs between runs of the same seed."""
     return {
         "epoch": run.epoch + 1,
-        "lr": run.optimizer.param_groups[0]["lr"],
+        "lr": run.optimizer.lr,
         "loss": run.mean(run.loss),
         "disagreement": 1 - run.mean(run.agreeing),
         "taken": run.mean(run.taken),

@@ -43,7 +43,7 @@ class Learned:
     config       with the number of epochs that was decided
     shares       how much each view counted, by name
     by_view      (n,) probability of the given label, by the name of the view
-    features     (n, f) of a pretrained network, where one has looked
+    features     (n, f) of a pretrained network's last layer, where one has looked
     doubts       what makes the figures hard to believe, a line each
     """
 

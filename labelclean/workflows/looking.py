@@ -112,7 +112,7 @@ def look(
     def network(weighed: NDArray[np.int64]) -> Learned:
         if FINETUNED in views and seen.backbone is not None:
             backbone = seen.backbone.of_last_layer()
-            last = replace(seen, features=seen.features[:, : backbone.width])
+            last = replace(seen, features=seen.of_last_layer)
             head = _fit(samples, last, weighed, config, device, reporter).head()
             start = Start(backbone=backbone, size=seen.size, head=head)
             of_its_own = replace(config, train=finetune_config(config.train))
@@ -121,7 +121,7 @@ def look(
         return learn(at_size, weighed, config, device, reporter)
 
     (name,) = (each for each in views if each != FEATURES)
-    return _of_both(samples, view, labels, seen.features, config, network, name)
+    return _of_both(samples, view, labels, seen.of_last_layer, config, network, name)
 
 
 def _fit(
@@ -176,7 +176,7 @@ def _of_features(
         by_view={FEATURES: as_given.p_given},
         weights=_save(view, seen, samples, config),
         shares={FEATURES: 1.0},
-        features=seen.features,
+        features=seen.of_last_layer,
         doubts=_doubts({FEATURES: _free_auroc(first, of_first, samples, labels, seed)}),
     )
 

