@@ -11,6 +11,8 @@ from labelclean.config.names import CE_NOISY, DEFAULT, LITE0, SCHEMES, TWO_STAGE
 from labelclean.config.train_config import PRESETS, TrainConfig
 from labelclean.errors import ConfigError
 
+HELD_OUT = 0.1  # share of the images that calibrates a network that learns as a whole
+
 # Paper Sec. 6.1, pseudo-labelling: two trainings of 480 epochs (CIFAR) or 15 (Clothing1M), so
 # schemes of one stage take both; lr falls at 192 and 288, or at 10. The rest is that of filter.
 _OF_ONE_STAGE: dict[str, dict[str, Any]] = {
@@ -55,12 +57,27 @@ class TrainingConfig:
     download: bool = False
     is_from_scratch: bool = False
     is_finetuned: bool | None = None
-    val: float = option(
-        0.1, "Share held out to calibrate the probabilities: 0.1 or 10%.", is_share=True
+    val: float | None = option(
+        None,
+        "Share held out to calibrate the probabilities; left out: 10%, of a head none, whose folds "
+        "do it.",
+        is_share=True,
     )
     is_compared: bool = False
     export: str | None = option(None, "onnx: also as model.onnx.")
     license: str | None = option(None, "Of the weights, for the card.")
+
+    def learns_on(self, device: str) -> bool:
+        """Whether a pretrained network learns on after its head, on a device of that type."""
+        if self.is_finetuned is None:
+            return device == "cuda" or self.runtime.minutes is not None
+        return self.is_finetuned
+
+    def held_out_share(self, *, has_folds: bool) -> float:
+        """How much is held out to calibrate; of itself nothing where folds can do it."""
+        if self.val is None:
+            return 0.0 if has_folds else HELD_OUT
+        return self.val
 
     @property
     def view(self) -> ViewConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +49,8 @@ class Fitted:
     architecture, enlarged  as models.build takes them
     epochs        of all stages
     features      (n, f) that the head has learned from, where these came from a pretrained network
+    out_of_fold   gives logits (t, c) of the rows that are trained on, by heads that did not see
+                  them; None: such heads cannot be had
     """
 
     network: nn.Module
@@ -58,6 +61,7 @@ class Fitted:
     epochs: int
     enlarged: int | None = None
     features: NDArray[np.float16] | None = None
+    out_of_fold: Callable[[], NDArray[np.float32]] | None = None
 
 
 def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> TrainingSet:

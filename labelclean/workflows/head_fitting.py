@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from labelclean.config import HeadConfig, TrainConfig
@@ -30,7 +33,7 @@ SCHEMES = (DEFAULT, SOFT, CE_CLEAN, CE_NOISY)
 # 40 % wrong; none of them held out).
 HEAD = HeadConfig(lr=0.1, gain=8.0)
 REFINED = 2  # times that the soft labels are refined
-MOST_TARGETS = 50_000_000  # rows times classes: beyond, the soft labels stay as they are
+MOST_TARGETS = 50_000_000  # rows times classes: beyond, soft labels stay, and images are held out
 
 
 def fit_head(
@@ -67,7 +70,7 @@ def fit_head(
         seed=seed,
         device=where.device,
     )
-    if scheme == DEFAULT and len(lesson.rows) * num_classes <= MOST_TARGETS:
+    if scheme == DEFAULT and can_ask_all(len(lesson.rows), num_classes):
         for _ in range(REFINED):
             lesson = _refined(data, lesson, task, meta, where)
             task = replace(task, labels=lesson.labels)
@@ -94,7 +97,13 @@ def fit_head(
         enlarged=None if seen.size == size else seen.size,
         epochs=epochs,
         features=seen.features if finetune is None else None,
+        out_of_fold=partial(_asked, data, lesson, task, where) if finetune is None else None,
     )
+
+
+def can_ask_all(rows: int, num_classes: int) -> bool:
+    """Whether heads on folds are asked about every class of every row."""
+    return rows * num_classes <= MOST_TARGETS
 
 
 def finetuning(
@@ -125,27 +134,40 @@ def _refined(
     times the probability of the given label under the report's transition matrix, is the new
     target: the features' word on a class counts beside the label's, and not through the label.
     """
-    rows, num_classes = lesson.rows, task.num_classes
+    rows = data.rows
+    said = _out_of_fold(data, lesson, task, where, "refining the soft labels").softmax(dim=1)
+    likelihood = torch.from_numpy(label_likelihood(meta, data.beliefs, rows)).to(where.device)
+    said *= likelihood.clamp(min=1e-6)
+    said /= said.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    targets = torch.zeros(len(task.labels), task.num_classes, device=where.device)
+    targets[torch.from_numpy(rows).to(where.device)] = said
+    weights = torch.ones(len(targets), device=where.device)
+    labels = lesson.labels.copy()
+    labels[rows] = said.argmax(dim=1).cpu().numpy()
+    return Lesson(schemes.on_targets(targets, weights), labels, rows)
+
+
+def _asked(
+    data: TrainingSet, lesson: Lesson, task: HeadTask, where: Environment
+) -> NDArray[np.float32]:
+    return np.asarray(_out_of_fold(data, lesson, task, where, "calibrating").cpu())
+
+
+def _out_of_fold(
+    data: TrainingSet, lesson: Lesson, task: HeadTask, where: Environment, stage: str
+) -> torch.Tensor:
+    """Logits (t, c) of the rows to train on, by heads that learned the lesson without them."""
     folds = draw_folds(
         lesson.labels,
-        rows,
+        lesson.rows,
         data.samples.first,
         folds=task.config.folds,
         repeats=task.config.repeats,
         seed=task.seed,
     )
     left_out = torch.from_numpy(folds).to(where.device)
-    with where.reporter.stage("refining the soft labels") as advance:
+    with where.reporter.stage(stage) as advance:
         progress = training_progress(advance, where.reporter)
         heads, batches, _ = train_heads(task, left_out, lesson.method, progress)
-        targets = torch.zeros(len(task.labels), num_classes, device=where.device)
-        for index, logits in out_of_fold(heads, batches, rows, left_out):
-            targets[index] = logits.softmax(dim=1)
-    likelihood = torch.from_numpy(label_likelihood(meta, data.beliefs, rows)).to(where.device)
-    at = torch.from_numpy(rows).to(where.device)
-    targets[at] *= likelihood.clamp(min=1e-6)
-    targets[at] /= targets[at].sum(dim=1, keepdim=True).clamp(min=1e-12)
-    weights = torch.ones(len(targets), device=where.device)
-    labels = lesson.labels.copy()
-    labels[rows] = targets[at].argmax(dim=1).cpu().numpy()
-    return Lesson(schemes.on_targets(targets, weights), labels, rows)
+        parts = out_of_fold(heads, batches, data.rows, left_out)
+        return torch.cat([logits for _, logits in parts])

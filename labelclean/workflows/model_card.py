@@ -62,7 +62,7 @@ def model_card(config: ModelConfig, folder: str, *, has_onnx: bool) -> str:
                 f"{training['judged_wrong']:,} were judged wrong; {training['decided']:,} were "
                 f"decided by a person, {training['excluded']:,} excluded",
                 f"- estimated share of wrong labels before: {training['noise_rate']:.1%}",
-                f"- {training['held_out']:,} more images were held out to fit the temperature",
+                f"- {_calibrated(training['held_out'])}",
                 f"- scheme {training['scheme']}, {training['epochs']} epochs, seed "
                 f"{training['seed']}{_start(training)}",
             ]
@@ -75,6 +75,12 @@ def model_card(config: ModelConfig, folder: str, *, has_onnx: bool) -> str:
         "same, often with a high probability.",
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _calibrated(held_out: int) -> str:
+    if held_out:
+        return f"{held_out:,} more images were held out to fit the temperature"
+    return "no image was held out to fit the temperature"
 
 
 def _start(training: Mapping[str, Any]) -> str:

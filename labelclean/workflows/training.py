@@ -217,9 +217,7 @@ def _finetuning(
     """How the pretrained network learns on, if it does, and where; each training has its time."""
     minutes, dtype = config.runtime.minutes, torch.float32
     where = Environment(runtime=config.runtime, device=device, dtype=dtype, reporter=reporter)
-    if config.is_finetuned is False:
-        return None, where
-    if config.is_finetuned is None and minutes is None and device.type != "cuda":
+    if not config.learns_on(device.type):
         return None, where
     train = finetune_config(config.train)
     if minutes is not None:
@@ -283,20 +281,25 @@ def _with_epochs(
 def _temperature(
     fitted: Fitted, transform: Transform, source: TrainingSource, where: Environment
 ) -> float:
-    data = source.data
-    if len(data.val_rows) < FEWEST:
+    """By the images that are held out; where there are none, by folds of those trained on."""
+    data, by_folds = source.data, fitted.out_of_fold
+    rows = data.val_rows if len(data.val_rows) or by_folds is None else data.rows
+    if len(rows) < FEWEST:
         where.reporter.note(
-            f"{len(data.val_rows)} images are held out (--val), {FEWEST} are needed to calibrate "
-            "the probabilities: they stay as the network gives them"
+            f"{len(rows)} images are left to calibrate the probabilities (--val), {FEWEST} are "
+            "needed: they stay as the network gives them"
         )
         return 1.0
-    rows = data.val_rows
+    places = np.arange(len(rows))
     if len(rows) > CALIBRATED:
-        rows = np.sort(np.random.default_rng(0).choice(rows, CALIBRATED, replace=False))
-    with where.reporter.stage("calibrating"):
-        logits = _logits(fitted, transform, data, rows, where)
-        likelihood = label_likelihood(source.report.meta, data.beliefs, rows)
-        return fit_temperature(logits, likelihood)
+        places = np.sort(np.random.default_rng(0).choice(len(rows), CALIBRATED, replace=False))
+    if by_folds is not None and rows is data.rows:
+        logits = by_folds()[places]
+    else:
+        with where.reporter.stage("calibrating"):
+            logits = _logits(fitted, transform, data, rows[places], where)
+    likelihood = label_likelihood(source.report.meta, data.beliefs, rows[places])
+    return fit_temperature(logits, likelihood)
 
 
 def _logits(

@@ -25,6 +25,7 @@ from labelclean.workflows.fitting import (
     classes_without_rows,
 )
 from labelclean.workflows.head_fitting import SCHEMES as HEAD_SCHEMES
+from labelclean.workflows.head_fitting import can_ask_all
 from labelclean.workflows.preparing import prepare
 from labelclean.workflows.reported import read_source
 from labelclean.workflows.seeing import check_backbone
@@ -73,7 +74,10 @@ def read_training(
         is_pretrained=not is_from_scratch,
     )
     _tell_what_is_gone(read, table, reporter)
-    data = choose_rows(samples, beliefs, config.val, config.train.seed)
+    is_head = not (is_from_scratch or config.learns_on(device.type))
+    has_folds = is_head and can_ask_all(len(samples.rows), len(beliefs.class_names))
+    val = config.held_out_share(has_folds=has_folds)
+    data = choose_rows(samples, beliefs, val, config.train.seed)
     untaught = classes_without_rows(data)
     if untaught:
         names = first_three(untaught, len(untaught))

@@ -16,7 +16,7 @@ import labelclean
 from labelclean.cli import app
 from labelclean.errors import ConfigError
 from labelclean.learning import backbones, models, trainer
-from labelclean.workflows import training_source
+from labelclean.workflows import head_fitting, training_source
 from labelclean.workflows.head_fitting import SCHEMES
 
 
@@ -123,6 +123,27 @@ def test_the_same_seed_gives_the_same_bytes(world: Path):
     _head(world, "two")
     one, two = (world / name / "model.safetensors" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_no_image_is_held_out_of_a_head_and_folds_calibrate_it(world: Path):
+    config = _head(world, test=holdout(world)).config
+    assert config.training["held_out"] == 0 and config.training["images"] == 90
+    assert config.temperature != 1.0
+    assert "no image was held out" in (world / "model" / "README.md").read_text()
+    share = _head(world, out="other", config={"val": 0.3}).config
+    assert share.training["held_out"] > 0 and share.training["images"] < 90
+
+
+@pytest.mark.usefixtures("enlarged_less")
+def test_images_are_held_out_of_a_network_that_learns_on(world: Path):
+    training = _head(world, config={"is_finetuned": True, "epochs": 1}).config.training
+    assert training["held_out"] > 0
+
+
+def test_images_are_held_out_where_folds_would_take_too_much(world: Path, monkeypatch):
+    monkeypatch.setattr(head_fitting, "MOST_TARGETS", 100)
+    training = _head(world).config.training
+    assert training["held_out"] > 0
 
 
 def test_filter_judges_by_the_model(world: Path):
