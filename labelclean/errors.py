@@ -29,7 +29,10 @@ class RunError(LabelcleanError):
 
 def printable(name: object) -> str:
     """A name on one line: control characters, direction marks and broken UTF-8 are escaped."""
+    text = str(name)
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() or char == "\u200d" else char.encode("unicode_escape").decode()
-        for char in str(name)  # the joiner of emoji is harmless
+        for char in text  # the joiner of emoji is harmless
     )

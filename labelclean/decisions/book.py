@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +52,7 @@ class DecisionBook:
                 f"--decisions {printable(path)}: decisions are added to an SQLite file; "
                 "leave it out for the one beside the report"
             )
-        made_digest = functools.cache(lambda: digest_of(report))
+        made_digest = _Digest(report)
         is_new = path is None or (is_to_grow and not os.path.lexists(path))
         decisions: Mapping[str, Decision] = {}
         if path is not None and not is_new:
@@ -89,6 +88,19 @@ class DecisionBook:
     def open(self) -> DecisionStore:
         """The store to add decisions to, made where there is none. Raises ReportError."""
         return DecisionStore.open(self.path or self.beside, report_digest=self.digest)
+
+
+class _Digest:
+    """The digest of a report, which is let go once it is made."""
+
+    def __init__(self, report: Report) -> None:
+        self._report: Report | None = report
+        self._made = ""
+
+    def __call__(self) -> str:
+        if self._report is not None:
+            self._made, self._report = digest_of(self._report), None
+        return self._made
 
 
 def _check(report: Report, decisions: Mapping[str, Decision]) -> None:

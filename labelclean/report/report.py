@@ -171,6 +171,8 @@ class Report:
             printable(beside),
         )
         parts = {name: _series(name, columns) for name in columns.names}
+        del data, columns  # of ten million rows gigabytes, before as much again is made
+        pa.default_memory_pool().release_unused()
         count = len(parts["image"])
         absent = {kind: pd.Series([cell] * count, dtype=object) for kind, cell in _ABSENT.items()}
         parts |= {name: absent[kind] for name, kind in COLUMNS.items() if name not in parts}

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from labelclean.data.duplicates import conflicting
+from labelclean.data.large_arrays import blocks_of
 from labelclean.data.samples import DUPLICATE_OF
 from labelclean.errors import printable
 from labelclean.report.report import Report
@@ -88,8 +91,9 @@ class ReviewRows:
 
     def __init__(self, report: Report) -> None:
         frame = report.frame
-        self.report = report
+        self.meta = report.meta  # not the report: ten million rows of it take gigabytes
         self.images: list[str] = frame["image"].tolist()
+        self._by_name = _ByName(self.images)
         known = np.array(report.meta.class_names, dtype=object)
         columns = ("given_label", "suggested_label", "second_label")
         cells = [frame[name].to_numpy(dtype=object) for name in columns]
@@ -117,7 +121,7 @@ class ReviewRows:
         self.order = _order(self.score, self.group)
         self.rank: Ints = np.empty(len(self), np.int64)  # place of a row in the order
         self.rank[self.order] = np.arange(len(self))
-        self._searched: list[str] | None = None
+        self._searched: pa.ChunkedArray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -178,16 +182,22 @@ class ReviewRows:
         elif query.decided:
             keep &= actions == names.index(query.decided) + 1
         if query.search:
-            keep &= self._names_with(query.search, keep)
+            keep &= self._names_with(query.search)
         return self.order[keep[self.order]]
 
-    def _names_with(self, part: str, among: Bools) -> Bools:
+    def _names_with(self, part: str) -> Bools:
         if self._searched is None:
-            self._searched = [printable(name).casefold() for name in self.images]
-        has_part = np.zeros(len(self), np.bool_)
-        for row in np.flatnonzero(among).tolist():
-            has_part[row] = part in self._searched[row]
+            blocks = (self.images[block] for block in blocks_of(len(self)))
+            self._searched = pa.chunked_array(
+                [[printable(name).casefold() for name in names] for names in blocks], pa.string()
+            )
+        wanted = printable(part).casefold()
+        has_part: Bools = pc.match_substring(self._searched, wanted).to_numpy()
         return has_part
+
+    def rows_of(self, image: str) -> list[int]:
+        """The rows of the image of that name, in ascending order."""
+        return self._by_name.rows(image)
 
     def cells(self, row: int) -> dict[str, Any]:
         """One row for the page, JSON-ready: names escaped, labels and statuses as codes."""
@@ -240,6 +250,20 @@ class ReviewRows:
         """The most frequent labels, as many as have a key of their own."""
         counts = np.bincount(self.given[self.given >= 0], minlength=len(self.labels))
         return [int(code) for code in np.argsort(-counts, kind="stable")[:KEYED]]
+
+
+class _ByName:
+    """The rows of a name, by hashes: a dict of ten million names takes a gigabyte more."""
+
+    def __init__(self, names: list[str]) -> None:
+        hashes = np.fromiter(map(hash, names), np.int64, len(names))
+        self._names, self._order = names, np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
+
+    def rows(self, name: str) -> list[int]:
+        begin = np.searchsorted(self._hashes, hash(name), side="left")
+        end = np.searchsorted(self._hashes, hash(name), side="right")
+        return [row for row in self._order[begin:end].tolist() if self._names[row] == name]
 
 
 def _first_of_each(images: list[str], statuses: list[str], near: list[str]) -> Ints:

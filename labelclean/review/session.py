@@ -58,9 +58,6 @@ class ReviewSession:
         self.in_focus: int | None = None
         self._store = store
         self._lock = threading.RLock()
-        self._rows_of: dict[str, list[int]] = {}
-        for row, image in enumerate(rows.images):
-            self._rows_of.setdefault(image, []).append(row)
         self._codes = {name: k for k, name in enumerate(rows.labels)}
         self._load()
 
@@ -113,7 +110,7 @@ class ReviewSession:
         with self._lock:
             images = self._store.undo(self.reviewer)
             self._load()
-        return [row for image in images for row in self._rows_of.get(image, ())]
+        return [row for image in images for row in self.rows.rows_of(image)]
 
     def settled(self) -> tuple[Ints, Ints]:
         """(k,) rows that a decision settles, and (k,) the label of each, NO_LABEL if excluded."""
@@ -208,7 +205,7 @@ class ReviewSession:
     def _mark(self, actions: NDArray[np.uint8], made: dict[str, Decision]) -> list[int]:
         changed = []
         for image, decision in made.items():
-            for row in self._rows_of.get(image, ()):
+            for row in self.rows.rows_of(image):
                 actions[row] = 1 + ACTIONS.index(decision.action)
                 changed.append(row)
         return changed

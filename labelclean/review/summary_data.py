@@ -92,7 +92,7 @@ class Summary:
 
 def summarise(rows: ReviewRows) -> Summary:
     """The whole report in figures."""
-    meta = rows.report.meta
+    meta = rows.meta
     shown = _most_confused(rows)
     warnings, notes = warnings_and_notes(meta.noise_rate, meta.notes)
     return Summary(
@@ -258,7 +258,7 @@ def _share(value: Any) -> str:
 
 def _made(rows: ReviewRows) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """How the report was made, by headings."""
-    meta = rows.report.meta
+    meta = rows.meta
     labels = meta.source.get("labels")
     run: list[tuple[str, Any]] = [
         ("Images", meta.image_root_given),

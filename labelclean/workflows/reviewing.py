@@ -48,7 +48,6 @@ class Reviewed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Opened:
-    report: Report
     rows: ReviewRows
     thumbnails: Thumbnails
     neighbours: Neighbours
@@ -93,7 +92,7 @@ def review_report(
     path = Path(report)
     opened = _open(path, images, reporter or Reporter())
     store = opened.book.open()
-    steps = next_steps(path, opened.report.meta.source)
+    steps = next_steps(path, opened.rows.meta.source)
     session = ReviewSession(opened.rows, store, _user() if reviewer is None else reviewer)
     try:
         last = last_address(path, is_new=new_token)
@@ -180,7 +179,6 @@ def _open(path: Path, images: Path | None, reporter: Reporter) -> _Opened:
     rows = ReviewRows(report)
     embeddings = _embeddings(path, len(rows))
     return _Opened(
-        report=report,
         rows=rows,
         thumbnails=Thumbnails(table.images),
         neighbours=Neighbours(rows, embeddings),
