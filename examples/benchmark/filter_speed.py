@@ -7,6 +7,8 @@ averaged weights, scores) over those of the same network's forward and backward 
 that is in memory already; in turn, five times, the median ratio. Memory: the peak of a process
 that filters so many generated images of 8 px for one epoch, from a cold cache. --side-by-side: only
 what one training reaches, and each of two at once, with a thread a core and with one thread.
+--photos FOLDER: only the seconds and the peak memory of `labelclean filter FOLDER`, the start of
+Python included, with an empty cache and then three times with what the first run left there.
 """
 
 from __future__ import annotations
@@ -145,6 +147,20 @@ def side_by_side(threads: str | None, together: int, images: int) -> float:
     return statistics.mean(float(run.communicate()[0].split()[-1]) for run in runs)
 
 
+def seconds_of_photos(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        command = [sys.executable, "-m", "labelclean", "filter", str(folder), "--quiet", "--force"]
+        command += ["--out", f"{place}/report.csv", "--cache-dir", f"{place}/cache"]
+        for which in ("from nothing", *["from the cache"] * 3):
+            began = time.perf_counter()
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            if status:
+                raise SystemExit("filter failed")
+            seconds, mebibytes = time.perf_counter() - began, usage.ru_maxrss / 1024
+            print(f"{which}: {seconds:.1f} s, {mebibytes:,.0f} MiB", flush=True)
+
+
 def print_side_by_side(images: int) -> None:
     for together in (1, 2):
         rounds = [
@@ -178,6 +194,7 @@ def main() -> None:
     parser.add_argument("--memory", default="10000,100000", help="numbers of images")
     parser.add_argument("--filter", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--side-by-side", action="store_true", help="measure only that")
+    parser.add_argument("--photos", type=Path, help="measure only the command on this folder")
     parser.add_argument("--training-only", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.filter:
@@ -185,6 +202,9 @@ def main() -> None:
         return
     if options.side_by_side:
         print_side_by_side(options.images)
+        return
+    if options.photos:
+        seconds_of_photos(options.photos)
         return
     if options.training_only:
         print(training_ratio(options.images, options.size)[0])

@@ -27,7 +27,7 @@ class ViewConfig:
         None,
         "Who looks at the images: features (of a pretrained network); scratch, a network trained "
         "here; finetuned, the pretrained one trained on. Default: features; with scratch up to "
-        "128 px or for options of a training, with finetuned on a GPU or for --minutes.",
+        "64 px or for options of a training, with finetuned on a GPU or for --minutes.",
     )
     backbone: str = option(
         LITE0,

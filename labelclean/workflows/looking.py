@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from labelclean.config import PRESETS, FilterConfig, finetune_config
 from labelclean.config.names import FEATURES, FINETUNED, SCRATCH
 from labelclean.data import noise
-from labelclean.data.images import choose_spec, largest_side
+from labelclean.data.images import SMALL, choose_spec, largest_side
 from labelclean.data.samples import SampleTable
 from labelclean.judging import fusion, verdicts
 from labelclean.learning import distributed, methods, models, runtime
@@ -36,7 +36,6 @@ from labelclean.workflows.seeing import Seen, see
 from labelclean.workflows.two_rounds import fit_view
 
 NETWORKS = {SCRATCH: "network from scratch", FINETUNED: "fine-tuned network"}
-DETAILED = 128  # px: in larger images a pretrained network sees more than one learns here
 AT_ONCE = 1_000  # rows, of which each has a number for each class
 PLANTED = 0.05  # share of the labels that is flipped in memory to weigh the views
 
@@ -76,7 +75,7 @@ def views_of(config: FilterConfig, table: SampleTable) -> tuple[str, ...]:
     train = config.train
     free = {name: getattr(train, name) for name in ("seed", "flip", "method", "class_weights")}
     has_form = train not in [replace(PRESETS[name], **free) for name in ("quick", "standard")]
-    if largest_side(table) <= DETAILED or has_form:
+    if largest_side(table) <= SMALL or has_form:
         return (FEATURES, SCRATCH)
     is_on_gpu = runtime.choose_device(config.runtime.device).type == "cuda"
     if is_on_gpu or config.runtime.minutes is not None:
