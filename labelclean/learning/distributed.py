@@ -14,8 +14,10 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import loky
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from labelclean.errors import ConfigError, LabelcleanError, RunError
@@ -27,10 +29,12 @@ CORES = "LOKY_MAX_CPU_COUNT"  # the most that decoding takes, by loky's own vari
 SAID = "said"  # key of the team's store: how many lines of error were printed
 
 Found = TypeVar("Found")
+Compute = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
 _is_dismissed = False  # torchrun's processes can be a team once only
 _is_limited = False  # CORES was set here
 _is_alone = False  # torchrun's processes are no team
+_is_apart = False  # of a team, at work of its own
 _store: Any = None  # torch's key-value store: all see it, even who has lost the others
 
 
@@ -210,6 +214,52 @@ def agreed(make: Callable[[], Found]) -> Found:
 
 
 @contextmanager
+def alone() -> Iterator[None]:
+    """Lets this process work as if there were no others, which wait for it meanwhile."""
+    global _is_apart
+    _is_apart = True
+    try:
+        yield
+    finally:
+        _is_apart = False
+
+
+def divided(compute: Compute) -> Compute:
+    """As `compute`, by all processes, each its share: the first one calls it, others help_with.
+
+    compute  rows (b,) -> (b, ...)
+    """
+    if size() == 1:
+        return compute
+
+    def together(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        agreed(lambda: rows)
+        return _computed(compute, rows)
+
+    return together
+
+
+def help_with(compute: Compute) -> None:
+    """Computes shares of what the first process asks for, until it releases its helpers."""
+    while (rows := agreed(_nothing)) is not None:
+        _computed(compute, rows)
+
+
+def release_helpers() -> None:
+    """Ends help_with in all others."""
+    agreed(_nothing)
+
+
+def _nothing() -> NDArray[np.int64] | None:
+    return None
+
+
+def _computed(compute: Compute, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    part = torch.from_numpy(compute(rows[own(len(rows))]))
+    return whole(part, len(rows)).numpy()
+
+
+@contextmanager
 def one_a_machine_first() -> Iterator[None]:
     """Lets the first process of each machine work before the others, which find it done."""
     is_later = _number("LOCAL_RANK", 0) > 0
@@ -263,7 +313,7 @@ def _together() -> Iterator[None]:
 
 
 def _is_joined() -> bool:
-    return dist.is_available() and dist.is_initialized()
+    return not _is_apart and dist.is_available() and dist.is_initialized()
 
 
 def _wait() -> None:

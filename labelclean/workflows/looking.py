@@ -44,7 +44,7 @@ def choose_views(config: FilterConfig) -> tuple[str, ...] | None:
     """The views that the options ask for; None: they depend on the size of the images.
 
     Features alone where they come from a file; a network from scratch alone where the options are
-    those of the paper, or of a method that needs a network of its own, and in several processes.
+    those of the paper, or of a method that needs a network of its own.
 
     Raises ConfigError for views that a method cannot learn by.
     """
@@ -57,7 +57,7 @@ def choose_views(config: FilterConfig) -> tuple[str, ...] | None:
             find_head_method(train.method)
         return view.views
     is_of_paper = train.schedule == "steps" or train.weights != "none"
-    if is_of_paper or train.method != "jnpl" or distributed.size() > 1:
+    if is_of_paper or train.method != "jnpl":
         methods.find(train.method)
         return (SCRATCH,)
     return None
@@ -94,31 +94,38 @@ def look(
 
     labels  the given ones, perhaps with those of the self-test among them
 
+    Of several processes the first one learns heads: the others end where these are all, or learn
+    the network with it, and return what that says.
+
     Raises ConfigError, SourceError or RunError for what the user can mend.
     """
     views = views_of(config, samples.table)
-    if distributed.size() > 1 and config.view.views is None:
-        reporter.note("several processes share a network from scratch: features are left out")
     if FEATURES not in views:
         return learn(
             _for_scratch(samples, config, device, reporter), labels, config, device, reporter
         )
     seen = see(samples, config.view, config.runtime, device, reporter)
-    view = _fit(samples, seen, labels, config, device, reporter)
     if views == (FEATURES,):
+        distributed.dismiss()
+        view = _fit(samples, seen, labels, config, device, reporter)
         return _of_features(samples, view, labels, seen, config, device, reporter)
 
     def network(weighed: NDArray[np.int64]) -> Learned:
         if FINETUNED in views and seen.backbone is not None:
             backbone = seen.backbone.of_last_layer()
             last = replace(seen, features=seen.of_last_layer)
-            head = _fit(samples, last, weighed, config, device, reporter).head()
+            head = distributed.agreed(
+                lambda: _fit(samples, last, weighed, config, device, reporter).head()
+            )
             start = Start(backbone=backbone, size=seen.size, head=head)
             of_its_own = replace(config, train=finetune_config(config.train))
             return learn(samples, weighed, of_its_own, device, reporter, start=start)
         at_size = _for_scratch(samples, config, device, reporter)
         return learn(at_size, weighed, config, device, reporter)
 
+    if not distributed.is_first():
+        return network(distributed.agreed(lambda: labels))  # as the first one has flipped them
+    view = _fit(samples, seen, labels, config, device, reporter)
     (name,) = (each for each in views if each != FEATURES)
     return _of_both(samples, view, labels, seen.of_last_layer, config, network, name)
 
@@ -140,7 +147,8 @@ def _fit(
         seed=config.train.seed,
         device=device,
     )
-    return fit_view(task, samples.first, config.train.method, reporter)
+    with distributed.alone():
+        return fit_view(task, samples.first, config.train.method, reporter)
 
 
 def _of_features(
@@ -199,7 +207,7 @@ def _of_both(
     num_classes, seed = samples.table.num_classes, config.train.seed
     rows, given = samples.train_rows, samples.table.labels
     by_features = view.predict(samples.rows, labels, seed)
-    weighed = _plant(by_features, labels, samples, seed)
+    weighed = distributed.agreed(lambda: _plant(by_features, labels, samples, seed))
     flipped = np.flatnonzero(weighed != labels)
     learned = network(weighed)
     gain = verdicts.planted_gain(weighed, learned.predictions, flipped, num_classes, seed)

@@ -13,6 +13,7 @@ from labelclean.config import FilterConfig, RuntimeConfig, ViewConfig
 from labelclean.data.cache import default_cache_dir
 from labelclean.data.feature_shards import has_shards
 from labelclean.errors import ConfigError, printable
+from labelclean.learning import distributed
 from labelclean.learning.backbones import Backbone, load_backbone
 from labelclean.learning.embedding import embedder, network_size
 from labelclean.learning.feature_files import read_features
@@ -47,11 +48,15 @@ def see(
 ) -> Seen:
     """Every image's features, computed where an earlier run has not left them in the cache.
 
+    Several processes compute them together; all others than the first get an empty array.
+
     Raises ConfigError for a backbone that cannot be had, SourceError for a file of features that
     does not fit the images.
     """
     if view.features is not None:
         paths, rows = samples.table.paths, samples.rows
+        if not distributed.is_first():
+            return Seen(features=np.empty((0, 0), np.float16), backbone=None, size=0)
         features = read_features(view.features, paths, rows, _folder(where))
         return Seen(features=features, backbone=None, size=0)
     backbone = load_backbone(view.backbone, may_download=view.download)
@@ -59,12 +64,19 @@ def see(
     with reporter.stage("features") as advance:
         embed = None
 
-        def compute(block: NDArray[np.int64]) -> NDArray[np.float32]:
+        def compute_here(block: NDArray[np.int64]) -> NDArray[np.float32]:
             nonlocal embed
             if embed is None:  # nothing is prepared where all features are known
                 embed = embedder(backbone, size, device, count=len(rows), mirror=view.mirror)
+            if not len(block):
+                return np.empty((0, backbone.width), np.float32)
             return embed(samples.pixels.rows(block))
 
+        if not distributed.is_first():
+            distributed.help_with(compute_here)
+            nothing = np.empty((0, backbone.width), np.float16)
+            return Seen(features=nothing, backbone=backbone, size=network_size(size))
+        compute = distributed.divided(compute_here)
         on_rows = image_counter(advance, len(rows))
         digests = samples.pixels.digest
         identity = f"{backbone.digest} {samples.spec} {network_size(size)} {view.mirror}"
@@ -75,6 +87,7 @@ def see(
             reason = error.strerror or error
             reporter.note(f"features are not kept for the next run: {reason}")
             features = features_of(None, digests, rows, backbone.width, compute, lambda _: None)
+        distributed.release_helpers()
     return Seen(features=features, backbone=backbone, size=network_size(size))
 
 

@@ -63,6 +63,29 @@ def test_two_processes_write_one_report_and_one_model(
     assert not (world / "model.run").exists()
 
 
+def test_heads_on_features_say_of_two_processes_what_they_say_of_one(world: Path):
+    words = ["filter", str(world / "images"), str(world / "labels.csv"), "--views", "features"]
+    words += ["--device", "cpu", "--quiet"]
+    one, two = world / "one.csv", world / "two.csv"
+    assert CliRunner().invoke(app, [*words, "--out", str(one)]).exit_code == 0
+    apart = str(world / "cache of two")  # where no feature is known yet
+    assert launch(2, [*words, "--out", str(two), "--cache-dir", apart]) == 0
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["scratch", "finetuned"])
+def test_a_second_view_is_learned_by_two_processes(world: Path, name: str):
+    report = world / "report.csv"
+    words = ["filter", str(world / "images"), str(world / "labels.csv"), "--out", str(report)]
+    words += ["--views", f"features,{name}", "--view-scores", "--quiet"]
+    words += QUICK if name == "scratch" else ("--device", "cpu", "--epochs", "1")
+    assert launch(2, words) == 0
+    frame = Report.read(report).frame
+    assert len(frame) == 60
+    for column in ("features_score", f"{name}_score"):
+        assert frame[column].notna().all() and frame[column].nunique() > 10
+
+
 @pytest.fixture
 def second(world: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Has the second process alone run a line of Python as it starts, in the folder of world."""
