@@ -8,6 +8,7 @@ import lzma
 import os
 import posixpath
 import shutil
+import sys
 import tarfile
 import tempfile
 import threading
@@ -147,7 +148,7 @@ class ArchiveListing(Listing):
                 names.add(before)
             try:
                 self._list(archive, number, before)
-            except _DAMAGE as error:
+            except (*_DAMAGE, ValueError) as error:  # tarfile's, of a size that no file has
                 raise SourceError(f"{archive}: damaged archive: {error}: fetch it again") from None
             except OSError as error:
                 reason = error.strerror or str(error)
@@ -171,6 +172,8 @@ class ArchiveListing(Listing):
             self._files.append(str(plain.absolute()))
             with tarfile.open(plain, "r:") as tar:
                 for item in tar:
+                    if item.size < 0:  # the next header would be one that was read, for ever
+                        raise tarfile.ReadError(f"{shown(item.name)} has a negative size")
                     if item.isfile():
                         member = _Member(number, item.name, item.offset_data, item.size)
                         members.append((item.name, member))
@@ -186,7 +189,7 @@ class ArchiveListing(Listing):
             elif before + path not in self.index:
                 self.index[before + path] = len(self.paths)
                 self.paths.append(before + path)
-                self.sizes.append(member.size)
+                self.sizes.append(min(member.size, sys.maxsize))  # a header may say anything
                 self.mtimes.append(mtime)
                 self._members[before + path] = member
 

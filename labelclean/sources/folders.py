@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import posixpath
+from array import array
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,8 @@ class Listing:
         self.ignore = ignore
         self.ignored = 0
         self.paths: list[str] = []
-        self.sizes: list[int] = []
-        self.mtimes: list[int] = []
+        self.sizes = array("q")  # int64: of ten million files a list takes a gigabyte more
+        self.mtimes = array("q")
         self.index: dict[str, int] = {}
         self.hidden = 0
         self.nameless = 0

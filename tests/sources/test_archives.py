@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,26 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path, kind):
     path = tmp_path / f"x.{kind}"
     path.write_bytes(b"no archive at all" * 100)
     assert f"{path}: damaged archive" in refusal(path) or "cannot be read" in refusal(path)
+
+
+@pytest.mark.parametrize("size", [2**70, -512, -(2**70)])
+def test_a_tar_whose_header_tells_an_impossible_size_is_refused(tmp_path, size):
+    path = tmp_path / "x.tar"
+    good, wrong = tarfile.TarInfo("a/0.png"), tarfile.TarInfo("a/1.png")
+    good.size, wrong.size = 512, size
+    headers = [each.tobuf(tarfile.GNU_FORMAT) for each in (good, wrong)]
+    path.write_bytes(headers[0] + bytes(512) + headers[1] + bytes(2048))
+    assert f"{path}: damaged archive" in refusal(path)
+
+
+def test_a_zip_whose_directory_tells_an_impossible_size_has_one_unreadable_image(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        for name in ("a/0.png", "b/1.png"):
+            out.writestr(name, name)
+        out.infolist()[1].file_size = 2**64 - 1
+    table = read(path, SourceOptions())
+    assert given(table) == {"a/0.png": "a", "b/1.png": "b"}
 
 
 @pytest.mark.parametrize("label", ["cls", "txt", "json"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def _labelled_by(labels: Path, names: list[str], place: Place, why: str) -> Foun
     listing = Listing(place.path)
     listing.paths = names
     listing.index = {name: row for row, name in enumerate(names)}
-    listing.sizes = listing.mtimes = [0] * len(names)
+    listing.sizes = listing.mtimes = array("q", bytes(8 * len(names)))
     table = read_labels_table(labels, options.encoding, options.image_col)
     rows = read_rows(table, options, match=matcher(listing, is_walked=True))
     found = with_files(
