@@ -187,7 +187,8 @@ def run(job: tuple[str, str, str, int], options: argparse.Namespace) -> list[dic
 
 class _Seen:
     def __init__(self, features: NDArray[np.float16]) -> None:
-        self.features, self.backbone, self.size = features, None, 0
+        self.features = self.of_last_layer = features
+        self.backbone, self.size = None, 0
 
 
 def standardised(values: NDArray[np.float32]) -> NDArray[np.float32]:
