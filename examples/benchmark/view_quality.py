@@ -4,8 +4,9 @@
 
 A data set is NAME=FOLDER of class folders, NAME=FILE.npz with `features` and `labels`, or
 cifar10=ROOT that holds cifar-10-batches-bin (its first --count images; --human FILE has one
-annotator's class number a line). DIR/view_quality.csv has a row for each data set, noise, seed and
-method; a run that was stopped goes on. The table is printed last:
+annotator's class number a line). Images that lie in two class folders (four of the flowers) count
+in no figure: which of their labels is true is not known. DIR/view_quality.csv has a row for each
+data set, noise, seed and method; a run that was stopped goes on. The table is printed last:
 
     default    `labelclean filter` as it is
     features   heads by JNPL on the features, out of fold, with prototypes
@@ -117,6 +118,7 @@ def run(job: tuple[str, str, str, int], options: argparse.Namespace) -> list[dic
 
     torch.set_num_threads(options.threads)
     from labelclean.config import PRESETS, FilterConfig, RuntimeConfig, ViewConfig
+    from labelclean.data.duplicates import conflicting
     from labelclean.progress import Reporter
     from labelclean.workflows import looking
     from labelclean.workflows.filtering import judge
@@ -130,6 +132,7 @@ def run(job: tuple[str, str, str, int], options: argparse.Namespace) -> list[dic
     samples = read(name, place, options.count, options.device, options.cache, options.image_size)
     truth = samples.table.labels
     rows, classes = samples.train_rows, samples.table.num_classes
+    counted = ~conflicting(samples.first, truth)[rows]
     given = truth.copy()
     given[rows] = noisy(truth[rows], noise, seed, classes, options.human)
     samples = replace(samples, table=samples.table.with_labels(given))
@@ -170,6 +173,7 @@ def run(job: tuple[str, str, str, int], options: argparse.Namespace) -> list[dic
                 verdicts.noise_rate,
                 given[rows],
                 truth[rows],
+                counted,
             )
         else:
             seen = features
@@ -178,7 +182,7 @@ def run(job: tuple[str, str, str, int], options: argparse.Namespace) -> list[dic
                 seen = looking.see(samples, config.view, runtime, device, Reporter()).features
             seen = standardised(seen[rows].astype(np.float32))
             baseline = cleanlab if method == "cleanlab" else knn
-            row = baseline(seen, given[rows], truth[rows], classes, seed)
+            row = baseline(seen, given[rows], truth[rows], classes, seed, counted)
         seconds = time.monotonic() - started
         facts = {"data": name, "n": len(rows), "noise": noise, "seed": seed, "method": method}
         found.append({**facts, **row, "seconds": seconds, "shares": shares})
@@ -198,10 +202,12 @@ def standardised(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def figures(  # type: ignore[no-untyped-def]
-    score, probability, is_issue, suggested, rate, given, truth
+    score, probability, is_issue, suggested, rate, given, truth, counted=slice(None)
 ) -> dict[str, float]:
     from labelclean.report import metrics
 
+    score, probability, is_issue = score[counted], probability[counted], is_issue[counted]
+    suggested, given, truth = suggested[counted], given[counted], truth[counted]
     is_noisy = given != truth
     return {
         "ap": metrics.average_precision(score, is_noisy),
@@ -213,7 +219,7 @@ def figures(  # type: ignore[no-untyped-def]
     }
 
 
-def cleanlab(seen, given, truth, classes, seed):  # type: ignore[no-untyped-def]
+def cleanlab(seen, given, truth, classes, seed, counted):  # type: ignore[no-untyped-def]
     from cleanlab.count import estimate_joint
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
@@ -231,13 +237,13 @@ def cleanlab(seen, given, truth, classes, seed):  # type: ignore[no-untyped-def]
         other = np.where(top[:, 0] != given, top[:, 0], top[:, 1])
         suggested = np.where(is_issue, other, given)
         rate = 1 - float(np.trace(estimate_joint(given, probs)))
-        row = figures(score, 1 - score, is_issue, suggested, rate, given, truth)
+        row = figures(score, 1 - score, is_issue, suggested, rate, given, truth, counted)
         if best is None or row["ap"] > best["ap"]:
             best = row
     return best
 
 
-def knn(seen, given, truth, classes, seed):  # type: ignore[no-untyped-def]
+def knn(seen, given, truth, classes, seed, counted):  # type: ignore[no-untyped-def]
     unit = seen / np.linalg.norm(seen, axis=1, keepdims=True)
     votes = np.zeros((len(given), classes))
     for start in range(0, len(given), 1_000):
@@ -252,9 +258,8 @@ def knn(seen, given, truth, classes, seed):  # type: ignore[no-untyped-def]
     score = probs[rows, given] + 1e-3 * (given == probs.argmax(axis=1))
     is_issue = probs.argmax(axis=1) != given
     suggested = probs.argmax(axis=1)
-    return figures(
-        score, 1 - probs[rows, given], is_issue, suggested, is_issue.mean(), given, truth
-    )
+    rate = is_issue.mean()
+    return figures(score, 1 - probs[rows, given], is_issue, suggested, rate, given, truth, counted)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
