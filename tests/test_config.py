@@ -8,6 +8,7 @@ import pytest
 
 from labelclean.config import (
     FilterConfig,
+    HeadConfig,
     RuntimeConfig,
     TrainConfig,
     VerdictConfig,
@@ -75,3 +76,11 @@ def test_few_noisy_labels_get_few_epochs_and_large_data_at_least_six():
 def test_few_believed_labels_get_epochs_enough_for_some_hundred_steps():
     sizes = (50, 1_000, 4_000, 10_000, 10_000_000)
     assert [train_epochs(n, batch_size=128) for n in sizes] == [60, 38, 20, 16, 6]
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs"),
+    [(60, 150), (1_000, 20), (50_000, 20), (100_000, 10), (500_000, 4), (10_000_000, 4)],
+)
+def test_heads_take_enough_steps_and_not_many_more(images: int, epochs: int):
+    assert HeadConfig().train_config(images, seed=0).epochs == epochs

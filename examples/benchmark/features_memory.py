@@ -2,7 +2,7 @@
 
     python examples/benchmark/features_memory.py --out DIR
 
-Made-up features of 1,280 numbers in 10 classes, one label in ten wrong; one process, one thread.
+Made-up features of 3,104 numbers in 10 classes, one label in ten wrong; one process, one thread.
 Memory is what the process has for itself (RssAnon of Linux, looked at ten times a second): pages of
 the mapped file are the system's, which takes them back when it needs them.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-WIDTH, CLASSES = 1280, 10
+WIDTH, CLASSES = 3104, 10
 
 
 def make(folder: Path, rows: int) -> tuple[Path, Path]:

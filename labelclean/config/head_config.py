@@ -14,7 +14,8 @@ class HeadConfig:
     """How heads learn on frozen features. Chosen on photos, flowers, CIFAR-10, Fashion-MNIST and
     digits of 60 to 10,000 images (examples/benchmark, filter_quality.py); none was held out.
 
-    epochs        passes over the data, but at least `least_steps` steps: few images need more
+    epochs        passes over the data, but at least `least_steps` steps: few images need more, and
+                  many fewer, at most `most_steps` if these are `least_epochs` or more
     folds         an image is left out of one head in so many, which then says what its label is
     repeats       times that the folds are drawn anew
     dropout       share of the features that a step leaves out
@@ -27,6 +28,8 @@ class HeadConfig:
 
     epochs: int = 20
     least_steps: int = 150
+    most_steps: int = 8_000
+    least_epochs: int = 4
     folds: int = 5
     repeats: int = 2
     batch_size: int = 128
@@ -52,12 +55,17 @@ class HeadConfig:
         share = self.few / (images_a_class + self.few)
         return share if share >= LEAST_SECOND else 0.0
 
+    def _epochs(self, steps: int) -> int:
+        """How many of so many steps."""
+        most = max(self.least_epochs, self.most_steps // steps)
+        return min(max(self.epochs, -(-self.least_steps // steps)), most)
+
     def train_config(self, images: int, seed: int) -> TrainConfig:
         """The settings of the one loop for so many training images."""
         steps = -(-images // self.batch_size)
         return TrainConfig(
             arch="heads",
-            epochs=max(self.epochs, -(-self.least_steps // steps)),
+            epochs=self._epochs(steps),
             batch_size=self.batch_size,
             lr=self.lr,
             weight_decay=self.weight_decay,

@@ -150,7 +150,8 @@ def test_options_that_a_fine_tuning_cannot_take_are_refused(colour_folder: Path,
         (300, {"minutes": 1.0}, ("features", "finetuned")),
         (300, {"minutes": 1.0, "arch": "resnet10"}, ("features", "scratch")),
         (300, {"epochs": 3}, ("features", "scratch")),
-        (100, {"minutes": 1.0}, ("features", "scratch")),
+        (65, {"minutes": 1.0}, ("features", "finetuned")),
+        (64, {"minutes": 1.0}, ("features", "scratch")),
     ],
 )
 def test_the_views_follow_from_the_size_of_the_images_and_the_options(
