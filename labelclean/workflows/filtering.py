@@ -310,9 +310,13 @@ def _report(
 ) -> Report:
     table = samples.table
     names = np.array([*table.class_names, ""], dtype=object)  # class -1: no name
-    # of an image that is of no class nothing is suggested: its given label stays
+    # of an image that is of no class nothing is suggested: its given label stays, and what would
+    # have been suggested comes second
     is_none = flags.no_class.is_none
+    is_kept = is_none & (table.labels >= 0) & (decision.suggested != table.labels)
     suggested = np.where(is_none, table.labels, decision.suggested)
+    second = np.where(is_kept, decision.suggested, decision.second)
+    sure = np.where(is_kept, 1 - decision.issue_probability, decision.suggested_probability)
     words = ((HELD_OUT, table.held_out.tolist()), (NO_CLASS, is_none.tolist()))
     is_copy = flags.near != np.arange(len(table))
     reasons = unjudged_reasons(samples, decision.label_score)
@@ -323,8 +327,8 @@ def _report(
         "is_label_issue": decision.is_label_issue.tolist(),
         "label_score": decision.label_score,
         "issue_probability": decision.issue_probability,
-        "suggested_probability": decision.suggested_probability,
-        "second_label": names[decision.second],
+        "suggested_probability": sure,
+        "second_label": names[second],
         "margin": learned.predictions.margin,
         "status": table.status,
         "flags": [

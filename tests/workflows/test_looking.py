@@ -30,7 +30,8 @@ from labelclean.judging import verdicts
 from labelclean.learning import backbones, embedding, trainer
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
-from labelclean.workflows import looking
+from labelclean.workflows import filtering, looking
+from labelclean.workflows.flagging import Flags
 from labelclean.workflows.learner import Learner
 
 WRONG = {"07.png", "20.png", "42.png"}
@@ -46,6 +47,32 @@ def _config(folder: Path, **view: Any) -> FilterConfig:
 
 def _filter(folder: Path, config: FilterConfig, **options: Any) -> Report:
     return filter_dataset(folder / "images", folder / "labels.csv", config=config, **options)
+
+
+def test_of_an_image_of_no_class_the_label_stays_and_what_fits_best_comes_second(
+    colour_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = _config(colour_folder, views=("features",))
+    before = _filter(colour_folder, config).frame
+    plain = filtering.flag
+
+    def flag(*args: Any) -> Flags:
+        flags = plain(*args)
+        is_none = np.ones_like(flags.no_class.is_none)
+        return replace(flags, no_class=replace(flags.no_class, is_none=is_none))
+
+    monkeypatch.setattr(filtering, "flag", flag)
+    after = _filter(colour_folder, config).frame
+    assert (after["suggested_label"] == after["given_label"]).all()
+    was_moved = before["suggested_label"] != before["given_label"]
+    assert was_moved.any()
+    second = after["second_label"].where(was_moved)
+    assert second.equals(before["suggested_label"].where(was_moved))
+    moved = after[was_moved]
+    sums = moved["suggested_probability"] + moved["issue_probability"]
+    np.testing.assert_allclose(sums, 1.0, atol=2e-6)  # of the given label
+    untouched = ["second_label", "suggested_probability"]
+    assert after[~was_moved][untouched].equals(before[~was_moved][untouched])
 
 
 @pytest.mark.parametrize("views", [("features",), ("features", "scratch")])
