@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,14 @@ REPEATED = "repeated"  # a further row of the input for the image of an earlier 
 DUPLICATE_OF = "duplicate_of:"  # followed by the path of the first image with the same content
 
 NO_LABEL = -1
+
+
+def has_image(status: NDArray[Any]) -> NDArray[np.bool_]:
+    """Rows (n,) whose status is not that of an image that is missing or unreadable.
+
+    status  (n,) texts, object; as texts of one width, ten million of them can take gigabytes
+    """
+    return ~np.asarray((status == MISSING) | (status == UNREADABLE), dtype=np.bool_)
 
 
 class ImageSource(Protocol):

@@ -18,7 +18,7 @@ from labelclean.config import RuntimeConfig, ViewConfig
 from labelclean.data import cache
 from labelclean.data.feature_shards import Origin, Shard, ShardRows, write_features
 from labelclean.data.images import ImageSpec
-from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
+from labelclean.data.samples import SampleTable, has_image
 from labelclean.errors import printable
 from labelclean.learning import distributed, runtime
 from labelclean.learning.embedding import network_size
@@ -225,7 +225,7 @@ def _decoded(
     part: SampleTable, spec: ImageSpec, where: RuntimeConfig, reporter: Reporter
 ) -> Samples:
     pixels = decode(part, spec, where, reporter, stage="decoding")
-    rows = np.flatnonzero(~np.isin(pixels.status.astype(str), (MISSING, UNREADABLE)))
+    rows = np.flatnonzero(has_image(pixels.status))
     return Samples(
         table=part,
         pixels=pixels,
@@ -243,8 +243,8 @@ def _rows(table: SampleTable, samples: Samples, share: list[int]) -> ShardRows:
         paths=list(samples.table.paths),
         labels=[names[label] for label in samples.table.labels.tolist()],
         splits=[splits[row] for row in share] if splits else [None] * len(share),
-        status=samples.pixels.status.astype(str).tolist(),
-        reasons=samples.pixels.reason.astype(str).tolist(),
+        status=samples.pixels.status.tolist(),
+        reasons=samples.pixels.reason.tolist(),
     )
 
 

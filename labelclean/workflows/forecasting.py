@@ -14,7 +14,7 @@ from torch import nn
 from labelclean.config import FilterConfig, TrainConfig, filter_epochs, finetune_config
 from labelclean.config.names import FEATURES, FINETUNED, SCRATCH
 from labelclean.data.images import ImageSpec, UnreadableImage, choose_spec, decode
-from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
+from labelclean.data.samples import SampleTable, has_image
 from labelclean.learning import models, runtime
 from labelclean.learning.backbones import load_backbone
 from labelclean.learning.embedding import FEW, embedder, network_size
@@ -70,7 +70,7 @@ def forecast(table: SampleTable, config: FilterConfig) -> Forecast:
     device = runtime.choose_device(config.runtime.device)
     views = views_of(config, table)
     if config.view.features is not None:  # no image is opened, none need be there
-        count = int((~np.isin(table.status.astype(str), (MISSING, UNREADABLE))).sum())
+        count = int(has_image(table.status).sum())
         return Forecast(
             images=count,
             views=views,
@@ -88,7 +88,7 @@ def forecast(table: SampleTable, config: FilterConfig) -> Forecast:
         device_is_cpu=device.type == "cpu",
         is_pretrained=is_pretrained,
     )
-    is_there = ~np.isin(table.status.astype(str), (MISSING, UNREADABLE))
+    is_there = has_image(table.status)
     count = int(is_there.sum())
     trained = int((is_there & (table.labels >= 0) & ~table.held_out).sum())
     seconds, pixels = _decoding(table, np.flatnonzero(is_there), spec)

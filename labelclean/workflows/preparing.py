@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labelclean.config import RuntimeConfig
 from labelclean.data import cache, duplicates, images
-from labelclean.data.samples import DUPLICATE_OF, MISSING, OK, UNREADABLE, SampleTable
+from labelclean.data.samples import DUPLICATE_OF, OK, UNREADABLE, SampleTable, has_image
 from labelclean.data.value_range import choose_values
 from labelclean.errors import SourceError
 from labelclean.learning import distributed
@@ -81,19 +81,19 @@ def prepare(
     pixels = decode(table, spec, where, reporter, stage="decoding")
     if isinstance(pixels, cache.Streamed):
         reporter.note(f"images are decoded anew in each epoch: {pixels.why}")
-    has_image = ~np.isin(pixels.status.astype(str), (MISSING, UNREADABLE))
-    first = duplicates.find_duplicates(pixels.digest, has_image)
+    is_there = has_image(pixels.status)
+    first = duplicates.find_duplicates(pixels.digest, is_there)
     status = _with_duplicates(pixels.status, first, table.paths)
-    train_rows = np.flatnonzero(has_image & (table.labels >= 0) & ~table.held_out)
-    _check_readable(table, pixels, has_image)
+    train_rows = np.flatnonzero(is_there & (table.labels >= 0) & ~table.held_out)
+    _check_readable(table, pixels, is_there)
     if not is_trained:
-        _check_trainable(table, has_image, train_rows)
+        _check_trainable(table, is_there, train_rows)
     return Samples(
         table=table.with_status(status),
         pixels=pixels,
         spec=spec,
         first=first,
-        rows=np.flatnonzero(has_image),
+        rows=np.flatnonzero(is_there),
         train_rows=train_rows,
     )
 
@@ -127,7 +127,7 @@ def prepare_features(
     """
     count = len(table)
     status = table.status.copy()
-    status[(status == MISSING) | (status == UNREADABLE)] = OK
+    status[~has_image(status)] = OK
     reason = np.full(count, "", dtype=object)
     has_features = np.ones(count, dtype=np.bool_)
     for row, name in enumerate(table.paths) if unseen else ():
@@ -174,10 +174,8 @@ def _first_of(paths: Sequence[str], identical: Sequence[Sequence[str]]) -> NDArr
     return first
 
 
-def _check_readable(
-    table: SampleTable, pixels: cache.Checked, has_image: NDArray[np.bool_]
-) -> None:
-    if not has_image.any():
+def _check_readable(table: SampleTable, pixels: cache.Checked, is_there: NDArray[np.bool_]) -> None:
+    if not is_there.any():
         bad = int(np.flatnonzero(pixels.status == UNREADABLE)[0])
         raise SourceError(
             f"{table.root or 'the source'}: none of the {len(table):,} images can be read; the "
@@ -186,14 +184,14 @@ def _check_readable(
 
 
 def _check_trainable(
-    table: SampleTable, has_image: NDArray[np.bool_], train_rows: NDArray[np.int64]
+    table: SampleTable, is_there: NDArray[np.bool_], train_rows: NDArray[np.int64]
 ) -> None:
     where = table.root or "the source"
     names = {table.class_names[k] for k in np.unique(table.labels[train_rows])}
     if len(names) < 2:
         only = f"only the class {names.pop()}" if names else "no labelled image"
         raise SourceError(
-            f"{where}: {only} is left to train on after {int((~has_image).sum()):,} unreadable or "
+            f"{where}: {only} is left to train on after {int((~is_there).sum()):,} unreadable or "
             "missing images; two classes are needed"
         )
 

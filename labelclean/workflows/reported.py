@@ -11,8 +11,8 @@ from labelclean.data.samples import (
     MISSING,
     NO_LABEL,
     OK,
-    UNREADABLE,
     SampleTable,
+    has_image,
 )
 from labelclean.errors import SourceError, printable
 from labelclean.report.report import HELD_OUT, Report
@@ -40,7 +40,7 @@ def read_source(report: Report, images: Path | None = None) -> SampleTable:
     classes = {name: k for k, name in enumerate(report.meta.class_names)}
     given = report.frame["given_label"].tolist()
     status = report.frame["status"].to_numpy(dtype=object).copy()
-    status[np.isin(status.astype(str), (MISSING, UNREADABLE))] = OK  # or it may be by now
+    status[~has_image(status)] = OK  # or it may have one by now
     status[~is_there] = MISSING
     return SampleTable(
         images=source,

@@ -14,7 +14,7 @@ from labelclean import sources
 from labelclean.config import RuntimeConfig
 from labelclean.data import cache
 from labelclean.data.images import ImageSpec
-from labelclean.data.samples import MISSING, NO_LABEL, UNREADABLE
+from labelclean.data.samples import NO_LABEL, has_image
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, SourceError, printable
 from labelclean.learning.inference import logits_of_rows
@@ -77,8 +77,8 @@ def read_test(
             "it has " + ", ".join(printable(name) for name in class_names[:10])
         )
     pixels = decode(table, spec, where, reporter, stage="decoding test images")
-    has_image = ~np.isin(pixels.status.astype(str), (MISSING, UNREADABLE))
-    rows = np.flatnonzero(has_image & (table.labels != NO_LABEL))
+    is_there = has_image(pixels.status)
+    rows = np.flatnonzero(is_there & (table.labels != NO_LABEL))
     if not len(rows):
         raise SourceError(f"--test {shown}: none of its labelled images can be read")
     if len(rows) < int((table.labels != NO_LABEL).sum()):

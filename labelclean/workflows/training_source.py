@@ -10,7 +10,7 @@ import torch
 
 from labelclean.config.training_config import TrainingConfig
 from labelclean.data.images import SMALL, largest_side
-from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
+from labelclean.data.samples import MISSING, SampleTable, has_image
 from labelclean.decisions.book import DecisionBook
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import distributed
@@ -103,7 +103,7 @@ def _is_from_scratch(config: TrainingConfig, table: SampleTable) -> bool:
 
 
 def _tell_what_is_gone(report: Report, table: SampleTable, reporter: Reporter) -> None:
-    was_there = ~np.isin(report.frame["status"].to_numpy(dtype=str), (MISSING, UNREADABLE))
+    was_there = has_image(report.frame["status"].to_numpy(dtype=object))
     gone = np.flatnonzero((table.status == MISSING) & was_there)
     if len(gone):
         reporter.note(
