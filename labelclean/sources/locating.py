@@ -70,10 +70,14 @@ def locate(rows: Rows, listing: Listing, *, is_walked: bool = False) -> tuple[li
     Raises SourceError for a name that leads out of the root, and for one that fits several files.
     """
     files = list(rows.names)
+    inside = _roots(listing.root)
+    if not is_walked:  # most names are as they should be: then none has to be looked at
+        for folder in {posixpath.dirname(name) for name in files}:
+            if not folder or _inside(folder, inside) == folder:
+                listing.visit(folder)
     doubtful = [k for k, name in enumerate(files) if name not in listing.index]
     if not doubtful:
         return files, []
-    inside = _roots(listing.root)
     for k in doubtful:
         files[k] = _relative(files[k], inside, listing.root, lambda k=k: rows.where(k))  # type: ignore[misc]
     for folder in {posixpath.dirname(files[k]) for k in doubtful}:
