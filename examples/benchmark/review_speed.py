@@ -138,34 +138,36 @@ def main(count: int) -> None:
         command = [sys.executable, "-m", "labelclean", "review", str(report), "--no-open"]
         started = time.perf_counter()
         process = subprocess.Popen([*command, "--quiet"], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        opened = Took(time.perf_counter() - started, cpu_seconds(process.pid))
-        host = address.partition("/?")[0]
-        settings = {"headers": {"origin": host}, "trust_env": False, "timeout": 60}
-        with httpx.Client(base_url=host, **settings) as client:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            opened = Took(time.perf_counter() - started, cpu_seconds(process.pid))
+            host = address.partition("/?")[0]
+            settings = {"headers": {"origin": host}, "trust_env": False, "timeout": 60}
+            with httpx.Client(base_url=host, **settings) as client:
 
-            def ask(**query: object) -> list[dict[str, object]]:
-                answer = client.get("/api/rows", params={k: str(v) for k, v in query.items()})
-                rows: list[dict[str, object]] = answer.raise_for_status().json()["rows"]
-                return rows
+                def ask(**query: object) -> list[dict[str, object]]:
+                    answer = client.get("/api/rows", params={k: str(v) for k, v in query.items()})
+                    rows: list[dict[str, object]] = answer.raise_for_status().json()["rows"]
+                    return rows
 
-            def decide(rows: list[dict[str, object]]) -> None:
-                for cells in rows:
-                    began = time.perf_counter()
-                    body = {"rows": [cells["row"]], "action": "accept"}
-                    client.post("/api/decisions", json=body).raise_for_status()
-                    took.append(time.perf_counter() - began)
+                def decide(rows: list[dict[str, object]]) -> None:
+                    for cells in rows:
+                        began = time.perf_counter()
+                        body = {"rows": [cells["row"]], "action": "accept"}
+                        client.post("/api/decisions", json=body).raise_for_status()
+                        took.append(time.perf_counter() - began)
 
-            took: list[float] = []
-            first = timed(process.pid, lambda: first_page(client, address))
-            rows = ask(verdict="issue", size=DECISIONS)
-            decisions = timed(process.pid, lambda: decide(rows))
-            far = timed(process.pid, lambda: ask(offset=count // 2))
-            search = timed(process.pid, lambda: ask(search="777/0777"))
-            memory = peak_mib(process.pid)
-        process.send_signal(signal.SIGINT)
-        process.wait()
+                took: list[float] = []
+                first = timed(process.pid, lambda: first_page(client, address))
+                rows = ask(verdict="issue", size=DECISIONS)
+                decisions = timed(process.pid, lambda: decide(rows))
+                far = timed(process.pid, lambda: ask(offset=count // 2))
+                search = timed(process.pid, lambda: ask(search="777/0777"))
+                memory = peak_mib(process.pid)
+        finally:  # also after a request that failed
+            process.send_signal(signal.SIGINT)
+            process.wait()
     decision = Took(statistics.median(took), decisions.cpu / len(took))
     busy = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"{count:,} rows, {os.cpu_count()} cores{busy}, Python {platform.python_version()}")

@@ -214,7 +214,7 @@ def agreed(make: Callable[[], Found]) -> Found:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def apart() -> Iterator[None]:
     """Lets this process work as if there were no others, which wait for it meanwhile."""
     global _is_apart
     _is_apart = True

@@ -24,10 +24,6 @@ class Sgd:
         self.lr = config.lr
         self._momentum: list[Tensor | None] = [None] * len(self.params)
 
-    def zero_grad(self) -> None:
-        for param in self.params:
-            param.grad = None
-
     @torch.no_grad()
     def step(self) -> None:
         """Moves the parameters that have a gradient."""

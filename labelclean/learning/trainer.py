@@ -179,7 +179,7 @@ def _fitting_step(run: Run, batch: Batch, on_progress: OnProgress) -> Tensor:
 def _optimise(run: Run, batch: Batch) -> Tensor:
     """Forward, loss, backward and the optimiser's step; returns the logits (b, c), float32."""
     context = run.context()
-    run.optimizer.zero_grad()
+    run.model.zero_grad()
     seen = []
     # both views in one pass: batch norm sees the mixture, and its statistics are of both
     views = [batch.images] if batch.distorted is None else [batch.images, batch.distorted]

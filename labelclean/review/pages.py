@@ -93,7 +93,6 @@ class ReviewRows:
         frame = report.frame
         self.meta = report.meta  # not the report: ten million rows of it take gigabytes
         self.images: list[str] = frame["image"].tolist()
-        self._by_name = _ByName(self.images)
         known = np.array(report.meta.class_names, dtype=object)
         columns = ("given_label", "suggested_label", "second_label")
         cells = [frame[name].to_numpy(dtype=object) for name in columns]
@@ -195,10 +194,6 @@ class ReviewRows:
         has_part: Bools = pc.match_substring(self._searched, wanted).to_numpy()
         return has_part
 
-    def rows_of(self, image: str) -> list[int]:
-        """The rows of the image of that name, in ascending order."""
-        return self._by_name.rows(image)
-
     def cells(self, row: int) -> dict[str, Any]:
         """One row for the page, JSON-ready: names escaped, labels and statuses as codes."""
         return {
@@ -250,20 +245,6 @@ class ReviewRows:
         """The most frequent labels, as many as have a key of their own."""
         counts = np.bincount(self.given[self.given >= 0], minlength=len(self.labels))
         return [int(code) for code in np.argsort(-counts, kind="stable")[:KEYED]]
-
-
-class _ByName:
-    """The rows of a name, by hashes: a dict of ten million names takes a gigabyte more."""
-
-    def __init__(self, names: list[str]) -> None:
-        hashes = np.fromiter(map(hash, names), np.int64, len(names))
-        self._names, self._order = names, np.argsort(hashes, kind="stable")
-        self._hashes = hashes[self._order]
-
-    def rows(self, name: str) -> list[int]:
-        begin = np.searchsorted(self._hashes, hash(name), side="left")
-        end = np.searchsorted(self._hashes, hash(name), side="right")
-        return [row for row in self._order[begin:end].tolist() if self._names[row] == name]
 
 
 def _first_of_each(images: list[str], statuses: list[str], near: list[str]) -> Ints:

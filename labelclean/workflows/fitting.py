@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from labelclean.config import TrainConfig
 from labelclean.config.names import CE_CLEAN, CE_NOISY, DEFAULT, SCHEMES, SOFT, TWO_STAGE
@@ -61,7 +61,7 @@ class Fitted:
     epochs: int
     enlarged: int | None = None
     features: NDArray[np.float16] | None = None
-    out_of_fold: Callable[[], NDArray[np.float32]] | None = None
+    out_of_fold: Callable[[], Tensor] | None = None
 
 
 def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> TrainingSet:

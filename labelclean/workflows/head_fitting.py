@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from labelclean.config import HeadConfig, TrainConfig
@@ -76,7 +74,7 @@ def fit_head(
             task = replace(task, labels=lesson.labels)
     if finetune is not None:
         backbone = backbone.of_last_layer()
-        task = replace(task, features=task.features[:, : backbone.width])
+        task = replace(task, features=seen.of_last_layer)
     left_out = torch.zeros(len(task.labels), COPIES, dtype=torch.bool, device=where.device)
     with where.reporter.stage(f"training {scheme}") as advance:
         progress = training_progress(advance, where.reporter)
@@ -97,7 +95,9 @@ def fit_head(
         enlarged=None if seen.size == size else seen.size,
         epochs=epochs,
         features=seen.features if finetune is None else None,
-        out_of_fold=partial(_asked, data, lesson, task, where) if finetune is None else None,
+        out_of_fold=None
+        if finetune
+        else partial(_out_of_fold, data, lesson, task, where, "calibrating"),
     )
 
 
@@ -145,12 +145,6 @@ def _refined(
     labels = lesson.labels.copy()
     labels[rows] = said.argmax(dim=1).cpu().numpy()
     return Lesson(schemes.on_targets(targets, weights), labels, rows)
-
-
-def _asked(
-    data: TrainingSet, lesson: Lesson, task: HeadTask, where: Environment
-) -> NDArray[np.float32]:
-    return np.asarray(_out_of_fold(data, lesson, task, where, "calibrating").cpu())
 
 
 def _out_of_fold(

@@ -147,7 +147,7 @@ def _fit(
         seed=config.train.seed,
         device=device,
     )
-    with distributed.alone():
+    with distributed.apart():
         return fit_view(task, samples.first, config.train.method, reporter)
 
 

@@ -282,8 +282,9 @@ def _temperature(
     fitted: Fitted, transform: Transform, source: TrainingSource, where: Environment
 ) -> float:
     """By the images that are held out; where there are none, by folds of those trained on."""
-    data, by_folds = source.data, fitted.out_of_fold
-    rows = data.val_rows if len(data.val_rows) or by_folds is None else data.rows
+    data = source.data
+    by_folds = None if len(data.val_rows) else fitted.out_of_fold
+    rows = data.val_rows if by_folds is None else data.rows
     if len(rows) < FEWEST:
         where.reporter.note(
             f"{len(rows)} images are left to calibrate the probabilities (--val), {FEWEST} are "
@@ -293,11 +294,11 @@ def _temperature(
     places = np.arange(len(rows))
     if len(rows) > CALIBRATED:
         places = np.sort(np.random.default_rng(0).choice(len(rows), CALIBRATED, replace=False))
-    if by_folds is not None and rows is data.rows:
-        logits = by_folds()[places]
-    else:
+    if by_folds is None:
         with where.reporter.stage("calibrating"):
             logits = _logits(fitted, transform, data, rows[places], where)
+    else:
+        logits = np.asarray(by_folds().cpu())[places]
     likelihood = label_likelihood(source.report.meta, data.beliefs, rows[places])
     return fit_temperature(logits, likelihood)
 

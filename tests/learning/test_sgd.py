@@ -17,7 +17,7 @@ def _steps(optimizer, model, count=7, *, rate=lambda optimizer, lr: None):
     generator = torch.Generator().manual_seed(1)
     for step in range(count):
         rate(optimizer, 0.1 / (step + 1))
-        optimizer.zero_grad()
+        model.zero_grad()
         model(torch.randn(5, 4, generator=generator)).square().sum().backward()
         optimizer.step()
 
@@ -68,7 +68,7 @@ def test_what_has_no_gradient_stays():
     model = _model()
     optimizer = Sgd(model.parameters(), TrainConfig())
     start = [param.detach().clone() for param in model.parameters()]
-    optimizer.zero_grad()
+    model.zero_grad()
     model[2](torch.ones(1, 3)).sum().backward()
     optimizer.step()
     moved = [not torch.equal(a, b) for a, b in zip(start, model.parameters(), strict=True)]
@@ -84,7 +84,7 @@ from labelclean.config import TrainConfig
 from labelclean.learning.sgd import Sgd
 model = torch.nn.Linear(2, 1)
 optimizer = Sgd(model.parameters(), TrainConfig())
-optimizer.zero_grad()
+model.zero_grad()
 model(torch.ones(1, 2)).sum().backward()
 optimizer.step()
 print("torch._dynamo" in sys.modules)
