@@ -60,6 +60,8 @@ class Origin:
     """Facts on what a file of features was made of; equal in all shards of one source.
 
     backbone  name and digest of the network
+    last      how many of the features, the first ones, are of its last layer; None: an older
+              labelclean did not say
     rows      of the whole source; None: each shard is a file of its own, and nobody has counted
     source    how the images are found again: SourceOptions.record, and "image_root" with it
     """
@@ -70,6 +72,7 @@ class Origin:
     rows: int | None
     shards: int
     source: dict[str, str | None] | None = field(default=None, compare=False)
+    last: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +215,16 @@ def shards_of(path: Path) -> list[Path]:
     files = [] if path.suffix == ".npy" else parts_of(path)
     # the origin of the first is that of all, or parts_of would have said so
     return files if files and origin_of(files[0]) is not None else []
+
+
+def last_width_of(path: Path) -> int | None:
+    """How many of the features that --features names are of a network's last layer, if it is known.
+
+    Raises SourceError as shards_of.
+    """
+    shards = shards_of(path)
+    origin = origin_of(shards[0]) if shards else None
+    return None if origin is None else origin.last
 
 
 def origin_of(path: Path) -> Origin | None:

@@ -206,6 +206,7 @@ class _Writer:
             rows=rows,
             shards=shard.count,
             source={**self.options.record(source), "image_root": root},
+            last=seen.last_width,
         )
         writing = self.reporter.stage("writing")
         with writing, disk.errors_of(path), disk.staged(path) as place:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from labelclean.config import FilterConfig, RuntimeConfig, ViewConfig
 from labelclean.data.cache import default_cache_dir
-from labelclean.data.feature_shards import has_shards
+from labelclean.data.feature_shards import has_shards, last_width_of
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import distributed
 from labelclean.learning.backbones import Backbone, load_backbone
@@ -26,17 +26,20 @@ from labelclean.workflows.preparing import Samples
 class Seen:
     """Features (n, f) of the rows, NaN where there is no image.
 
-    backbone  None: they are the user's own
+    backbone    None: they are from files
+    last_width  how many of the features, the first ones, are of the network's last layer; all of
+                those that a user made
     """
 
     features: NDArray[np.float16]
     backbone: Backbone | None
     size: int
+    last_width: int
 
     @property
     def of_last_layer(self) -> NDArray[np.float16]:
-        """The features of the last layer alone (n, f); the user's own as they are."""
-        return self.features[:, : self.backbone.last_width] if self.backbone else self.features
+        """The features of the last layer alone (n, f)."""
+        return self.features[:, : self.last_width]
 
 
 def see(
@@ -56,9 +59,10 @@ def see(
     if view.features is not None:
         paths, rows = samples.table.paths, samples.rows
         if not distributed.is_first():
-            return Seen(features=np.empty((0, 0), np.float16), backbone=None, size=0)
+            return Seen(features=np.empty((0, 0), np.float16), backbone=None, size=0, last_width=0)
         features = read_features(view.features, paths, rows, _folder(where))
-        return Seen(features=features, backbone=None, size=0)
+        last = last_width_of(view.features) or features.shape[1]
+        return Seen(features=features, backbone=None, size=0, last_width=last)
     backbone = load_backbone(view.backbone, may_download=view.download)
     rows, size = samples.rows, samples.spec.size
     with reporter.stage("features") as advance:
@@ -74,8 +78,7 @@ def see(
 
         if not distributed.is_first():
             distributed.help_with(compute_here)
-            nothing = np.empty((0, backbone.width), np.float16)
-            return Seen(features=nothing, backbone=backbone, size=network_size(size))
+            return _seen(np.empty((0, backbone.width), np.float16), backbone, size)
         compute = distributed.divided(compute_here)
         on_rows = image_counter(advance, len(rows))
         digests = samples.pixels.digest
@@ -88,7 +91,16 @@ def see(
             reporter.note(f"features are not kept for the next run: {reason}")
             features = features_of(None, digests, rows, backbone.width, compute, lambda _: None)
         distributed.release_helpers()
-    return Seen(features=features, backbone=backbone, size=network_size(size))
+    return _seen(features, backbone, size)
+
+
+def _seen(features: NDArray[np.float16], backbone: Backbone, size: int) -> Seen:
+    return Seen(
+        features=features,
+        backbone=backbone,
+        size=network_size(size),
+        last_width=backbone.last_width,
+    )
 
 
 def with_features_of(source: str | Path, config: FilterConfig) -> FilterConfig:

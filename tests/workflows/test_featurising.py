@@ -23,6 +23,7 @@ from labelclean.config.source_options import SourceOptions
 from labelclean.data import feature_shards, large_arrays
 from labelclean.data.feature_shards import Shard
 from labelclean.errors import ConfigError, LabelcleanError
+from labelclean.judging import outliers
 from labelclean.learning import embedding, feature_files, feature_store
 from labelclean.progress import Reporter
 from labelclean.report.report import Report
@@ -58,7 +59,10 @@ def _filter(world: Path, out: str, *words: object) -> pd.DataFrame:
     return Report.read(world / out).frame
 
 
-def test_filter_on_the_shards_judges_as_filter_on_the_images(world: Path):
+def test_filter_on_the_shards_judges_as_filter_on_the_images(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(outliers, "LEAST_KNOWN", 20)
     (world / "images" / "40.png").write_bytes((world / "images" / "03.png").read_bytes())
     (world / "images" / "41.png").write_bytes((world / "images" / "03.png").read_bytes())
     for number in (3, 1, 2):
@@ -73,6 +77,8 @@ def test_filter_on_the_shards_judges_as_filter_on_the_images(world: Path):
         path.unlink()  # no image is opened
     of_shards = _filter(world, "shards.csv", "--features", world / "features")
     same = ["image", "given_label", "suggested_label", "is_label_issue", "label_score", "status"]
+    same += ["no_class_score"]
+    assert whole["no_class_score"].notna().any()
     pd.testing.assert_frame_equal(of_shards[same], whole[same])
     copies = of_shards[of_shards["image"].isin(["40.png", "41.png"])]
     assert copies["status"].tolist() == 2 * ["duplicate_of:03.png"]
@@ -97,6 +103,7 @@ def test_a_file_holds_a_row_for_each_image_and_what_it_was_made_of(world: Path):
     ]
     origin = feature_shards.origin_of(Path(facts["features"]))
     assert origin is not None and (origin.rows, origin.shards) == (61, 1)
+    assert feature_shards.last_width_of(Path(facts["features"])) == 1280
     again = _write(world)
     assert again.exit_code == 2 and "--force" in again.stderr
 
