@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 IMAGE_BYTES = 512 << 20  # of one image file
 TABLE_BYTES = 8 << 30  # of a table, a report or a model
@@ -14,6 +15,19 @@ TABLE_BYTES = 8 << 30  # of a table, a report or a model
 def read_regular(path: str | Path, limit: int = TABLE_BYTES) -> bytes:
     """The whole content of a regular file of at most `limit` bytes.
 
+    Raises OSError.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise OSError(errno.EFBIG, f"{_size(size)}, at most {_size(limit)} are read")
+        # not to its end: files of the system have no size and may never end
+        return file.read(size)
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """A regular file, to be read.
+
     Devices, pipes and sockets may block for ever or never end, and opening one may do something.
 
     Raises OSError.
@@ -21,13 +35,13 @@ def read_regular(path: str | Path, limit: int = TABLE_BYTES) -> bytes:
     check_regular(path)
     # no blocking where it has become something else meanwhile
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(handle, "rb") as file:
-        status = os.fstat(handle)
-        _check_regular(status)
-        if status.st_size > limit:
-            raise OSError(errno.EFBIG, f"{_size(status.st_size)}, at most {_size(limit)} are read")
-        # not to its end: files of the system have no size and may never end
-        return file.read(status.st_size)
+    file = open(handle, "rb")  # noqa: SIM115 (the caller closes it)
+    try:
+        _check_regular(os.fstat(handle))
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def check_regular(path: str | Path) -> None:

@@ -23,13 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2 as httpx
+import many_images
 import numpy as np
-from PIL import Image
 
 from labelclean.report.meta import ReportMeta
 from labelclean.report.report import Report
 
-FILES = 1_000  # of a folder
 CLASSES = 100
 FEATURES = 256
 PAGE = 60
@@ -41,21 +40,14 @@ def make_report(folder: Path, count: int) -> Path:
     """A report of `count` rows, each image file under many folders' names, 15 % of them issues."""
     rng = np.random.default_rng(0)
     images = folder / "images"
-    first = images / f"{0:05d}"
-    first.mkdir(parents=True)
-    for k in range(FILES):
-        pixels = rng.integers(0, 255, (160, 160, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(first / f"{k:04d}.jpg")
-    for k in range(1, -(-count // FILES)):
-        (images / f"{k:05d}").symlink_to(first.name, target_is_directory=True)
-    names = [f"{k // FILES:05d}/{k % FILES:04d}.jpg" for k in range(count)]
+    many_images.make_images(images, count)
     classes = np.array([f"class {k:03d}" for k in range(CLASSES)], dtype=object)
     given = rng.integers(0, CLASSES, count)
     is_issue = rng.random(count) < 0.15
     suggested = np.where(is_issue, (given + rng.integers(1, CLASSES, count)) % CLASSES, given)
     chance = np.where(is_issue, rng.uniform(0.5, 1, count), rng.uniform(0, 0.5, count))
     columns = {
-        "image": names,
+        "image": many_images.names(count),
         "given_label": classes[given],
         "suggested_label": classes[suggested],
         "is_label_issue": is_issue.tolist(),

@@ -5,8 +5,8 @@
 
 Reports are made up: rows x classes, one in ten labels wrong, Parquet; `evaluate` has a table of the
 true labels, `apply` one of the given ones. Each command runs in a process of its own, one thread;
-its seconds hold the start of Python. `export` is for cleanlab, `tasks` for Label Studio; `verdict`
-is the noise model alone.
+its seconds hold the start of Python. `export` is for cleanlab, `tasks` for Label Studio; `coco` and
+`cvat` find all images and read their sizes; `verdict` is the noise model alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import time
 from pathlib import Path
 
+import many_images
 import numpy as np
 import pandas as pd
 
@@ -35,6 +36,11 @@ COMMANDS = {
         *("export", "REPORT", "--to", "label-studio", "--url-prefix", "https://example.org/"),
         *("--out", "OUT", "--force", "--quiet"),
     ),
+    "coco": (
+        *("export", "REPORT", "--to", "coco-classification", "--out", "OUT"),
+        *("--force", "--quiet"),
+    ),
+    "cvat": ("export", "REPORT", "--to", "cvat", "--out", "OUT", "--force", "--quiet"),
     "plot": ("plot", "REPORT", "--out", "OUT", "--force", "--quiet"),
     "apply": ("apply", "REPORT", "--above", "0.9", "--out", "OUT.csv", "--force", "--quiet"),
     "evaluate": ("evaluate", "REPORT", "--truth", "TRUTH", "--quiet"),
@@ -47,7 +53,7 @@ def paths(folder: Path, rows: int, classes: int) -> tuple[Path, Path]:
 
 
 def make(folder: Path, rows: int, classes: int) -> None:
-    """Writes the report and the table of true labels, unless they are there."""
+    """Writes the report, its images and the table of true labels, unless they are there."""
     report, truth = paths(folder, rows, classes)
     if report.exists():
         return
@@ -57,7 +63,8 @@ def make(folder: Path, rows: int, classes: int) -> None:
     other = (true + rng.integers(1, classes, rows)) % classes
     given = np.where(rng.random(rows) < chance, other, true)
     is_issue = chance > 0.5
-    images = [f"images/{k // 1000:05d}/{k:08d}.jpg" for k in range(rows)]
+    many_images.make_images(folder / "images", rows)
+    images = [f"images/{name}" for name in many_images.names(rows)]
     columns = {
         "image": images,
         "given_label": names[given],
@@ -75,8 +82,8 @@ def make(folder: Path, rows: int, classes: int) -> None:
     rate = float(chance.mean())
     meta = ReportMeta(
         class_names=tuple(names.tolist()),
-        image_root_given="images",
-        image_root="images",
+        image_root_given=str(folder),
+        image_root=str(folder.absolute()),
         config={},
         seed=0,
         versions={},

@@ -10,6 +10,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,17 +119,13 @@ def _header_sizes(table: SampleTable) -> list[tuple[int, int]]:
             if sizes and at >= len(spaced):
                 break
             try:
-                sizes.append(_header_size(table.images.read(row)))
+                with open_image(table.images.read(row)) as image:
+                    sizes.append(image.size)
             except (OSError, UnreadableImage) as error:
                 problem = problem or f"; the first, {table.paths[row]}: {reason_of(error)}"
     if not sizes:
         raise SourceError(f"none of the {len(table)} images can be read{problem}")
     return sizes
-
-
-def _header_size(encoded: bytes | NDArray[np.uint8]) -> tuple[int, int]:
-    with open_image(encoded) as image:
-        return image.size
 
 
 def decode(encoded: bytes | NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
@@ -167,8 +164,21 @@ def open_image(encoded: bytes | NDArray[np.uint8]) -> Image.Image:
         raise UnreadableImage("the file is empty")
     if len(encoded) > IMAGE_BYTES:
         raise UnreadableImage(f"too large: {len(encoded):,} bytes, limit {IMAGE_BYTES:,}")
+    return _opened(io.BytesIO(encoded))
+
+
+def header_size(file: BinaryIO) -> tuple[int, int]:
+    """Width and height in px of an image file, of which no more is read than they take.
+
+    Raises UnreadableImage.
+    """
+    with _opened(file) as image:
+        return image.size
+
+
+def _opened(file: BinaryIO) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(encoded), formats=_formats())
+        image = Image.open(file, formats=_formats())
     except UnidentifiedImageError as error:
         raise UnreadableImage("not in an image format that photos have") from error
     except DECODER_ERRORS as error:

@@ -9,13 +9,14 @@ from array import array
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelclean.data.image_names import is_image_name
 from labelclean.errors import SourceError
-from labelclean.opening import IMAGE_BYTES, read_regular
+from labelclean.opening import IMAGE_BYTES, open_regular, read_regular
 from labelclean.sources.wording import counted
 
 
@@ -36,6 +37,10 @@ class FileImages:
 
     def read(self, row: int) -> bytes:
         return read_regular(os.path.join(self.root, self.files[row]), IMAGE_BYTES)
+
+    def open(self, row: int) -> BinaryIO:
+        """The file, for one who needs little of it. Raises OSError."""
+        return open_regular(os.path.join(self.root, self.files[row]))
 
     def fingerprint(self, row: int) -> str:
         return f"{self.files[row]}|{self.sizes[row]}|{self.mtimes[row]}"

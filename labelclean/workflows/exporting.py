@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -11,13 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from labelclean import disk
 from labelclean.data.image_names import is_image_name
-from labelclean.data.images import DECODER_ERRORS
+from labelclean.data.images import UnreadableImage, header_size, open_image
 from labelclean.data.quiet import quiet
-from labelclean.data.samples import MISSING, UNREADABLE, SampleTable
+from labelclean.data.samples import MISSING, UNREADABLE, ImageSource, SampleTable
 from labelclean.errors import ConfigError, ReportError, printable
 from labelclean.exports.folder import check_can_make, new_folder
 from labelclean.exports.labelled_rows import COPIES, Export, Format
@@ -213,10 +211,13 @@ def _rows(
                 continue
             if table is not None and (form.needs_size or copies is not None):
                 try:
-                    encoded = table.images.read(row)
-                    with _opened(encoded) as opened:
-                        size, kind = opened.size, (opened.format or "png").lower()
-                except DECODER_ERRORS:  # gone or damaged since the report was made
+                    if copies is None:
+                        size = _size(table.images, row)
+                    else:
+                        encoded = table.images.read(row)
+                        with open_image(encoded) as opened:
+                            size, kind = opened.size, (opened.format or "png").lower()
+                except (OSError, UnreadableImage):  # gone or damaged since the report was made
                     left_out[UNREADABLE] += 1
                     continue
                 if sizes is not None:
@@ -230,10 +231,13 @@ def _rows(
     return ReportRows.of(frame, kept, files=other_files, sizes=sizes), left_out
 
 
-def _opened(encoded: bytes | NDArray[np.uint8]) -> Image.Image:
-    if isinstance(encoded, bytes):
-        return Image.open(io.BytesIO(encoded))
-    return Image.fromarray(encoded)
+def _size(images: ImageSource, row: int) -> tuple[int, int]:
+    """Width and height in px; a file of its own is not read beyond its header."""
+    if isinstance(images, FileImages):
+        with images.open(row) as file:
+            return header_size(file)
+    with open_image(images.read(row)) as opened:
+        return opened.size
 
 
 def _copy(
@@ -253,7 +257,7 @@ def _copy(
     if isinstance(encoded, bytes):
         target.write_bytes(encoded)
     else:
-        _opened(encoded).save(target, format="PNG")
+        open_image(encoded).save(target, format="PNG")
     return place
 
 

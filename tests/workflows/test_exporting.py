@@ -20,6 +20,7 @@ from labelclean.errors import ConfigError, OutputError
 from labelclean.exports import cvat
 from labelclean.exports.registry import FORMATS
 from labelclean.report.report import Report
+from labelclean.sources.folders import FileImages
 from labelclean.workflows import exporting
 from labelclean.workflows.exporting import export_report
 from labelclean.workflows.importing import import_decisions
@@ -71,6 +72,23 @@ def test_images_that_are_not_there_are_left_out_and_counted(tool, folder):
     assert sorted(path.name for path in (folder / "out").iterdir()) == sorted(
         (*done.files, "labelclean-export.json")
     )
+
+
+@pytest.mark.parametrize("tool", ["coco-classification", "cvat"])
+def test_no_more_of_a_file_is_read_than_its_size_takes(tool, folder, monkeypatch):
+    monkeypatch.delattr(FileImages, "read")
+    asked = []
+    opened = FileImages.open
+
+    def noted(images, row):
+        asked.append(opened(images, row))
+        return asked[-1]
+
+    monkeypatch.setattr(FileImages, "open", noted)
+    done = export_report(folder / "report.csv", to=tool, out=folder / "out")
+    assert done.images == 3
+    assert all(file.closed for file in asked)
+    assert re.search(r"width\W+11\W+height\W+20", (folder / "out" / done.files[0]).read_text())
 
 
 def test_a_table_for_cleanlab_needs_no_images(folder):
