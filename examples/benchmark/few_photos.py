@@ -5,6 +5,11 @@
 Data sets as in view_quality.py. Of each, --sizes images are drawn --draws times, labels are made
 wrong, and heads on features judge them. A row for each of it is in DIR/few_photos.csv; the table
 has a line for each size and noise, over all data sets and draws.
+
+    ECE     expected calibration error of a run, in the mean; `worst` of all runs
+    chance  the ECE that the same probabilities would have if they were exactly right, for a run
+            has few images in each of the ten bins
+    pooled  the ECE of all runs of the line together, where chance hardly counts
 """
 
 from __future__ import annotations
@@ -22,10 +27,13 @@ import view_quality
 from numpy.typing import NDArray
 
 NOISES = ("symm 0.0", "symm 0.05", "symm 0.15", "symm 0.4", "symm 0.6", "pair 0.3")
+AGAIN = 20  # draws of which labels are wrong, by a run's own probabilities
 SURE = 0.9  # issue probability from which on a label is called surely wrong
 
 
 Job = tuple[str, str, int, str, int]  # data set, its file, images, noise, draw
+Said = tuple[NDArray[np.float64], NDArray[np.bool_]]  # issue probabilities (n,), is it wrong (n,)
+Run = tuple[dict[str, Any], Said]  # its figures, and what it said
 
 
 def heads_say(job: Job) -> tuple[NDArray[np.int64], NDArray[np.int64], Any]:
@@ -58,7 +66,7 @@ def heads_say(job: Job) -> tuple[NDArray[np.int64], NDArray[np.int64], Any]:
     return given, truth, view.predict(np.arange(count), given, draw)
 
 
-def run(job: Job) -> dict[str, Any]:
+def run(job: Job) -> Run:
     from labelclean.config import VerdictConfig
     from labelclean.judging import verdicts
     from labelclean.report import metrics
@@ -69,8 +77,14 @@ def run(job: Job) -> dict[str, Any]:
     found = verdicts.decide(given, said, num_classes=classes, verdict=VerdictConfig(), seed=draw)
     is_noisy = given != truth
     low, high = found.noise_rate_interval
-    sure = found.issue_probability > SURE
-    return {
+    probability = found.issue_probability
+    sure = probability > SURE
+    generator = np.random.default_rng(draw)
+    by_chance = [
+        metrics.expected_calibration_error(probability, generator.random(count) < probability)
+        for _ in range(AGAIN)
+    ]
+    row = {
         "data": name,
         "n": count,
         "noise": noise,
@@ -82,13 +96,21 @@ def run(job: Job) -> dict[str, Any]:
         "low": low,
         "high": high,
         "holds": int(low <= is_noisy.mean() <= high),
-        "ece": metrics.expected_calibration_error(found.issue_probability, is_noisy),
+        "ece": metrics.expected_calibration_error(probability, is_noisy),
+        "ece_by_chance": np.mean(by_chance),
         "sure": int(sure.sum()),
         "sure_right": int((sure & is_noisy).sum()),
     }
+    return row, (probability, is_noisy)
 
 
-def line(rows: list[dict[str, Any]], n: str, noise: str) -> str:
+def line(runs: list[Run], n: str, noise: str) -> str:
+    from labelclean.report import metrics
+
+    rows = [row for row, _ in runs]
+    said, is_noisy = (np.concatenate([run[1][k] for run in runs]) for k in (0, 1))
+    pooled = metrics.expected_calibration_error(said, is_noisy)
+
     def mean(name: str) -> float:
         values = [float(r[name]) for r in rows if r[name] != ""]
         return float(np.mean(values)) if values else float("nan")
@@ -100,18 +122,20 @@ def line(rows: list[dict[str, Any]], n: str, noise: str) -> str:
     worst = max(float(r["ece"]) for r in rows)
     return (
         f"{n:>6} {noise:9} {len(rows):4} {100 * mean('ap'):5.1f} {mean('f1'):5.2f} {bias:+6.3f} "
-        f"{mean('holds'):5.2f} {width:5.2f} {mean('ece'):5.3f} {worst:6.3f} {sure:6} {right:5.2f}"
+        f"{mean('holds'):5.2f} {width:5.2f} {mean('ece'):5.3f} {worst:6.3f} "
+        f"{mean('ece_by_chance'):6.3f} {pooled:6.3f} {sure:6} {right:5.2f}"
     )
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["     n noise     runs    AP    F1   bias holds width   ECE  worst  >90 % right"]
-    for n in sorted({int(r["n"]) for r in rows}):
+def table(runs: list[Run]) -> str:
+    heads = "     n noise     runs    AP    F1   bias holds width   ECE  worst chance pooled  >90 %"
+    lines = [f"{heads} right"]
+    for n in sorted({int(row["n"]) for row, _ in runs}):
         for noise in NOISES:
-            some = [r for r in rows if int(r["n"]) == n and r["noise"] == noise]
+            some = [run for run in runs if int(run[0]["n"]) == n and run[0]["noise"] == noise]
             if some:
                 lines.append(line(some, str(n), noise))
-    return "\n".join([*lines, line(rows, "all", "all")])
+    return "\n".join([*lines, line(runs, "all", "all")])
 
 
 def main() -> None:
@@ -127,16 +151,17 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = []
+    runs: list[Run] = []
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         for future in as_completed([pool.submit(run, job) for job in jobs_of(options)]):
-            rows.append(future.result())
-    rows.sort(key=lambda r: (r["data"], r["n"], r["noise"], r["draw"]))
+            runs.append(future.result())
+    runs.sort(key=lambda run: [run[0][name] for name in ("data", "n", "noise", "draw")])
+    rows = [row for row, _ in runs]
     with open(options.out / "few_photos.csv", "w", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    print(table(rows))
+    print(table(runs))
 
 
 def jobs_of(options: argparse.Namespace) -> list[Job]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from labelclean.data import demo, near_duplicates
+from labelclean.data import demo, near_duplicates, shown_parts
 from labelclean.data.near_duplicates import near_groups, perceptual_hashes
 
 
@@ -178,7 +178,7 @@ def test_images_with_too_little_detail_or_too_many_are_not_compared_by_their_par
     pixels = _squares([*scenes, scenes[0].crop((12, 8, 148, 110))])
     assert _groups(pixels)[8] == 0
     assert _groups(pixels[:, ::2, ::2].copy())[8] == 8  # 64 px
-    monkeypatch.setattr(near_duplicates, "MOST_COMPARED", 5)
+    monkeypatch.setattr(shown_parts, "MOST_COMPARED", 5)
     assert _groups(pixels)[8] == 8
 
 
