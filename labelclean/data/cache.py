@@ -94,6 +94,10 @@ class Streamed(Checked):
     def pixels(self) -> None:
         return None
 
+    def at(self, size: int) -> Streamed:
+        """The same images in squares of at most that size, which takes less to decode."""
+        return replace(self, spec=self.spec.at(size))
+
     def rows(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
         """(len(index), s, s, 3), decoded in parallel; black where unreadable.
 

@@ -16,13 +16,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from labelclean.data.duplicates import find_duplicates
-from labelclean.data.large_arrays import blocks_of
+from labelclean.data.large_arrays import ROWS_AT_ONCE, blocks_of, zeros_array
+from labelclean.data.looks import SIDE, Looks
 from labelclean.data.samples import MISSING, UNREADABLE
 from labelclean.errors import ConfigError, SourceError, printable
 
 _META = b"labelclean"
-_CONTENT = "content"
+_CONTENT, _HASH, _GREY = "content", "phash", "grey"
 _DIGEST = pa.binary(16)
+_PICTURE = pa.binary(SIDE * SIDE)
 _NAME = re.compile(r"features-(\d+)-of-(\d+)\.parquet")
 
 
@@ -62,6 +64,7 @@ class Origin:
     backbone  name and digest of the network
     last      how many of the features, the first ones, are of its last layer; None: an older
               labelclean did not say
+    is_detailed  of its looks; they are in the file since they have been
     rows      of the whole source; None: each shard is a file of its own, and nobody has counted
     source    how the images are found again: SourceOptions.record, and "image_root" with it
     """
@@ -73,6 +76,7 @@ class Origin:
     shards: int
     source: dict[str, str | None] | None = field(default=None, compare=False)
     last: int | None = field(default=None, compare=False)
+    is_detailed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +99,13 @@ def write_features(
     rows: ShardRows,
     contents: NDArray[np.uint64],
     features: NDArray[np.float16],
+    looks: Looks,
 ) -> None:
     """A Parquet file of the rows.
 
     contents  (m, 2)  digest of what the image's file holds, 0 where it could not be read
     features  (m, f)  null where they are NaN
+    looks     of the rows that have features
 
     Raises SourceError for names that are no Unicode, OSError from the disk.
     """
@@ -113,14 +119,23 @@ def write_features(
             ("status", pa.string()),
             ("reason", pa.string()),
             (_CONTENT, _DIGEST),
+            (_HASH, pa.uint64()),
+            (_GREY, _PICTURE),
             ("features", kind),
         ],
         metadata={_META: json.dumps(asdict(origin)).encode()},
     )
+    looked = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for part in blocks_of(len(rows.paths)):
             seen = np.ascontiguousarray(features[part])
-            gone = pa.array(np.isnan(seen[:, 0]))
+            is_gone = np.isnan(seen[:, 0])
+            gone = pa.array(is_gone)
+            of_block = slice(looked, looked + int((~is_gone).sum()))
+            looked = of_block.stop
+            hashes = np.zeros(len(seen), np.uint64)
+            pictures = np.zeros((len(seen), SIDE, SIDE), np.uint8)
+            hashes[~is_gone], pictures[~is_gone] = looks.hashes[of_block], looks.grey[of_block]
             flat = pa.array(seen.reshape(-1))
             try:
                 texts = [
@@ -133,11 +148,13 @@ def write_features(
                     "rename the file, or leave it out by --ignore"
                 ) from None
             digests = np.ascontiguousarray(contents[part])
-            content = pa.FixedSizeBinaryArray.from_buffers(
-                _DIGEST, len(digests), [None, pa.py_buffer(digests)]
+            content, grey = (
+                pa.FixedSizeBinaryArray.from_buffers(kind, len(seen), [None, pa.py_buffer(values)])
+                for kind, values in ((_DIGEST, digests), (_PICTURE, pictures))
             )
             lists = pa.FixedSizeListArray.from_arrays(flat, width, mask=gone)
-            writer.write_table(pa.table([*texts, content, lists], schema=schema))
+            columns = [*texts, content, pa.array(hashes), grey, lists]
+            writer.write_table(pa.table(columns, schema=schema))
 
 
 def has_shards(folder: Path) -> bool:
@@ -250,6 +267,60 @@ def unseen(shards: Sequence[Path], wanted: Sequence[str] = ()) -> dict[str, tupl
         for cells in table.filter(gone).to_pylist():
             unread[cells["image"]] = (cells["status"], cells["reason"])
     return unread
+
+
+def looks_in(
+    shards: Sequence[Path], paths: Sequence[str], rows: NDArray[np.int64], folder: Path
+) -> Looks | None:
+    """The looks of the rows (m,) of these images; None: an older labelclean wrote a shard.
+
+    folder  for what is too large for memory
+
+    Raises SourceError for a damaged shard.
+    """
+    origins = [origin_of(part) for part in shards]
+    if not all(_GREY in pq.read_schema(part).names for part in shards):
+        return None
+    place = np.full(len(paths), -1)
+    place[rows] = np.arange(len(rows))
+    looks = Looks(
+        grey=zeros_array((len(rows), SIDE, SIDE), np.uint8, folder),
+        hashes=np.zeros(len(rows), np.uint64),
+        is_detailed=all(origin is not None and origin.is_detailed for origin in origins),
+    )
+    find = _Finder(paths)
+    for part in shards:
+        try:
+            file = pq.ParquetFile(part)
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=["image", _HASH, _GREY]):
+                at = find.rows(batch["image"].to_pylist())
+                into = np.where(at < 0, -1, place[at])
+                grey = np.frombuffer(b"".join(batch[_GREY].to_pylist()), np.uint8)
+                hashes = batch[_HASH].to_numpy(zero_copy_only=False)
+                looks.grey[into[into >= 0]] = grey.reshape(-1, SIDE, SIDE)[into >= 0]
+                looks.hashes[into[into >= 0]] = hashes[into >= 0]
+        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+            raise SourceError(f"{printable(part)}: cannot be read ({error})") from None
+    return looks
+
+
+class _Finder:
+    """Finds rows by their images' names; mostly these come in the same order."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._next = 0
+        self._row_of: dict[str, int] | None = None
+
+    def rows(self, names: list[str]) -> NDArray[np.int64]:
+        """(k,) -1 for a name that is none of them."""
+        end = self._next + len(names)
+        if self._row_of is None:
+            if list(self._paths[self._next : end]) == names:
+                start, self._next = self._next, end
+                return np.arange(start, end)
+            self._row_of = {name: row for row, name in enumerate(self._paths)}
+        return np.array([self._row_of.get(name, -1) for name in names], dtype=np.int64)
 
 
 def identical(shards: Sequence[Path]) -> list[list[str]]:

@@ -8,7 +8,7 @@ import io
 import struct
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,6 +64,12 @@ class ImageSpec:
     def __post_init__(self) -> None:
         if not 1 <= self.size <= self.resize:
             raise ValueError(f"size {self.size} must be in [1, resize {self.resize}]")
+
+    def at(self, size: int) -> ImageSpec:
+        """The same part of each image in a square of at most that size."""
+        if size >= self.size:
+            return self
+        return replace(self, size=size, resize=round(size * self.resize / self.size))
 
     @property
     def row_bytes(self) -> int:

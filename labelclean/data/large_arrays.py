@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 IN_MEMORY = 1 << 30  # bytes; larger arrays are of the disk
 ROWS_AT_ONCE = 16_384
 
 
 def nan_array(shape: tuple[int, int], folder: Path | None = None) -> NDArray[np.float16]:
-    """An array of float16 to fill, all NaN.
+    """An array of float16 to fill, all NaN; else as zeros_array."""
+    array: NDArray[np.float16] = zeros_array(shape, np.float16, folder)
+    for part in blocks_of(shape[0]):
+        array[part] = np.nan
+    return array
+
+
+def zeros_array(shape: tuple[int, ...], dtype: DTypeLike, folder: Path | None) -> NDArray[Any]:
+    """An array to fill, all 0.
 
     Beyond IN_MEMORY it is mapped from a file in the folder (None: that of temporary files), which
     goes with the array. Raises OSError if there is no room for it.
     """
-    if 2 * shape[0] * shape[1] <= IN_MEMORY:
-        return np.full(shape, np.nan, np.float16)
+    if math.prod(shape) * np.dtype(dtype).itemsize <= IN_MEMORY:
+        return np.zeros(shape, dtype)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder, suffix=".features") as file:
-        array = np.memmap(file, np.float16, "w+", shape=shape)
-    for part in blocks_of(shape[0]):
-        array[part] = np.nan
-    return array
+        return np.memmap(file, dtype, "w+", shape=shape)
 
 
 def blocks_of(count: int) -> Iterator[slice]:

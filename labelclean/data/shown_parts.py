@@ -2,93 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+import loky
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.fft import irfft2, rfft2
 from scipy.ndimage import gaussian_filter, zoom
-from sklearn.neighbors import NearestNeighbors
 
-# The nearest images by their embeddings are compared. On photos copies at another size, crop or
-# compression correlate at .86 and more, other images at up to .77.
+from labelclean.data.looks import CHUNK, PixelRowsOf
+from labelclean.data.neighbours import EmbeddingsOf, OnShare, Pairs, nearest_pairs
+
 NEIGHBOURS = 3  # of each image that are compared with it
-MOST_COMPARED = 20_000  # images: of more, the nearest are not looked for
-LEAST_SIDE = 96  # px: smaller images have too little detail, shoes in one pose fit at .97
-COARSE, FINE = 32, 64  # px of the details that are compared, first and last
-MAYBE, FITS = 0.6, 0.85  # correlation from which on a pair goes on, and is one
+# px of the details, and correlation from which on a pair goes on. On photos copies at another size,
+# crop or compression correlate at .57 and .78 and more, 90 % of other images at up to .3 (16 px).
+FIRST_STAGES = ((16, 0.45), (32, 0.6))
+LAST_STAGE = (64, 0.85)  # such copies correlate at .86 and more, other images at up to .77
+# Where no image can be opened: of such copies 85 to 97 % correlate so, of other images none.
+WITHOUT_LAST = 0.88
 LEAST_PART = 0.78  # of the side of the larger image that the other one shows
-CHUNK = 500  # images read at once: 75 MB at 224 px
-
-PixelRowsOf = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
-OnShare = Callable[[float], None]
-EmbeddingsOf = Callable[[NDArray[np.int64]], NDArray[np.float16]]
+PAIRS_AT_ONCE = 4_096  # of 16 px that a thread compares; of larger details fewer
 
 
 def parts_of_each_other(
-    count: int, embeddings_of: EmbeddingsOf, pixels_of: PixelRowsOf, on_share: OnShare
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of images of which one shows the other, or a part of it."""
-    none = np.empty(0, dtype=np.int64)
-    if not 1 < count <= MOST_COMPARED or pixels_of(np.zeros(1, np.int64)).shape[1] < LEAST_SIDE:
-        return none, none
-    one, other = _nearest(embeddings_of(np.arange(count)).astype(np.float32))
-    for step, (side, least) in enumerate(((COARSE, MAYBE), (FINE, FITS))):
-        rows, places = np.unique(np.concatenate([one, other]), return_inverse=True)
-        details = _details(pixels_of, rows, side)
-        pairs = places[: len(one)], places[len(one) :]
-        fits = _fit(details, *pairs, _half(on_share, step)) >= least
-        one, other = one[fits], other[fits]
-    return one, other
+    grey: NDArray[np.uint8],
+    embeddings_of: EmbeddingsOf,
+    pixels_of: PixelRowsOf | None,
+    on_share: OnShare = lambda _: None,
+) -> Pairs:
+    """Pairs of images of which one shows the other, or a part of it, among the nearest ones.
+
+    grey       (m, SIDE, SIDE) of the images' looks
+    pixels_of  places (k,) in [0, m) -> (k, size, size, 3) uint8; None: no image can be opened
+    on_share   receives the share of the work that is done
+    """
+    steps = 2 + len(FIRST_STAGES)
+
+    def on_step(step: int) -> OnShare:
+        return lambda share: on_share((step + share) / steps)
+
+    def small(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return grey[rows]
+
+    one, other = nearest_pairs(len(grey), embeddings_of, NEIGHBOURS, on_step(0))
+    fit = np.empty(0, dtype=np.float32)
+    for step, (side, least) in enumerate(FIRST_STAGES, 1):
+        fit = correlations(small, side, (one, other), on_step(step))
+        one, other, fit = one[fit >= least], other[fit >= least], fit[fit >= least]
+    if pixels_of is None:
+        fits = fit >= WITHOUT_LAST
+    else:
+        side, least = LAST_STAGE
+        fits = correlations(pixels_of, side, (one, other), on_step(steps - 1)) >= least
+    return one[fits], other[fits]
 
 
-def _half(on_share: OnShare, step: int) -> OnShare:
-    """The share of one of two equal steps as the share of both."""
-    return lambda share: on_share((step + share) / 2)
+def correlations(
+    pixels_of: PixelRowsOf, side: int, pairs: Pairs, on_share: OnShare = lambda _: None
+) -> NDArray[np.float32]:
+    """The best correlation (m,) of either image, shrunk a little, at any place of the other.
+
+    pixels_of  rows (k,) -> (k, size, size) or (k, size, size, 3); called by several threads
+    side       px of the details that are compared
+    pairs      rows (m,), twice
+    """
+    one, other = pairs
+    best = np.empty(len(one), dtype=np.float32)
+    at_once = max(1, PAIRS_AT_ONCE * 16**2 // side**2)
+    parts = [slice(begin, begin + at_once) for begin in range(0, len(one), at_once)]
+
+    def fit(part: slice) -> int:
+        rows, places = np.unique(np.concatenate([one[part], other[part]]), return_inverse=True)
+        chunks = (rows[begin : begin + CHUNK] for begin in range(0, len(rows), CHUNK))
+        details = np.concatenate([_details(pixels_of(chunk), side) for chunk in chunks])
+        count = len(places) // 2
+        best[part] = _best_fit(details, places[:count], places[count:])
+        return count
+
+    done = 0
+    with ThreadPoolExecutor(loky.cpu_count()) as threads:
+        for count in threads.map(fit, parts):  # numpy and scipy work outside of Python's lock
+            done += count
+            on_share(done / len(one))
+    return best
 
 
-def _nearest(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each pair (one < other) of an image and one of its nearest by the cosine to the mean."""
-    vectors = np.nan_to_num(embeddings - np.nanmean(embeddings, axis=0))
-    near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(vectors) - 1), metric="cosine")
-    nearest = near.fit(vectors).kneighbors(return_distance=False)
-    rows = np.repeat(np.arange(len(vectors)), nearest.shape[1])
-    pairs = np.unique(np.sort(np.stack([rows, nearest.reshape(-1)], axis=1), axis=1), axis=0)
-    return pairs[:, 0], pairs[:, 1]
-
-
-def _details(pixels_of: PixelRowsOf, rows: NDArray[np.int64], side: int) -> NDArray[np.float32]:
+def _details(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
     """Grey values (k, side, side) less their surroundings: light and colour do not count."""
-    grey = np.empty((len(rows), side, side), dtype=np.float32)
-    for begin in range(0, len(rows), CHUNK):
-        for k, pixels in enumerate(pixels_of(rows[begin : begin + CHUNK]), begin):
-            small = Image.fromarray(pixels).convert("L")
-            grey[k] = np.asarray(small.resize((side, side), Image.Resampling.BILINEAR))
+    grey = np.empty((len(pixels), side, side), dtype=np.float32)
+    for k, image in enumerate(pixels):
+        small = Image.fromarray(image).convert("L")
+        grey[k] = np.asarray(small.resize((side, side), Image.Resampling.BILINEAR))
     blur = side / 21
     details: NDArray[np.float32] = grey - gaussian_filter(grey, (0, blur, blur))
     return details
 
 
-def _fit(
-    details: NDArray[np.float32],
-    one: NDArray[np.int64],
-    other: NDArray[np.int64],
-    on_share: OnShare,
+def _best_fit(
+    details: NDArray[np.float32], one: NDArray[np.int64], other: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """The best correlation (m,) of either image, shrunk a little, at any place of the other.
-
-    details     (k, side, side)
-    one, other  (m,) places in it
-    """
+    """The correlations of few pairs: places (m,) in details (k, side, side)."""
     side = details.shape[1]
     shape = (2 * side, 2 * side)
     waves = rfft2(details, shape)
     sums, squares = _summed(details), _summed(details**2)
     best = np.full(len(one), -1.0, dtype=np.float32)
-    widths = range(round(LEAST_PART * side), side + 1, max(1, side // 32))
-    for done, width in enumerate(widths):
-        on_share(done / len(widths))
+    for width in range(round(LEAST_PART * side), side + 1, max(1, side // 32)):
         shrunk = zoom(details, (1, width / side, width / side), order=1)
         shrunk -= shrunk.mean(axis=(1, 2), keepdims=True)
         shrunk /= np.sqrt((shrunk**2).sum(axis=(1, 2), keepdims=True)) + 1e-6

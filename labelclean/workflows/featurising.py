@@ -26,6 +26,7 @@ from labelclean.progress import Reporter
 from labelclean.sources.ahead import Ahead
 from labelclean.sources.inspection import understood
 from labelclean.sources.remote import Advance, Parts, find_parts, is_several
+from labelclean.workflows.flagging import look
 from labelclean.workflows.preparing import Samples, choose_size_and_values, decode
 from labelclean.workflows.resuming import claimed
 from labelclean.workflows.seeing import check_backbone, see
@@ -198,6 +199,7 @@ class _Writer:
         seen = see(samples, self.view, where, self.device, self.reporter)
         if seen.backbone is None:
             raise ValueError("features are made by a network")
+        looks = look(samples, where, self.reporter)
         root = None if table.root is None else str(table.root)
         origin = Origin(
             backbone=seen.backbone.name,
@@ -207,11 +209,12 @@ class _Writer:
             shards=shard.count,
             source={**self.options.record(source), "image_root": root},
             last=seen.last_width,
+            is_detailed=looks.is_detailed,
         )
         writing = self.reporter.stage("writing")
         with writing, disk.errors_of(path), disk.staged(path) as place:
             rows_of = _rows(table, samples, share.tolist())
-            write_features(place, origin, rows_of, samples.pixels.digest, seen.features)
+            write_features(place, origin, rows_of, samples.pixels.digest, seen.features, looks)
         shutil.rmtree(kept, ignore_errors=True)
         return Featurised(
             path=path,

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labelclean.config import FilterConfig
-from labelclean.data.near_duplicates import near_groups, perceptual_hashes
+from labelclean.config import FilterConfig, RuntimeConfig
+from labelclean.data.cache import Pixels, Streamed
+from labelclean.data.feature_shards import looks_in, shards_of
+from labelclean.data.looks import Looks, looks_of
+from labelclean.data.near_duplicates import near_groups
 from labelclean.judging.outliers import NoClass, no_class
 from labelclean.judging.verdicts import Verdicts
 from labelclean.progress import Reporter, image_counter
 from labelclean.workflows.learning import Learned
-from labelclean.workflows.preparing import Samples
+from labelclean.workflows.preparing import Samples, Unseen
+from labelclean.workflows.seeing import features_folder
+
+SIDE = 128  # px at which images are looked at that are decoded once more for it
+Seeable = Pixels | Streamed | Unseen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +38,7 @@ class Flags:
 def flag(
     samples: Samples, learned: Learned, verdicts: Verdicts, config: FilterConfig, reporter: Reporter
 ) -> Flags:
-    """Near duplicates are looked for where the decoded images are at hand, not in streams."""
+    """Near duplicates are looked for where there are images; in a stream at a smaller size."""
     outside = no_class(
         learned.embeddings if learned.features is None else learned.features,
         learned.predictions.top_probs[:, 0],
@@ -41,19 +48,47 @@ def flag(
         config.train.seed,
     )
     near = samples.first.copy()
-    if samples.pixels.pixels is None:
-        reporter.note("near duplicates are not looked for: the images are not kept decoded")
-        return Flags(no_class=outside, near=near)
-    rows, pixels_of = samples.rows, samples.pixels.rows
-    with reporter.stage("near duplicates") as advance:
-        on_rows = image_counter(advance, len(rows))
-        hashes = perceptual_hashes(pixels_of, rows, config.runtime.workers, on_rows)
+    rows, pixels = samples.rows, None
+    if isinstance(samples.pixels, Unseen):
+        looks = _given_looks(samples, config)
+        if looks is None:
+            reporter.note("near duplicates are not looked for: no image is opened")
+            return Flags(no_class=outside, near=near)
+    else:
+        pixels = _in_small(samples.pixels)
+        looks = look(samples, config.runtime, reporter)
     with reporter.stage("near duplicates at other sizes") as advance:
         groups = near_groups(
-            hashes,
+            looks,
             lambda places: learned.embeddings[rows[places]],
-            lambda places: pixels_of(rows[places]),
+            None if pixels is None else lambda places: pixels.rows(rows[places]),
             lambda share: advance(share, 1, ""),
         )
     near[rows] = rows[groups]
     return Flags(no_class=outside, near=near)
+
+
+def look(samples: Samples, where: RuntimeConfig, reporter: Reporter) -> Looks:
+    """The looks of the rows that have an image."""
+    with reporter.stage("near duplicates") as advance:
+        return looks_of(
+            _in_small(samples.pixels).rows,
+            samples.rows,
+            size=samples.spec.size,
+            workers=where.workers,
+            on_rows=image_counter(advance, len(samples.rows)),
+            folder=features_folder(where),
+        )
+
+
+def _in_small(pixels: Seeable) -> Seeable:
+    return pixels.at(SIDE) if isinstance(pixels, Streamed) else pixels
+
+
+def _given_looks(samples: Samples, config: FilterConfig) -> Looks | None:
+    """The looks that stand beside the features; None where there are none."""
+    features = config.view.features
+    shards = [] if features is None else shards_of(features)
+    if not shards:
+        return None
+    return looks_in(shards, samples.table.paths, samples.rows, features_folder(config.runtime))

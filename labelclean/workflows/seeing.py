@@ -60,7 +60,7 @@ def see(
         paths, rows = samples.table.paths, samples.rows
         if not distributed.is_first():
             return Seen(features=np.empty((0, 0), np.float16), backbone=None, size=0, last_width=0)
-        features = read_features(view.features, paths, rows, _folder(where))
+        features = read_features(view.features, paths, rows, features_folder(where))
         last = last_width_of(view.features) or features.shape[1]
         return Seen(features=features, backbone=None, size=0, last_width=last)
     backbone = load_backbone(view.backbone, may_download=view.download)
@@ -84,7 +84,7 @@ def see(
         digests = samples.pixels.digest
         identity = f"{backbone.digest} {samples.spec} {network_size(size)} {view.mirror}"
         try:
-            store = FeatureStore(_folder(where), identity, backbone.width)
+            store = FeatureStore(features_folder(where), identity, backbone.width)
             features = features_of(store, digests, rows, backbone.width, compute, on_rows)
         except OSError as error:
             reason = error.strerror or error
@@ -115,7 +115,8 @@ def with_features_of(source: str | Path, config: FilterConfig) -> FilterConfig:
     return replace(config, view=replace(config.view, features=Path(source)))
 
 
-def _folder(where: RuntimeConfig) -> Path:
+def features_folder(where: RuntimeConfig) -> Path:
+    """Where features are kept, and what is too large for memory."""
     return (where.cache_dir or default_cache_dir()) / "features"
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from labelclean.data import demo, near_duplicates, shown_parts
-from labelclean.data.near_duplicates import near_groups, perceptual_hashes
+from labelclean.data import demo, looks, neighbours, shown_parts
+from labelclean.data.looks import Looks, looks_of
+from labelclean.data.near_duplicates import near_groups
 
 
 def _photos(count: int) -> np.ndarray:
@@ -35,8 +36,13 @@ def _embed(pixels: np.ndarray) -> np.ndarray:
 
 def _groups(pixels: np.ndarray) -> np.ndarray:
     rows = np.arange(len(pixels))
-    hashes = perceptual_hashes(lambda part: pixels[part], rows)
-    return near_groups(hashes, _embed(pixels).__getitem__, pixels.__getitem__)
+    seen = looks_of(lambda part: pixels[part], rows, size=pixels.shape[1])
+    return near_groups(seen, _embed(pixels).__getitem__, pixels.__getitem__)
+
+
+def _hashed(hashes: np.ndarray) -> Looks:
+    grey = np.zeros((len(hashes), looks.SIDE, looks.SIDE), np.uint8)
+    return Looks(grey=grey, hashes=hashes, is_detailed=False)
 
 
 def _same_pixels(rows: np.ndarray) -> np.ndarray:
@@ -62,13 +68,11 @@ def test_a_changed_copy_is_found_and_other_pictures_are_not(change):
 
 
 def test_pictures_that_only_the_hash_takes_for_the_same_are_not_near():
-    hashes, embeddings = np.full(2, 7, np.uint64), np.ones((2, 3), np.float16)
+    seen, embeddings = _hashed(np.full(2, 7, np.uint64)), np.ones((2, 3), np.float16)
     pixels = _photos(2)
-    assert near_groups(hashes, embeddings.__getitem__, pixels.__getitem__).tolist() == [0, 1]
-    assert near_groups(hashes, embeddings.__getitem__, lambda part: pixels[part * 0]).tolist() == [
-        0,
-        0,
-    ]
+    assert near_groups(seen, embeddings.__getitem__, pixels.__getitem__).tolist() == [0, 1]
+    first = near_groups(seen, embeddings.__getitem__, lambda part: pixels[part * 0])
+    assert first.tolist() == [0, 0]
 
 
 def test_groups_are_those_of_all_pairs_compared_one_by_one():
@@ -87,21 +91,21 @@ def test_groups_are_those_of_all_pairs_compared_one_by_one():
                 near = (int(hashes[a]) ^ int(hashes[b])).bit_count() <= 3
                 if near and 5 not in (a, b):
                     expected[a] = expected[b] = min(expected[a], expected[b])
-    assert near_groups(hashes, embeddings.__getitem__, _same_pixels).tolist() == expected
+    seen = _hashed(hashes)
+    assert near_groups(seen, embeddings.__getitem__, _same_pixels).tolist() == expected
     assert expected != list(range(40))
 
 
 def test_many_equal_hashes_make_one_group_without_comparing_each_with_each():
-    hashes = np.full(5_000, 7, dtype=np.uint64)
-    assert (
-        near_groups(hashes, np.ones((5_000, 2), np.float16).__getitem__, _same_pixels) == 0
-    ).all()
+    seen = _hashed(np.full(5_000, 7, dtype=np.uint64))
+    embeddings = np.ones((5_000, 2), np.float16)
+    assert (near_groups(seen, embeddings.__getitem__, _same_pixels) == 0).all()
 
 
-def test_hashes_by_several_processes_are_those_of_one_and_few_chunks_are_read_ahead(monkeypatch):
-    pixels = _photos(70)
-    monkeypatch.setattr(near_duplicates, "FEW", 10)
-    monkeypatch.setattr(near_duplicates, "CHUNK", 10)
+def test_looks_by_several_processes_are_those_of_one_and_few_chunks_are_read_ahead(monkeypatch):
+    pixels = _squares(_scenes(70))
+    monkeypatch.setattr(looks, "FEW", 10)
+    monkeypatch.setattr(looks, "CHUNK", 10)
     rows, asked, ahead = np.arange(70), 0, []
 
     def pixels_of(part: np.ndarray) -> np.ndarray:
@@ -116,15 +120,18 @@ def test_hashes_by_several_processes_are_those_of_one_and_few_chunks_are_read_ah
         ahead.append(asked - done)
         done += count
 
-    found = perceptual_hashes(pixels_of, rows, 2, on_rows)
-    assert found.tolist() == perceptual_hashes(lambda part: pixels[part], rows, 1).tolist()
+    found = looks_of(pixels_of, rows, size=128, workers=2, on_rows=on_rows)
+    alone = looks_of(pixels.__getitem__, rows, size=128, workers=1)
+    np.testing.assert_array_equal(found.hashes, alone.hashes)
+    np.testing.assert_array_equal(found.grey, alone.grey)
     assert max(ahead) <= 30 and done == 70
 
 
 def test_no_images_have_no_groups():
     none = np.empty(0, dtype=np.int64)
-    assert len(perceptual_hashes(lambda part: np.empty((0, 8, 8, 3), np.uint8), none)) == 0
-    assert len(near_groups(np.empty(0, np.uint64), np.empty((0, 4)).__getitem__, _same_pixels)) == 0
+    seen = looks_of(lambda part: np.empty((0, 8, 8, 3), np.uint8), none, size=8)
+    assert len(seen.hashes) == 0
+    assert len(near_groups(seen, np.empty((0, 4)).__getitem__, _same_pixels)) == 0
 
 
 def _scenes(count: int, seed: int = 0) -> list[Image.Image]:
@@ -173,13 +180,34 @@ def test_photos_in_the_same_frame_are_not_near():
     assert (_groups(_squares(framed)) == np.arange(12)).all()
 
 
-def test_images_with_too_little_detail_or_too_many_are_not_compared_by_their_parts(monkeypatch):
+def test_images_with_too_little_detail_are_not_compared_by_their_parts():
     scenes = _scenes(8)
     pixels = _squares([*scenes, scenes[0].crop((12, 8, 148, 110))])
     assert _groups(pixels)[8] == 0
     assert _groups(pixels[:, ::2, ::2].copy())[8] == 8  # 64 px
-    monkeypatch.setattr(shown_parts, "MOST_COMPARED", 5)
-    assert _groups(pixels)[8] == 8
+
+
+def test_copies_are_found_without_opening_an_image():
+    scenes = _scenes(40)
+    pixels = _squares([*scenes, *(_jpeg(image.resize((64, 48)), 30) for image in scenes[:20])])
+    seen = looks_of(pixels.__getitem__, np.arange(60), size=128)
+    first = near_groups(seen, _embed(pixels).__getitem__, None)
+    assert (first[40:] == np.arange(20)).mean() >= 0.9
+    assert (first[:40] == np.arange(40)).all()
+
+
+def test_copies_among_many_images_are_found_by_cells_and_blocks(monkeypatch):
+    scenes = _scenes(80)
+    copies = [image.crop((12, 8, 148, 110)) for image in scenes[:20]]
+    pixels = _squares([*scenes, *copies])
+    exact = _groups(pixels)
+    monkeypatch.setattr(neighbours, "EXACT", 10)
+    monkeypatch.setattr(shown_parts, "PAIRS_AT_ONCE", 64)
+    monkeypatch.setattr(shown_parts, "CHUNK", 7)
+    found = _groups(pixels)
+    assert (exact[80:] == np.arange(20)).all()
+    assert (found[80:] == np.arange(20)).mean() >= 0.9
+    assert (found[:80] == np.arange(80)).all()
 
 
 def test_rows_without_an_embedding_do_not_disturb_the_others():
@@ -187,5 +215,5 @@ def test_rows_without_an_embedding_do_not_disturb_the_others():
     pixels = _squares([*scenes, scenes[0].crop((12, 8, 148, 110))])
     embeddings = _embed(pixels)
     embeddings[3] = np.nan
-    hashes = perceptual_hashes(pixels.__getitem__, np.arange(9))
-    assert near_groups(hashes, embeddings.__getitem__, pixels.__getitem__)[8] == 0
+    seen = looks_of(pixels.__getitem__, np.arange(9), size=128)
+    assert near_groups(seen, embeddings.__getitem__, pixels.__getitem__)[8] == 0

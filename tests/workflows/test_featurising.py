@@ -22,6 +22,7 @@ from labelclean.config import RuntimeConfig
 from labelclean.config.source_options import SourceOptions
 from labelclean.data import feature_shards, large_arrays
 from labelclean.data.feature_shards import Shard
+from labelclean.data.looks import SIDE, Looks
 from labelclean.errors import ConfigError, LabelcleanError
 from labelclean.judging import outliers
 from labelclean.learning import embedding, feature_files, feature_store
@@ -93,7 +94,7 @@ def test_a_file_holds_a_row_for_each_image_and_what_it_was_made_of(world: Path):
     assert (facts["images"], facts["unreadable"], facts["width"]) == (61, 2, 3104)
     table = pq.read_table(facts["features"])
     assert table.column_names == [
-        *("image", "label", "split", "status", "reason", "content", "features")
+        *("image", "label", "split", "status", "reason", "content", "phash", "grey", "features")
     ]
     assert table["label"].to_pylist()[:4] == ["red", "green", "blue", "red"]
     is_null = table["features"].is_null().to_pylist()
@@ -380,12 +381,14 @@ def test_moments_by_blocks_are_those_of_all_rows(monkeypatch: pytest.MonkeyPatch
 def test_names_that_are_no_unicode_are_refused_in_one_line(tmp_path: Path):
     origin = feature_shards.Origin(backbone="b", digest="d", image="i", rows=1, shards=1)
     features = np.zeros((1, 4), np.float16)
+    grey = np.zeros((1, SIDE, SIDE), np.uint8)
+    looks = Looks(grey=grey, hashes=np.zeros(1, np.uint64), is_detailed=False)
     rows = feature_shards.ShardRows(
         paths=["\udcff.png"], labels=[None], splits=[None], status=["ok"], reasons=[""]
     )
     with pytest.raises(LabelcleanError, match="no broken UTF-8"):
         feature_shards.write_features(
-            tmp_path / "x.parquet", origin, rows, np.zeros((1, 2), np.uint64), features
+            tmp_path / "x.parquet", origin, rows, np.zeros((1, 2), np.uint64), features, looks
         )
 
 
