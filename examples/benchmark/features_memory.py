@@ -1,8 +1,10 @@
 """How much memory `filter --features` takes, by number of images; the features lie on the disk.
 
     python examples/benchmark/features_memory.py --out DIR
+    python examples/benchmark/features_memory.py --out DIR --rows 10000 --classes 3000
 
-Made-up features of 3,104 numbers in 10 classes, one label in ten wrong; one process, one thread.
+Made-up features of 3,104 numbers, in 10 classes if not said otherwise, one label in ten wrong; one
+process, one thread.
 Memory is what the process has for itself (RssAnon of Linux, looked at ten times a second): pages of
 the mapped file are the system's, which takes them back when it needs them.
 """
@@ -19,19 +21,19 @@ from pathlib import Path
 
 import numpy as np
 
-WIDTH, CLASSES = 3104, 10
+WIDTH = 3104
 
 
-def make(folder: Path, rows: int) -> tuple[Path, Path]:
+def make(folder: Path, rows: int, classes: int) -> tuple[Path, Path]:
     """The table of labels and the features of so many made-up images."""
     labels, features = folder / f"{rows}.csv", folder / f"{rows}.npy"
     rng = np.random.default_rng(0)
-    true = rng.integers(0, CLASSES, rows)
-    given = np.where(rng.random(rows) < 0.1, rng.integers(0, CLASSES, rows), true)
+    true = rng.integers(0, classes, rows)
+    given = np.where(rng.random(rows) < 0.1, rng.integers(0, classes, rows), true)
     lines = [f"{row:08d}.jpg,class {label}\n" for row, label in enumerate(given.tolist())]
     labels.write_text("image,label\n" + "".join(lines))
     out = np.lib.format.open_memmap(features, mode="w+", dtype=np.float16, shape=(rows, WIDTH))
-    centres = rng.normal(0, 0.3, (CLASSES, WIDTH)).astype(np.float32)
+    centres = rng.normal(0, 0.3, (classes, WIDTH)).astype(np.float32)
     for begin in range(0, rows, 16_384):
         part = slice(begin, min(rows, begin + 16_384))
         noise = rng.standard_normal((part.stop - begin, WIDTH), dtype=np.float32)
@@ -62,12 +64,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", default="100000,500000,1000000")
+    parser.add_argument("--classes", type=int, default=10)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    print(f"Python {platform.python_version()}, {platform.machine()}, one thread")
+    about = f"Python {platform.python_version()}, {platform.machine()}, one thread"
+    print(f"{about}, {options.classes:,} classes")
     print(f"{'rows':>11} {'features GB':>11} {'seconds':>8} {'MiB':>7}")
     for rows in map(int, options.rows.split(",")):
-        labels, features = make(options.out, rows)
+        labels, features = make(options.out, rows, options.classes)
         words = [sys.executable, "-m", "labelclean", "filter", str(labels), "--quiet", "--force"]
         words += ["--features", str(features), "--out", str(options.out / f"{rows}.parquet")]
         seconds, memory = measure([*words, "--cache-dir", str(options.out / "cache")])

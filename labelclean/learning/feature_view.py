@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from labelclean.config import HeadConfig
 from labelclean.errors import ConfigError
 from labelclean.learning import methods, runtime, schemes, trainer
+from labelclean.learning.directions import leading_directions
 from labelclean.learning.heads import (
     FeatureBatches,
     Heads,
@@ -33,6 +34,9 @@ COPIES = 2  # heads of two dropouts, whose mean is one linear layer
 # From so many rows, and rows times classes, on the folds are drawn once: the heads differ little,
 # or take long.
 MANY, MUCH = 50_000, 20_000_000
+# Inputs of heads that take long: directions in which the features vary most. They cost 0 to 1.2
+# points of AP on CIFAR-10, flowers and groceries, none on 100 parts of CIFAR-10's classes (trials).
+DIRECTIONS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,10 @@ class HeadTask:
     @property
     def images_a_class(self) -> float:
         return len(self.train_rows) / self.num_classes
+
+    @property
+    def takes_long(self) -> bool:
+        return len(self.train_rows) * self.num_classes >= MUCH
 
 
 @dataclass(frozen=True)
@@ -114,10 +122,10 @@ class FeatureView:
             yield index, together, own
 
     def embeddings(self, rows: NDArray[np.int64], out: NDArray[np.float16]) -> None:
-        """Fills out (n, EMBEDDED) with the standardised features, projected at random."""
+        """Fills out (n, EMBEDDED) with the heads' inputs, projected at random."""
         with torch.no_grad():
             for batch in self.batches.in_order(rows):
-                seen = self.heads.standardised(batch.images)
+                seen = self.heads.inputs(batch.images)
                 out[batch.index.cpu().numpy()] = embedded(seen)
 
     def head(self) -> nn.Linear:
@@ -153,8 +161,7 @@ def fit_heads(
     """
     base = find_head_method(method) if targets is None else schemes.on_labels(targets)
     rows, config = task.train_rows, task.config
-    is_large = len(rows) >= MANY or len(rows) * task.num_classes >= MUCH
-    repeats = 1 if is_large else config.repeats
+    repeats = 1 if len(rows) >= MANY or task.takes_long else config.repeats
     folds = draw_folds(
         task.labels, rows, groups, folds=config.folds, repeats=repeats, seed=task.seed
     )
@@ -186,8 +193,15 @@ def train_heads(
     """
     config, rows = task.config, task.train_rows
     torch.manual_seed(task.seed)
+    mean, std = moments_of(task.features, rows)
+    basis = None
+    if task.takes_long and len(mean) > DIRECTIONS:
+        known = mean.to(task.device), std.to(task.device)
+        basis = leading_directions(task.features, rows, *known, count=DIRECTIONS, seed=task.seed)
     heads = Heads(
-        *moments_of(task.features, rows),
+        mean,
+        std,
+        basis=basis,
         heads=left_out.shape[1],
         num_classes=task.num_classes,
         dropout=config.dropout,

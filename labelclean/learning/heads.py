@@ -27,12 +27,13 @@ class Heads(nn.Module):
     """k linear classifiers on the same features, each with its own weights.
 
     forward(features (b, f)) gives logits (k, b, c). The weights start at zero; in training a share
-    `dropout` of the features is left out, to the nearest 256th; `gain` over the root of f scales
-    the logits, so that one learning rate suits every f.
+    `dropout` of the d inputs is left out, to the nearest 256th; `gain` over the root of d scales
+    the logits, so that one learning rate suits every d.
     """
 
     mean: Tensor
     std: Tensor
+    basis: Tensor | None
 
     def __init__(
         self,
@@ -43,19 +44,27 @@ class Heads(nn.Module):
         num_classes: int,
         dropout: float,
         gain: float,
+        basis: Tensor | None = None,
     ) -> None:
-        """mean, std (f,): of the features that are trained on."""
+        """Heads whose weights are zero.
+
+        mean, std  (f,) of the features that are trained on
+        basis      (f, d) directions of the standardised features that are the inputs; None: these
+                   themselves, d is f
+        """
         super().__init__()
         self.register_buffer("mean", mean.float())
         self.register_buffer("std", std.float())
-        self.weight = nn.Parameter(torch.zeros(len(mean), heads * num_classes))
+        self.register_buffer("basis", basis)
+        self.width = len(mean) if basis is None else basis.shape[1]
+        self.weight = nn.Parameter(torch.zeros(self.width, heads * num_classes))
         self.bias = nn.Parameter(torch.zeros(heads * num_classes))
         self.dropped = round(dropout * BYTE)
         self.heads, self.num_classes = heads, num_classes
-        self.scale = gain / math.sqrt(len(mean))
+        self.scale = gain / math.sqrt(self.width)
 
     def forward(self, features: Tensor) -> Tensor:
-        seen, scale = self.standardised(features), self.scale
+        seen, scale = self.inputs(features), self.scale
         if self.training and self.dropped:
             seen = seen * (_random_bytes(seen) >= self.dropped)
             scale *= BYTE / (BYTE - self.dropped)
@@ -63,14 +72,17 @@ class Heads(nn.Module):
         each: Tensor = logits.view(-1, self.heads, self.num_classes).transpose(0, 1)
         return each
 
-    def standardised(self, features: Tensor) -> Tensor:
-        """Features (b, f) with the mean and deviation of the trained ones taken out."""
-        return (features.float() - self.mean) / self.std
+    def inputs(self, features: Tensor) -> Tensor:
+        """Inputs (b, d) of features (b, f): the trained ones' mean and deviation taken out."""
+        standardised = (features.float() - self.mean) / self.std
+        return standardised if self.basis is None else standardised @ self.basis
 
     @torch.no_grad()
     def as_linear(self) -> nn.Linear:
         """The mean of the heads as one linear layer (f) -> (c) on raw features."""
         weight = self.scale * self.weight.view(-1, self.heads, self.num_classes).mean(dim=1)
+        if self.basis is not None:
+            weight = self.basis @ weight
         bias = self.bias.view(self.heads, self.num_classes).mean(dim=0)
         linear = nn.Linear(len(self.mean), self.num_classes)
         linear.weight.copy_((weight / self.std[:, None]).T)
@@ -243,7 +255,7 @@ class Prototypes:
         self._weight = torch.zeros(count, device=device)
         rows = torch.from_numpy(batches.train_rows).to(device)
         self._weight[rows] = 1.0
-        self.sums = torch.zeros(num_classes, len(heads.mean), device=device)
+        self.sums = torch.zeros(num_classes, heads.width, device=device)
         for batch in batches.in_order(batches.train_rows):
             self.sums += self._counts(batch.index).T @ self._directions(batch.images)
         # of an image that is there several times, what all of them count
@@ -271,4 +283,4 @@ class Prototypes:
         return self._targets.rows(index, len(self.sums)) * self._weight[index][:, None]
 
     def _directions(self, features: Tensor) -> Tensor:
-        return nn.functional.normalize(self._heads.standardised(features), dim=1)
+        return nn.functional.normalize(self._heads.inputs(features), dim=1)

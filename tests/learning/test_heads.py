@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from labelclean.config import HeadConfig
-from labelclean.learning import heads
+from labelclean.learning import feature_view, heads
+from labelclean.learning.directions import leading_directions
 from labelclean.learning.feature_store import FeatureStore, features_of
 from labelclean.learning.feature_view import HeadTask, fit_heads
 from labelclean.learning.prediction_columns import margin
@@ -85,7 +86,10 @@ def test_copies_do_not_learn_from_each_other():
     assert together.p_given[:6].mean() < alone.p_given[:6].mean()
 
 
-def test_the_linear_layer_says_what_the_mean_of_the_heads_does():
+@pytest.mark.parametrize("much", [feature_view.MUCH, 0], ids=["of features", "of directions"])
+def test_the_linear_layer_says_what_the_mean_of_the_heads_does(much, monkeypatch):
+    monkeypatch.setattr(feature_view, "MUCH", much)
+    monkeypatch.setattr(feature_view, "DIRECTIONS", 5)
     values, labels = _data()
     view = _fit(values, labels, np.arange(200), np.arange(200))
     seen = torch.from_numpy(values[:10]).float()
@@ -200,6 +204,34 @@ def test_a_store_that_was_cut_off_in_the_middle_loses_only_what_was_half_written
     assert (places[:7] == np.arange(7)).all() and (places[7:] == -1).all()
     store.append(digests[7:], values[7:])
     np.testing.assert_array_equal(store.read(store.find(digests)), values)
+
+
+def test_heads_that_take_long_see_the_leading_directions(monkeypatch):
+    rng, rows = np.random.default_rng(0), np.arange(200)
+    labels = rng.integers(0, 4, 200)
+    centres = rng.normal(0, 2, (4, 24))  # each class is seen in all features
+    values = (centres[labels] + rng.normal(0, 1, (200, 24))).astype(np.float16)
+    whole = _fit(values, labels, rows, rows)
+    monkeypatch.setattr(feature_view, "MUCH", 0)
+    monkeypatch.setattr(feature_view, "DIRECTIONS", 5)
+    few = _fit(values, labels, rows, rows)
+    assert (whole.heads.width, few.heads.width) == (values.shape[1], 5)
+    one, two = (view.predict(rows, labels, 0).top_classes[:, 0] for view in (whole, few))
+    assert (one == two).mean() > 0.9
+
+
+def test_leading_directions_see_all_of_what_has_so_few_dimensions():
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(300, 4)) @ rng.normal(size=(4, 20)) + 3).astype(np.float16)
+    mean, std = heads.moments_of(values, np.arange(300))
+    basis = leading_directions(values, np.arange(300), mean, std, count=4, seed=0)
+    standardised = (torch.from_numpy(values).float() - mean) / std
+    seen = standardised @ basis
+    assert float(seen.square().mean()) == pytest.approx(1.0, abs=1e-3)
+    back = torch.linalg.lstsq(seen, standardised).solution
+    torch.testing.assert_close(seen @ back, standardised, rtol=0.01, atol=0.02)
+    again = leading_directions(values, np.arange(300), mean, std, count=4, seed=0)
+    torch.testing.assert_close(basis, again, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
