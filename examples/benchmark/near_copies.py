@@ -6,7 +6,8 @@
 Of 60 photos a copy is put into the folder of another class: a crop (80 to 95 % of each side), at
 40 % of the size, as JPEG of quality 20, a quarter brighter, or a crop as such a JPEG. `labelclean
 filter` looks at all; a copy is found where the report has it in one group with its original. With
---exact N more than N images are searched by cells, as very many are. --made-up: no images but
+--exact N more than N images are searched by cells, as very many are; with --features `filter` has
+the files of `labelclean features` alone and opens no image. --made-up: no images but
 random embeddings and grey values of so many: the search for the nearest, and the comparison that
 all of them have.
 """
@@ -28,6 +29,7 @@ from PIL import Image, ImageEnhance
 from labelclean import __version__, filter_dataset
 from labelclean.data import looks, neighbours, shown_parts
 from labelclean.data.image_names import is_image_name
+from labelclean.workflows.featurising import write_source_features
 
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 
@@ -90,6 +92,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--exact", type=int, default=neighbours.EXACT, metavar="N")
+    parser.add_argument("--features", action="store_true")
     parser.add_argument("--made-up", type=int, metavar="N")
     args = parser.parse_args()
     if args.made_up:
@@ -114,6 +117,10 @@ def main() -> None:
                 files[row].relative_to(folder).as_posix(),
                 change.__name__,
             )
+        if args.features:
+            write_source_features(folder, out=Path(name) / "features")
+            shutil.rmtree(folder)
+            folder = Path(name) / "features"
         report = filter_dataset(folder)
     frame = report.to_frame()
     first = {
@@ -123,6 +130,7 @@ def main() -> None:
     print(
         f"labelclean {__version__}, {len(files):,} photos of {args.images.name}, seed {args.seed}"
         f"{', searched by cells' if len(frame) > args.exact else ''}"
+        f"{', from features alone' if args.features else ''}"
     )
     for change in CHANGES:
         pairs = [(copy, of) for copy, (of, kind) in copies.items() if kind == change.__name__]

