@@ -101,6 +101,12 @@ def choose_rows(samples: Samples, beliefs: Beliefs, val: float, seed: int) -> Tr
     )
 
 
+def without_held_out(data: TrainingSet) -> TrainingSet:
+    """The same with the held-out rows among those to train on."""
+    rows = np.sort(np.concatenate([data.rows, data.val_rows]))
+    return replace(data, rows=rows, val_rows=data.val_rows[:0])
+
+
 def classes_without_rows(data: TrainingSet) -> list[str]:
     """The classes that no row is given or best believed to be of."""
     beliefs, rows = data.beliefs, data.rows

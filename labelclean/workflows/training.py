@@ -24,7 +24,11 @@ from labelclean.config.training_config import TrainingConfig
 from labelclean.data.transform import Transform
 from labelclean.errors import ConfigError, printable
 from labelclean.learning import distributed, model_folder, onnx_export, runtime
-from labelclean.learning.calibration import FEWEST, fit_temperature
+from labelclean.learning.calibration import (
+    FEWEST,
+    fit_temperature,
+    negative_log_likelihood,
+)
 from labelclean.learning.inference import logits_of_rows
 from labelclean.learning.model_folder import ModelConfig, TrainedModel
 from labelclean.learning.models import Classifier
@@ -40,6 +44,7 @@ from labelclean.workflows.fitting import (
     TrainingSet,
     epoch_seconds,
     fit_scheme,
+    without_held_out,
 )
 from labelclean.workflows.head_fitting import SCHEMES, checkpoint_of, fit_head
 from labelclean.workflows.learner import Environment, epochs_within
@@ -149,7 +154,7 @@ def _train(
             where=config.runtime,
             reporter=reporter,
         )
-    fitted, other, where = _fit(source, config, device, reporter)
+    source, fitted, other, where = _fit(source, config, device, reporter)
     distributed.dismiss()
     transform = Transform(spec=samples.spec, mean=fitted.mean, std=fitted.std)
     temperature = _temperature(fitted, transform, source, where)
@@ -187,20 +192,25 @@ def _train(
 
 def _fit(
     source: TrainingSource, config: TrainingConfig, device: torch.device, reporter: Reporter
-) -> tuple[Fitted, Fitted | None, Environment]:
-    """The classifier, and with is_compared the one of the given labels."""
+) -> tuple[TrainingSource, Fitted, Fitted | None, Environment]:
+    """The classifier, what it has learned from, and with is_compared the one of given labels."""
     data, seed = source.data, config.train.seed
     if not source.is_from_scratch:
         seen = see(data.samples, config.view, config.runtime, device, reporter)
         meta = source.report.meta
         finetune, where = _finetuning(config, device, reporter)
         fitted = fit_head(data, config.scheme, seen, seed, meta, where, finetune)
+        if finetune is not None and config.is_finetuned is None:  # nobody insists on it
+            head = fit_head(data, config.scheme, seen, seed, meta, where)
+            if _fits_better(head, fitted, source, where):
+                finetune, data = None, without_held_out(data)
+                fitted = fit_head(data, config.scheme, seen, seed, meta, where)
         other = None
         if config.is_compared:
             if finetune is not None:  # the same cost, also where it followed from the minutes
                 finetune = replace(finetune, epochs=fitted.epochs)
             other = fit_head(data, CE_NOISY, seen, seed, meta, where, finetune)
-        return fitted, other, where
+        return replace(source, data=data), fitted, other, where
     stage = FIRST if config.scheme == TWO_STAGE else config.scheme
     before = resuming.begun(config.runtime, f"{stage}.pt")
     dtype = resuming.precision(config.runtime, device, before)
@@ -208,7 +218,7 @@ def _fit(
     train = _with_epochs(config, data, where, before)
     fitted = fit_scheme(data, config.scheme, train, where)
     other = fit_scheme(data, CE_NOISY, train, where) if config.is_compared else None
-    return fitted, other, where
+    return source, fitted, other, where
 
 
 def _finetuning(
@@ -301,6 +311,36 @@ def _temperature(
         logits = np.asarray(by_folds().cpu())[places]
     likelihood = label_likelihood(source.report.meta, data.beliefs, rows[places])
     return fit_temperature(logits, likelihood)
+
+
+_FINETUNING = "fine-tuning (--finetune, --no-finetune)"
+
+
+def _fits_better(
+    head: Fitted, finetuned: Fitted, source: TrainingSource, where: Environment
+) -> bool:
+    """Whether what is known of the held-out labels is likelier by the head; a note says so.
+
+    Where too few are held out to tell, the head is taken: it has less to learn.
+    """
+    data = source.data
+    rows = data.val_rows
+    likelihood = label_likelihood(source.report.meta, data.beliefs, rows)
+    if len(rows) < FEWEST:
+        where.reporter.note(f"{len(rows)} held-out images do not tell whether {_FINETUNING} helps")
+        return True
+    nats = []
+    for fitted in (head, finetuned):
+        transform = Transform(spec=data.samples.spec, mean=fitted.mean, std=fitted.std)
+        logits = _logits(fitted, transform, data, rows, where)
+        temperature = fit_temperature(logits, likelihood)
+        nats.append(negative_log_likelihood(logits, likelihood, temperature) / len(rows))
+    is_better = nats[0] <= nats[1]
+    where.reporter.note(
+        f"{_FINETUNING} {'does not help' if is_better else 'helps'}: {len(rows):,} held-out labels "
+        f"cost {nats[1]:.3f} nats each with it, {nats[0]:.3f} without"
+    )
+    return is_better
 
 
 def _logits(

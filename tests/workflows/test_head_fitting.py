@@ -16,7 +16,8 @@ import labelclean
 from labelclean.cli import app
 from labelclean.errors import ConfigError
 from labelclean.learning import backbones, models, trainer
-from labelclean.workflows import head_fitting, training_source
+from labelclean.progress import Reporter
+from labelclean.workflows import head_fitting, training, training_source
 from labelclean.workflows.head_fitting import SCHEMES
 
 
@@ -66,13 +67,41 @@ def test_minutes_are_those_of_a_fine_tuning_and_of_what_it_is_compared_with(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(trainer, "epoch_seconds", lambda *_, **__: 5.0)
-    config = config_of(world, is_from_scratch=False, is_compared=True)
+    config = config_of(world, is_from_scratch=False, is_compared=True, is_finetuned=True)
     config = replace(config, runtime=replace(config.runtime, minutes=0.5))
     trained = train(world, config=config, test=holdout(world))
     assert trained.config.training["is_finetuned"]
     assert trained.config.training["epochs"] == 3
     assert trained.figures is not None and trained.figures.gain is not None
     assert not (world / "model.run").exists()
+
+
+@pytest.mark.usefixtures("enlarged_less")
+@pytest.mark.parametrize("likes", ["the head", "the network", "neither: few are held out"])
+def test_where_nobody_insists_the_fine_tuned_network_is_kept_if_it_fits_held_out_labels_better(
+    world: Path, monkeypatch: pytest.MonkeyPatch, likes: str
+):
+    monkeypatch.setattr(trainer, "epoch_seconds", lambda *_, **__: 15.0)
+    if not likes.startswith("neither"):
+        monkeypatch.setattr(training, "FEWEST", 2)
+    asked: list[float] = []
+
+    def nats(*_: object) -> float:
+        asked.append(float(len(asked)) if likes == "the head" else -float(len(asked)))
+        return asked[-1]
+
+    monkeypatch.setattr(training, "negative_log_likelihood", nats)
+    config = config_of(world, is_from_scratch=False)
+    config = replace(config, runtime=replace(config.runtime, minutes=0.5))
+    notes: list[str] = []
+    monkeypatch.setattr(Reporter, "note", lambda _, text: notes.append(text))
+    trained = train(world, config=config, reporter=Reporter())
+    is_finetuned = likes == "the network"
+    assert trained.config.training["is_finetuned"] == is_finetuned
+    assert (trained.config.training["held_out"] > 0) == is_finetuned  # the head learns from all
+    (line,) = (note for note in notes if "fine-tuning (" in note)
+    expected = {"the head": "does not help", "the network": "helps: "}
+    assert expected.get(likes, "do not tell") in line
 
 
 @pytest.mark.parametrize(
