@@ -64,9 +64,9 @@ class Origin:
     backbone  name and digest of the network
     last      how many of the features, the first ones, are of its last layer; None: an older
               labelclean did not say
-    is_detailed  of its looks; they are in the file since they have been
     rows      of the whole source; None: each shard is a file of its own, and nobody has counted
     source    how the images are found again: SourceOptions.record, and "image_root" with it
+    is_detailed  whether the looks are; an older labelclean wrote none
     """
 
     backbone: str

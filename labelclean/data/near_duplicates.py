@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from labelclean.data.looks import Looks, PixelRowsOf
-from labelclean.data.neighbours import EmbeddingsOf, OnShare, Pairs
+from labelclean.data.neighbours import EmbeddingsOf, OnShare, Pairs, distinct_pairs
 from labelclean.data.shown_parts import parts_of_each_other
 
 BITS = 3  # of 64 that the perceptual hashes of near duplicates may differ in
@@ -84,7 +84,7 @@ def _alike(hashes: NDArray[np.uint64]) -> Pairs:
             near = np.bitwise_count(hashes[one] ^ hashes[other]) <= BITS
             ones.append(one[near])
             others.append(other[near])
-    return np.concatenate(ones), np.concatenate(others)
+    return distinct_pairs(np.concatenate(ones), np.concatenate(others), len(hashes))
 
 
 def _centred(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ EXACT = 20_000  # images; of more, only those of a common cell are compared
 # Each image is in the cells of the so many nearest centres; these are so many times the root of the
 # number of images (examples/benchmark, near_copies.py: what is missed by it, and its time).
 CELLS, CENTRES = 8, 4
+LARGEST = 20_000  # images of a cell that are compared; a larger one is searched in parts
 
 EmbeddingsOf = Callable[[NDArray[np.int64]], NDArray[np.float16]]
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -41,10 +42,12 @@ def nearest_pairs(
         nearest = near.fit(unit(np.arange(count))).kneighbors(return_distance=False)
     rows = np.repeat(np.arange(count), nearest.shape[1])
     others = nearest.reshape(-1).astype(np.int64)
-    is_there = others >= 0
-    low = np.minimum(rows, others)[is_there]
-    high = np.maximum(rows, others)[is_there]
-    keys = np.unique(low * count + high)
+    return distinct_pairs(rows[others >= 0], others[others >= 0], count)
+
+
+def distinct_pairs(one: NDArray[np.int64], other: NDArray[np.int64], count: int) -> Pairs:
+    """The pairs of places in [0, count), each once and its smaller place first."""
+    keys = np.unique(np.minimum(one, other) * count + np.maximum(one, other))
     return keys // count, keys % count
 
 
@@ -90,9 +93,11 @@ def _in_cells(
     best = np.full((count, neighbours), -1, dtype=np.int32)
     far = np.full((count, neighbours), np.inf, dtype=np.float32)
     for cell, end in enumerate(ends.tolist()):
-        rows = order[ends[cell - 1] if cell else 0 : end] // CELLS
-        if len(rows) > 1:
-            best[rows], far[rows] = _nearer(best[rows], far[rows], rows, unit(rows))
+        members = order[ends[cell - 1] if cell else 0 : end] // CELLS
+        # a million blank images share their cells
+        for rows in np.array_split(members, -(-len(members) // LARGEST) or 1):
+            if len(rows) > 1:
+                best[rows], far[rows] = _nearer(best[rows], far[rows], rows, unit(rows))
         on_share((1 + (cell + 1) / cells) / 2)
     return best
 
