@@ -38,7 +38,11 @@ class Flags:
 def flag(
     samples: Samples, learned: Learned, verdicts: Verdicts, config: FilterConfig, reporter: Reporter
 ) -> Flags:
-    """Near duplicates are looked for where there are images; in a stream at a smaller size."""
+    """The flags of all images.
+
+    Near duplicates are looked for by the images, in a stream at a smaller size, and without any by
+    the looks that stand beside their features.
+    """
     outside = no_class(
         learned.embeddings if learned.features is None else learned.features,
         learned.predictions.top_probs[:, 0],
