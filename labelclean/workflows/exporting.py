@@ -28,6 +28,9 @@ from labelclean.sources.folders import FileImages
 from labelclean.workflows.reported import read_source
 
 UNNAMEABLE = "names that the format cannot hold"
+# Columns of the report; the others of ten million rows are 80 MB each, and are let go.
+NEEDED = {"image", "given_label", "suggested_label", "suggested_probability", "is_label_issue"}
+NEEDED |= {"label_score", "issue_probability", "status", "flags"}
 _PLAIN_PART = re.compile(r"[\w\-+=@~,()\[\]& ][\w\-+=@~,()\[\]& .]{0,199}")
 # Windows opens no device names, nor any that end in a blank or a dot; the last are our own.
 _RESERVED = re.compile(r"((con|prn|aux|nul|com\d|lpt\d)(\..*)?|labelclean-row-.*)", re.IGNORECASE)
@@ -106,6 +109,8 @@ def _export(
     reporter: Reporter,
 ) -> Exported:
     read = Report.read(report, reporter.note)
+    for name in set(read.frame.columns) - NEEDED:
+        del read.frame[name]
     table = None
     if not (form.needs_size or with_images or (form.needs_files and url_prefix is None)):
         if images is not None:
