@@ -199,8 +199,14 @@ def _fit(
         seen = see(data.samples, config.view, config.runtime, device, reporter)
         meta = source.report.meta
         finetune, where = _finetuning(config, device, reporter)
+        is_open = finetune is not None and config.is_finetuned is None  # nobody insists on it
+        if is_open and len(data.val_rows) < FEWEST:
+            reporter.note(
+                f"no {_FINETUNING}: {len(data.val_rows)} held-out images do not tell if it helps"
+            )
+            is_open, finetune, data = False, None, without_held_out(data)
         fitted = fit_head(data, config.scheme, seen, seed, meta, where, finetune)
-        if finetune is not None and config.is_finetuned is None:  # nobody insists on it
+        if is_open:
             head = fit_head(data, config.scheme, seen, seed, meta, where)
             if _fits_better(head, fitted, source, where):
                 finetune, data = None, without_held_out(data)
@@ -319,16 +325,10 @@ _FINETUNING = "fine-tuning (--finetune, --no-finetune)"
 def _fits_better(
     head: Fitted, finetuned: Fitted, source: TrainingSource, where: Environment
 ) -> bool:
-    """Whether what is known of the held-out labels is likelier by the head; a note says so.
-
-    Where too few are held out to tell, the head is taken: it has less to learn.
-    """
+    """Whether what is known of the held-out labels is likelier by the head; a note says so."""
     data = source.data
     rows = data.val_rows
     likelihood = label_likelihood(source.report.meta, data.beliefs, rows)
-    if len(rows) < FEWEST:
-        where.reporter.note(f"{len(rows)} held-out images do not tell whether {_FINETUNING} helps")
-        return True
     nats = []
     for fitted in (head, finetuned):
         transform = Transform(spec=data.samples.spec, mean=fitted.mean, std=fitted.std)

@@ -102,6 +102,7 @@ def test_where_nobody_insists_the_fine_tuned_network_is_kept_if_it_fits_held_out
     (line,) = (note for note in notes if "fine-tuning (" in note)
     expected = {"the head": "does not help", "the network": "helps: "}
     assert expected.get(likes, "do not tell") in line
+    assert len(asked) == (0 if likes.startswith("neither") else 2)
 
 
 @pytest.mark.parametrize(
