@@ -86,7 +86,7 @@ def train_command(
         typer.Option(
             "--finetune/--no-finetune",
             help="Train the pretrained network on, after its head: much slower on a CPU. Default: "
-            "on a GPU, and for --minutes, where held-out labels are fitted better by it.",
+            "on a GPU and with --minutes, if it fits held-out labels better than the head.",
             show_default=False,
         ),
     ] = None,

@@ -43,7 +43,7 @@ class TrainingConfig:
     is_from_scratch  train a network of one's own, by `train`, and no head on features; also done
                      for two-stage, in several processes, and where small images are many
     is_finetuned     after its head the pretrained network learns on, by FINETUNE; None: on a GPU,
-                     and where minutes are given, if held-out labels are fitted better by it
+                     and where minutes are given, if it fits held-out labels better than the head
     """
 
     train: TrainConfig = field(default_factory=lambda: TRAIN_PRESETS["quick"])

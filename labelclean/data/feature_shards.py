@@ -278,7 +278,7 @@ def looks_in(
 
     Raises SourceError for a damaged shard.
     """
-    origins = [origin_of(part) for part in shards]
+    origin = origin_of(shards[0])  # the images are of one size in all shards, or parts_of says so
     if not all(_GREY in pq.read_schema(part).names for part in shards):
         return None
     place = np.full(len(paths), -1)
@@ -286,28 +286,30 @@ def looks_in(
     looks = Looks(
         grey=zeros_array((len(rows), SIDE, SIDE), np.uint8, folder),
         hashes=np.zeros(len(rows), np.uint64),
-        is_detailed=all(origin is not None and origin.is_detailed for origin in origins),
+        is_detailed=origin is not None and origin.is_detailed,
     )
-    find = _Finder(paths)
+    find = RowFinder(paths)
     for part in shards:
         try:
             file = pq.ParquetFile(part)
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=["image", _HASH, _GREY]):
                 at = find.rows(batch["image"].to_pylist())
                 into = np.where(at < 0, -1, place[at])
+                is_wanted = into >= 0
                 grey = np.frombuffer(b"".join(batch[_GREY].to_pylist()), np.uint8)
                 hashes = batch[_HASH].to_numpy(zero_copy_only=False)
-                looks.grey[into[into >= 0]] = grey.reshape(-1, SIDE, SIDE)[into >= 0]
-                looks.hashes[into[into >= 0]] = hashes[into >= 0]
+                looks.grey[into[is_wanted]] = grey.reshape(-1, SIDE, SIDE)[is_wanted]
+                looks.hashes[into[is_wanted]] = hashes[is_wanted]
         except (pa.ArrowException, OSError, ValueError, TypeError) as error:
             raise SourceError(f"{printable(part)}: cannot be read ({error})") from None
     return looks
 
 
-class _Finder:
-    """Finds rows by their images' names; mostly these come in the same order."""
+class RowFinder:
+    """Finds rows by their images' names, which mostly come in the order of the rows."""
 
     def __init__(self, paths: Sequence[str]) -> None:
+        """paths: the names of the rows, each once."""
         self._paths = paths
         self._next = 0
         self._row_of: dict[str, int] | None = None

@@ -1,4 +1,4 @@
-"""How images look, in little: what is kept of their pixels to find near copies."""
+"""Looks: a small grey picture and a perceptual hash of each image, to find near copies by."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Chunk = tuple[NDArray[np.uint8], NDArray[np.uint64]]  # of some images: grey va
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """How images look.
+    """Small grey pictures and hashes of m images.
 
     grey         (m, SIDE, SIDE) uint8
     hashes       (m,) pHash (Zauner 2010): bits of the signs of the lowest frequencies

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from labelclean.data.looks import Looks, PixelRowsOf
+from labelclean.data.looks import CHUNK, Looks, PixelRowsOf
 from labelclean.data.neighbours import EmbeddingsOf, OnShare, Pairs, distinct_pairs
 from labelclean.data.shown_parts import parts_of_each_other
 
@@ -19,7 +19,6 @@ BANDS = 5  # of a hash: two that differ in BITS bits agree in two bands of 12 or
 CROWDED = 300  # rows with the same two bands: these say nothing and are left out
 NEAR = 0.95  # cosine of the embeddings of near duplicates
 ALIKE = 0.98  # correlation of their grey values: of shoes in one pose it is up to 0.976
-CHUNK = 500  # pairs whose pixels are read at once
 
 
 def near_groups(

@@ -11,8 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 from labelclean.data.large_arrays import blocks_of
 
 EXACT = 20_000  # images; of more, only those of a common cell are compared
-# Each image is in the cells of the so many nearest centres; these are so many times the root of the
-# number of images (examples/benchmark, near_copies.py: what is missed by it, and its time).
+# Each image belongs to the cells of its CELLS nearest centres; there are CENTRES * sqrt(images)
+# centres (examples/benchmark, near_copies.py prints the recall and the time of this search).
 CELLS, CENTRES = 8, 4
 LARGEST = 20_000  # images of a cell that are compared; a larger one is searched in parts
 

@@ -20,7 +20,9 @@ NEIGHBOURS = 3  # of each image that are compared with it
 FIRST_STAGES = ((16, 0.45), (32, 0.6))
 LAST_SIDE = 64  # px
 FITS = 0.85  # such copies correlate at .86 and more, other images at up to .77
-FITS_ENLARGED = 0.88  # of the 32 px that are kept, 99 % of such copies; other images at up to .878
+# Without the images their small pictures are enlarged: then 99 % of such copies correlate at .88
+# and more, other images at up to .878.
+FITS_ENLARGED = 0.88
 LEAST_PART = 0.78  # of the side of the larger image that the other one shows
 PAIRS_AT_ONCE = 4_096  # of 16 px that a thread compares; of larger details fewer
 

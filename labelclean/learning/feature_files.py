@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from labelclean.data.feature_shards import origin_of, parts_of
+from labelclean.data.feature_shards import RowFinder, origin_of, parts_of
 from labelclean.data.large_arrays import ROWS_AT_ONCE, blocks_of, nan_array
 from labelclean.errors import SourceError, printable
 
@@ -161,9 +161,9 @@ def _parquet(path: Path) -> _Given:
     def places(paths: tuple[str, ...]) -> NDArray[np.int64] | None:
         if named is None:
             return None
-        row_of = {name: row for row, name in enumerate(paths)}
+        find = RowFinder(paths)
         cells = (pq.read_table(each, columns=[named])[named].to_pylist() for each in files)
-        return np.array([row_of.get(str(name), -1) for part in cells for name in part], np.int64)
+        return np.concatenate([find.rows(list(map(str, part))) for part in cells])
 
     return _Given(
         count=count,

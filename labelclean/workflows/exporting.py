@@ -28,9 +28,11 @@ from labelclean.sources.folders import FileImages
 from labelclean.workflows.reported import read_source
 
 UNNAMEABLE = "names that the format cannot hold"
-# Columns of the report; the others of ten million rows are 80 MB each, and are let go.
-NEEDED = {"image", "given_label", "suggested_label", "suggested_probability", "is_label_issue"}
-NEEDED |= {"label_score", "issue_probability", "status", "flags"}
+# Columns of the report that are used; each of the others takes 80 MB for ten million rows.
+NEEDED = {
+    *("image", "given_label", "suggested_label", "suggested_probability", "is_label_issue"),
+    *("label_score", "issue_probability", "status", "flags"),
+}
 _PLAIN_PART = re.compile(r"[\w\-+=@~,()\[\]& ][\w\-+=@~,()\[\]& .]{0,199}")
 # Windows opens no device names, nor any that end in a blank or a dot; the last are our own.
 _RESERVED = re.compile(r"((con|prn|aux|nul|com\d|lpt\d)(\..*)?|labelclean-row-.*)", re.IGNORECASE)

@@ -19,7 +19,7 @@ from labelclean.workflows.learning import Learned
 from labelclean.workflows.preparing import Samples, Unseen
 from labelclean.workflows.seeing import features_folder
 
-SIDE = 128  # px at which images are looked at that are decoded once more for it
+STREAMED_SIDE = 128  # px: streamed images are decoded again for their looks, small to save time
 Seeable = Pixels | Streamed | Unseen
 
 
@@ -86,7 +86,7 @@ def look(samples: Samples, where: RuntimeConfig, reporter: Reporter) -> Looks:
 
 
 def _in_small(pixels: Seeable) -> Seeable:
-    return pixels.at(SIDE) if isinstance(pixels, Streamed) else pixels
+    return pixels.at(STREAMED_SIDE) if isinstance(pixels, Streamed) else pixels
 
 
 def _given_looks(samples: Samples, config: FilterConfig) -> Looks | None:

@@ -53,6 +53,7 @@ from labelclean.workflows.seeing import see
 from labelclean.workflows.training_source import TrainingSource, read_training
 
 CALIBRATED = 20_000  # images at most that the temperature is fitted to: (m, c) arrays of them
+_FINETUNING = "fine-tuning (--finetune, --no-finetune)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,14 +200,14 @@ def _fit(
         seen = see(data.samples, config.view, config.runtime, device, reporter)
         meta = source.report.meta
         finetune, where = _finetuning(config, device, reporter)
-        is_open = finetune is not None and config.is_finetuned is None  # nobody insists on it
-        if is_open and len(data.val_rows) < FEWEST:
+        is_tried = finetune is not None and config.is_finetuned is None  # by default, not asked for
+        if is_tried and len(data.val_rows) < FEWEST:
             reporter.note(
                 f"no {_FINETUNING}: {len(data.val_rows)} held-out images do not tell if it helps"
             )
-            is_open, finetune, data = False, None, without_held_out(data)
+            is_tried, finetune, data = False, None, without_held_out(data)
         fitted = fit_head(data, config.scheme, seen, seed, meta, where, finetune)
-        if is_open:
+        if is_tried:
             head = fit_head(data, config.scheme, seen, seed, meta, where)
             if _fits_better(head, fitted, source, where):
                 finetune, data = None, without_held_out(data)
@@ -317,9 +318,6 @@ def _temperature(
         logits = np.asarray(by_folds().cpu())[places]
     likelihood = label_likelihood(source.report.meta, data.beliefs, rows[places])
     return fit_temperature(logits, likelihood)
-
-
-_FINETUNING = "fine-tuning (--finetune, --no-finetune)"
 
 
 def _fits_better(

@@ -1,4 +1,4 @@
-"""What filter notes of single images: near copies, wherever their pixels come from."""
+"""Near copies are found in cached images, in streams, and from files of features alone."""
 
 from __future__ import annotations
 
